@@ -1,0 +1,79 @@
+"""Comparison: two evaluations of one origin on the same examples. Pure: records in, record out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.errors import ReportError
+from experiments.intervals import (
+    Interval,
+    bootstrap,
+    mcnemar,
+    paired_difference,
+    smallest_detectable,
+)
+from experiments.metrics import METRICS, spread
+from experiments.records import Comparison, Evaluation
+
+
+def compare(
+    first: Evaluation, other: Evaluation, *, clusters: Sequence[str] | None = None
+) -> Comparison:
+    """The first minus the other, both resampled on the same examples.
+
+    Raises:
+        ReportError: where they were not asked the same examples in the same metric.
+    """
+    if (first.references, first.labels, first.metric) != (
+        other.references,
+        other.labels,
+        other.metric,
+    ):
+        raise ReportError(
+            f"{first.task}, {first.metric} against {other.task}, {other.metric}",
+            "two evaluations of the same examples",
+            "evaluate both on the same data",
+        )
+    right, other_right = _right(first), _right(other)
+    gained, lost = int((right & ~other_right).sum()), int((other_right & ~right).sum())
+    by_accuracy = paired_difference(gained, lost, first.n)
+    return Comparison(
+        task=first.task,
+        n=first.n,
+        metric=first.metric,
+        value=first.value,
+        other_value=other.value,
+        difference=first.value - other.value,
+        difference_interval=_mcc_difference(first, other, clusters)
+        if first.metric == "mcc"
+        else by_accuracy,
+        accuracy_difference=(gained - lost) / first.n,
+        accuracy_difference_interval=by_accuracy,
+        gained=gained,
+        lost=lost,
+        p_value=mcnemar(gained, lost),
+        smallest_detectable=smallest_detectable(gained + lost, first.n),
+    )
+
+
+def _right(answer: Evaluation) -> NDArray[np.bool_]:
+    return np.array(answer.references) == np.array(answer.predictions)
+
+
+def _mcc_difference(
+    first: Evaluation, other: Evaluation, clusters: Sequence[str] | None
+) -> Interval | None:
+    """The bootstrap interval of a difference of MCC; None where both always answer one label."""
+    if first.constant_prediction and other.constant_prediction:
+        return None
+    size = len(first.labels) + 1
+    references = np.array(first.references)
+    cells = [references * size + np.array(x.predictions) % size for x in (first, other)]
+    joint, categories = np.unique(np.stack(cells), axis=1, return_inverse=True)
+
+    def statistic(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        ours, theirs = (METRICS["mcc"](spread(counts, side, size)) for side in joint)
+        return ours - theirs
+
+    return bootstrap(categories.reshape(-1), statistic, clusters=clusters)

@@ -1,0 +1,178 @@
+"""Coverage: of every stored tensor, whether it is prunable, or skipped and why.
+
+Kinds come from the modules of the architecture itself, built on torch's meta device (no weights, no
+code of the checkpoint). Touches neither disk nor network.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from experiments.checkpoint.tensor import StoredTensor
+
+LINEAR = (nn.Linear, Conv1D)
+LAYER = re.compile(r"(?:^|\.)(\d+)(?:\.|$)")
+
+# What a linear map inside a block does, by the end of its module's name, first match first.
+ROLES: tuple[tuple[str, str], ...] = (
+    (r"query_global$", "global attention query"),
+    (r"key_global$", "global attention key"),
+    (r"value_global$", "global attention value"),
+    (r"pos_(key|query)_proj$", "attention position"),
+    (r"(c_attn|query_key_value|qkv_proj|Wqkv)$", "attention query-key-value"),
+    (r"(q_proj|query_proj|query|q_lin|q_attn|\.q)$", "attention query"),
+    (r"(k_proj|key_proj|key|k_lin|\.k)$", "attention key"),
+    (r"(v_proj|value_proj|value|v_lin|\.v)$", "attention value"),
+    (r"(out_proj|o_proj|out_lin|attn\.c_proj|attention\.output\.dense|attention\.dense)$",
+     "attention output"),
+    (r"(attn\.output|[aA]ttention\.o)$", "attention output"),
+    (r"(fc1|c_fc|wi|wi_0|lin1|fc_in|dense_h_to_4h|up_proj|intermediate\.dense)$",
+     "feed-forward in"),
+    (r"(wi_1|gate_proj)$", "feed-forward gate"),
+    (r"(fc2|mlp\.c_proj|wo|lin2|fc_out|dense_4h_to_h|down_proj|output\.dense)$",
+     "feed-forward out"),
+)  # fmt: skip
+CROSS = re.compile(r"encoder_attn|EncDecAttention|crossattention")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """The verdict on one tensor. `input_axis` is the input dimension of a linear map's matrix."""
+
+    name: str
+    role: str
+    prunable: bool
+    reason: str
+    stack: str = ""
+    depth: int | None = None
+    input_axis: Literal[0, 1] = 1
+    tied_to: str | None = None
+
+
+class Coverage:
+    """The verdicts on a model's tensors, by canonical transformers name."""
+
+    def __init__(self, model: nn.Module, *, include_head: bool = False) -> None:
+        self.architecture = type(model).__name__
+        self.prefix = f"{getattr(model, 'base_model_prefix', '')}."
+        tied = ties(model)
+        self.entries: dict[str, Entry] = {}
+        for name, module, tensor in _named_tensors(model):
+            entry = _entry(name, module, tensor, tied.get(name), include_head)
+            self.entries[name] = entry
+
+    def of(self, tensor: StoredTensor) -> Entry:
+        """The verdict on a stored tensor; one the architecture does not know is skipped, and says so."""
+        canonical = self.canonical(tensor.name)
+        if canonical is not None:
+            entry = self.entries[canonical]
+            if entry.prunable and not tensor.floating:
+                return replace(entry, prunable=False, reason=f"packed as {tensor.dtype}")
+            return entry
+        reason = f"no tensor of {self.architecture}"
+        return Entry(name=tensor.name, role="unknown", prunable=False, reason=reason)
+
+    def canonical(self, name: str) -> str | None:
+        """The transformers name of a stored tensor, with or without the backbone's prefix."""
+        for candidate in (name, self.prefix + name, name.removeprefix(self.prefix)):
+            if candidate in self.entries:
+                return candidate
+        return None
+
+
+def prunable_parameters(
+    model: nn.Module, *, include_head: bool = False
+) -> Iterator[tuple[Entry, torch.Tensor]]:
+    """The prunable tensors of an open model with their verdicts, in canonical order."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    entries = Coverage(model, include_head=include_head).entries
+    for name in sorted(entries, key=str.encode):
+        if entries[name].prunable and entries[name].tied_to is None:
+            yield entries[name], parameters[name].detach()
+
+
+def ties(model: nn.Module) -> dict[str, str]:
+    """Names that share another's parameter, and that other name (the first in the model)."""
+    first: dict[int, str] = {}
+    shared = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owner = first.setdefault(id(parameter), name)
+        if owner != name:
+            shared[name] = owner
+    return shared
+
+
+def _named_tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, torch.Tensor]]:
+    """Every parameter and buffer with the module that holds it, buffers that are not saved too."""
+    for path, module in model.named_modules(remove_duplicate=False):
+        held = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for leaf, tensor in held:
+            yield (f"{path}.{leaf}" if path else leaf), module, tensor
+
+
+def _entry(
+    name: str, module: nn.Module, tensor: torch.Tensor, tied_to: str | None, include_head: bool
+) -> Entry:
+    place = LAYER.search(name)
+    parts = name.split(".")
+    stack = next((part for part in parts if part in ("encoder", "decoder")), "")
+    depth = int(place[1]) if place else None
+    if isinstance(module, LINEAR) and parts[-1] == "weight" and tensor.ndim == 2:
+        inside = depth is not None
+        return Entry(
+            name=name,
+            role=_role(name.removesuffix(".weight")) if inside else "head",
+            prunable=inside or include_head,
+            reason=_why(inside, include_head, tied_to),
+            stack=stack,
+            depth=depth,
+            input_axis=0 if isinstance(module, Conv1D) else 1,
+            tied_to=tied_to,
+        )
+    role = _other_role(name, module, tensor)
+    return Entry(
+        name=name, role=role, prunable=False, reason=SKIPPED[role], stack=stack, depth=depth,
+        tied_to=tied_to,
+    )  # fmt: skip
+
+
+def _why(inside: bool, include_head: bool, tied_to: str | None) -> str:
+    if inside:
+        return "linear map inside a transformer block"
+    tie = f", tied to {tied_to}" if tied_to else ""
+    return f"head{tie}, asked for" if include_head else f"head{tie}: outside the blocks"
+
+
+def _role(module: str) -> str:
+    for pattern, role in ROLES:
+        if re.search(pattern, module):
+            cross = CROSS.search(module) and role.startswith("attention")
+            return f"cross-{role}" if cross else role
+    return "linear map"
+
+
+SKIPPED = {
+    "embedding": "embedding",
+    "position table": "position table",
+    "norm": "norm",
+    "bias": "bias",
+    "buffer": "buffer",
+    "other": "no linear map",
+}
+
+
+def _other_role(name: str, module: nn.Module, tensor: torch.Tensor) -> str:
+    leaf = name.rsplit(".", 1)[-1]
+    if not isinstance(tensor, nn.Parameter):
+        return "buffer"
+    if isinstance(module, nn.Embedding):
+        where = name.lower()
+        return "position table" if re.search(r"posit|wpe|rel_emb|relative", where) else "embedding"
+    if "norm" in type(module).__name__.lower():
+        return "norm"
+    return "bias" if leaf.endswith("bias") else "other"

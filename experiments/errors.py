@@ -1,0 +1,42 @@
+"""The errors a person can mend, each told in one line. Pure: touches nothing."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ReportError(Exception):
+    """Something outside the program is not as it must be.
+
+    The message is one line: what was given, what was expected, and what to do about it.
+
+    >>> print(ReportError("level 1.5", "a number from 0 to 1", "give 0.9 for 90 %"))
+    level 1.5: expected a number from 0 to 1; give 0.9 for 90 %
+    """
+
+    exit_status = 1
+
+    def __init__(self, given: str, expected: str, remedy: str) -> None:
+        super().__init__(" ".join(f"{given}: expected {expected}; {remedy}".split()))
+        self.given, self.expected, self.remedy = given, expected, remedy
+
+    def __reduce__(self) -> tuple[type["ReportError"], tuple[str, str, str]]:
+        """Errors cross from worker processes, so they must pickle."""
+        return type(self), (self.given, self.expected, self.remedy)
+
+
+class UsageError(ReportError):
+    """The command itself is wrong: an unknown name, or options that exclude each other."""
+
+    exit_status = 2
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that no table holds, with the nearest names first.
+
+    >>> print(unknown_name("method", "magnitud", ["magnitude", "random"]))
+    method 'magnitud': expected one of magnitude, random; did you mean magnitude?
+    """
+    names = sorted(known)
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    remedy = f"did you mean {' or '.join(near)}?" if near else f"see `gen list {what}s`"
+    return UsageError(f"{what} {name!r}", f"one of {', '.join(names)}", remedy)

@@ -1,0 +1,235 @@
+"""Evaluation: a model's answers to a task, scored with intervals.
+
+Published quality is always computed on the dense path in float32. Sentences are batched by equal
+length, so nothing is ever padded and no answer depends on its neighbours. Computes only.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from experiments.errors import ReportError
+from experiments.intervals import Interval, bootstrap, wilson
+from experiments.labels import match_labels
+from experiments.metrics import METRICS, confusion, spread
+from experiments.models import OpenModel
+from experiments.records import Evaluation
+from experiments.tasks.examples import Examples
+from experiments.tasks.table import Task
+
+HEAD = "classification head"
+GENERATED = "generated label word"
+BATCH = 64
+LABEL_TOKENS = 4
+
+
+@dataclass(frozen=True)
+class Question:
+    """A task made ready for one model: tokenised once, matched to its labels, sorted by length."""
+
+    task: Task
+    examples: Examples
+    tokens: tuple[tuple[int, ...], ...]
+    truncated: int
+    answered_by: str
+    outputs: tuple[int, ...]
+    label_mapping: str
+
+
+def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Question:
+    """Tokenise a task's sentences for a model and match its labels by name.
+
+    Raises:
+        ReportError: where the model has no trained way to answer, or its labels do not match.
+    """
+    examples = _first(task.load(), limit)
+    answered_by = _way(opened)
+    outputs, mapping = (
+        match_labels(opened.model.config.id2label, examples.labels, model=opened.checkpoint.name)
+        if answered_by == HEAD
+        else (list(range(len(examples.labels))), "by the generated word")
+    )
+    longest = longest_input(opened)
+    encoded = opened.tokenizer(list(examples.texts))["input_ids"]
+    kept = opened.tokenizer(list(examples.texts), truncation=True, max_length=longest)["input_ids"]
+    return Question(
+        task=task,
+        examples=examples,
+        tokens=tuple(tuple(ids) for ids in kept),
+        truncated=sum(len(ids) > longest for ids in encoded),
+        answered_by=answered_by,
+        outputs=tuple(outputs),
+        label_mapping=mapping,
+    )
+
+
+def longest_input(opened: OpenModel) -> int:
+    """How many tokens the model can take: its tokenizer's limit and its position table's."""
+    config = opened.model.config
+    names = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
+    tables = [getattr(config, name, None) for name in names]
+    return min([opened.tokenizer.model_max_length, *(n for n in tables if type(n) is int and n > 0)])
+
+
+def _way(opened: OpenModel) -> str:
+    if opened.model.config.is_encoder_decoder and opened.model.can_generate():
+        return GENERATED
+    if type(opened.model).__name__.endswith("ForSequenceClassification"):
+        return HEAD
+    raise ReportError(
+        f"{opened.checkpoint.name} ({type(opened.model).__name__})",
+        "a model with a trained classification head, or an encoder-decoder that generates labels",
+        "give a checkpoint fine-tuned for the task",
+    )
+
+
+def _first(examples: Examples, limit: int | None) -> Examples:
+    if limit is None or limit >= len(examples.texts):
+        return examples
+    return Examples(
+        split=f"{examples.split}, first {limit}",
+        labels=examples.labels,
+        texts=examples.texts[:limit],
+        references=examples.references[:limit],
+        clusters=examples.clusters[:limit] if examples.clusters else None,
+    )
+
+
+def predict(opened: OpenModel, question: Question, *, batch: int = BATCH) -> NDArray[np.intp]:
+    """The index of the label answered for each example, -1 for an answer that is no label.
+
+    Raises:
+        ReportError: where the model's outputs are not numbers.
+    """
+    answers = np.full(len(question.tokens), -1, np.intp)
+    answer = _classify if question.answered_by == HEAD else _generate
+    with torch.inference_mode():
+        for rows in batches([len(tokens) for tokens in question.tokens], batch):
+            ids = torch.tensor([question.tokens[row] for row in rows])
+            answers[rows] = answer(opened, question, ids)
+    return answers
+
+
+def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Positions grouped by equal length, at most `size` together, shortest first.
+
+    >>> list(batches([3, 2, 3, 3], 2))
+    [[1], [0, 2], [3]]
+    """
+    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
+    group: list[int] = []
+    for row in order:
+        if group and (len(group) == size or lengths[row] != lengths[group[0]]):
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
+
+
+def _classify(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[int]:
+    logits = opened.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits  # (B, labels)
+    if not torch.isfinite(logits).all():
+        raise ReportError(
+            f"{opened.checkpoint.name} on {question.task.name}",
+            "finite outputs, found NaN or infinity",
+            "evaluate it in float32, or inspect its weights",
+        )
+    return [question.outputs[index] for index in logits.argmax(dim=-1).tolist()]
+
+
+def _generate(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[int]:
+    words = [label.casefold() for label in question.examples.labels]
+    generated = opened.model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=LABEL_TOKENS,
+        do_sample=False,
+        num_beams=1,
+        **attention_to_first(opened, ids),
+    )
+    texts = opened.tokenizer.batch_decode(generated, skip_special_tokens=True)
+    said = [text.strip().casefold() for text in texts]
+    return [words.index(word) if word in words else -1 for word in said]
+
+
+def attention_to_first(opened: OpenModel, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """LED's global attention on the first token, as it was trained; nothing for other models."""
+    if opened.model.config.model_type != "led":
+        return {}
+    mask = torch.zeros_like(ids)
+    mask[:, 0] = 1
+    return {"global_attention_mask": mask}
+
+
+def score(
+    question: Question,
+    predictions: NDArray[np.intp],
+    *,
+    prunable: int,
+    zeros: int,
+    warnings: tuple[str, ...] = (),
+) -> Evaluation:
+    """The metric, its interval and its caveats, from predictions."""
+    examples = question.examples
+    labels, n = examples.labels, len(examples.texts)
+    references = np.array(examples.references, np.intp)
+    counts = confusion(references, predictions, len(labels))
+    metric = metric_name(question)
+    constant = len(set(predictions.tolist())) == 1
+    right = int(np.trace(counts[: len(labels), : len(labels)]))
+    shares = np.bincount(references, minlength=len(labels))
+    return Evaluation(
+        task=question.task.name,
+        split=examples.split,
+        n=n,
+        metric=metric,
+        value=float(METRICS[metric](counts)),
+        interval=_interval(metric, references, predictions, examples, constant),
+        accuracy=right / n,
+        accuracy_interval=wilson(right, n),
+        answered_by=question.answered_by,
+        label_mapping=question.label_mapping,
+        constant_prediction=constant,
+        majority=float(shares.max()) / n,
+        majority_label=labels[int(shares.argmax())],
+        not_a_label=int((predictions < 0).sum()),
+        truncated=question.truncated,
+        prunable=prunable,
+        zeros=zeros,
+        labels=labels,
+        references=examples.references,
+        predictions=tuple(predictions.tolist()),
+        warnings=warnings,
+    )
+
+
+def metric_name(question: Question) -> str:
+    """Accuracy of a generated word is called exact match."""
+    exact = question.answered_by == GENERATED and question.task.metric == "accuracy"
+    return "exact_match" if exact else question.task.metric
+
+
+def _interval(
+    metric: str,
+    references: NDArray[np.intp],
+    predictions: NDArray[np.intp],
+    examples: Examples,
+    constant: bool,
+) -> Interval | None:
+    size = len(examples.labels) + 1
+    if metric != "mcc":
+        return wilson(int((references == predictions).sum()), len(references))
+    if constant or len(set(references.tolist())) == 1:
+        return None
+    present, categories = np.unique(
+        references * size + predictions % size, return_inverse=True
+    )
+
+    def statistic(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        return METRICS[metric](spread(counts, present, size))
+
+    return bootstrap(categories, statistic, clusters=examples.clusters)

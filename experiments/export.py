@@ -1,0 +1,149 @@
+"""Export: a checkpoint pruned from file to file, as a folder that plain transformers loads.
+
+Reads and writes files. The output appears whole or not at all, and the zeros it reports are counted
+again from what was written.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import models, pruning
+from experiments.checkpoint import safetensors_file
+from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.formats import INDEX
+from experiments.checkpoint.tensor import StoredTensor
+from experiments.coverage import Coverage
+from experiments.errors import ReportError, UsageError
+from experiments.footprint import contents, masked
+from experiments.pruning import Choice, Prunable, Settings
+from experiments.records import Pruning, to_json
+
+
+class StoredModel:
+    """A checkpoint's stored tensors with their coverage, and the prunable ones by stored name."""
+
+    def __init__(self, checkpoint: Checkpoint, *, include_head: bool = False) -> None:
+        self.checkpoint = checkpoint
+        self.tensors: list[StoredTensor] = checkpoint.tensors()
+        self.coverage = Coverage(models.skeleton(checkpoint), include_head=include_head)
+
+    @cached_property
+    def prunable(self) -> dict[str, Prunable]:
+        """The prunable tensors; of two that are tied, the one whose name the file gives first."""
+        found: dict[str, Prunable] = {}
+        owners: set[str] = set()
+        for tensor in self.tensors:
+            entry = self.coverage.of(tensor)
+            owner = entry.tied_to or entry.name
+            if entry.prunable and owner not in owners:
+                owners.add(owner)
+                found[tensor.name] = Prunable(entry, tensor.read())
+        return found
+
+
+def prune_to_folder(
+    checkpoint: Checkpoint,
+    settings: Settings,
+    level: float,
+    out: Path,
+    *,
+    include_head: bool = False,
+    force: bool = False,
+) -> Pruning:
+    """Prune a checkpoint into `out` and say what went, as recounted from the written files.
+
+    Raises:
+        UsageError: where `out` is the source.
+        ReportError: where `out` holds something and `force` is not given.
+    """
+    check_output(out, checkpoint, force=force)
+    stored = StoredModel(checkpoint, include_head=include_head)
+    prunable = list(stored.prunable.values())
+    if not prunable:
+        raise ReportError(
+            f"{checkpoint.name}", "prunable weights, found none", "see `gen inspect` for why"
+        )
+    (choice,) = pruning.choose(prunable, settings, [level])
+    with appearing_whole(out) as folder:
+        _write(stored, choice, folder)
+        told = pruning.describe(prunable, choice)
+        _recount(told, stored, folder)
+        (folder / "pruning.json").write_text(to_json(document(told)) + "\n", encoding="utf-8")
+    return told
+
+
+def check_output(out: Path, checkpoint: Checkpoint, *, force: bool) -> None:
+    """Refuse an output folder that is the source, or holds files and is not to be replaced."""
+    source = checkpoint.folder.resolve()
+    if out.resolve() == source or out.resolve() in source.parents:
+        raise UsageError(f"--out {out}", "a folder other than the source", "choose another")
+    if out.exists() and not out.is_dir():
+        raise ReportError(f"--out {out}", "a folder, found a file", "choose another")
+    if out.is_dir() and any(out.iterdir()) and not force:
+        raise ReportError(f"--out {out}", "an empty or a new folder", "add --force to replace it")
+
+
+@contextmanager
+def appearing_whole(out: Path) -> Iterator[Path]:
+    """A temporary folder beside `out` that takes its place when the block ends well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        folder.replace(out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(stored: StoredModel, choice: Choice, folder: Path) -> None:
+    """Write every weight file with the chosen weights zero, and copy the rest."""
+    source = stored.checkpoint
+    for path in source.weight_files():
+        inside = [tensor for tensor in stored.tensors if tensor.path == path]
+        changed = {
+            tensor.name: masked(stored.prunable[tensor.name], choice)
+            for tensor in inside
+            if tensor.name in stored.prunable
+        }
+        metadata = safetensors_file.read_header(path)[1] or {"format": "pt"}
+        safetensors_file.write(folder / path.name, inside, contents(changed), metadata)
+    index = source.folder / INDEX
+    for path in [*source.companions(), *([index] if index.is_file() else [])]:
+        shutil.copyfile(path, folder / path.name)
+
+
+def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
+    """Count the zeros of the written files: they must be those that were told."""
+    names = {tensor.name: stored.coverage.of(tensor).name for tensor in stored.tensors}
+    written = {
+        names[tensor.name]: tensor.count - int(np.count_nonzero(tensor.read()))
+        for path in stored.checkpoint.weight_files()
+        for tensor in safetensors_file.read_header(folder / path.name)[0]
+        if tensor.name in stored.prunable
+    }
+    if written != {layer.name: layer.zeros for layer in told.layers}:
+        raise AssertionError("the written file's zeros differ from those that were to be written")
+
+
+def _document(told: Pruning) -> dict[str, object]:
+    return {
+        "level": told.level,
+        "method": told.method,
+        "scope": told.scope,
+        "pattern": told.pattern,
+        "prunable": told.prunable,
+        "zeros": told.zeros,
+        "threshold": told.threshold,
+        "layers": [{"name": x.name, "count": x.count, "zeros": x.zeros} for x in told.layers],
+    }

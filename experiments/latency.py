@@ -1,0 +1,127 @@
+"""Latency: milliseconds of a forward pass, dense and masked.
+
+Threads are pinned and outputs are compared before anything is timed. Reads the clock; nothing else
+may run meanwhile.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from time import perf_counter
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from experiments.coverage import prunable_parameters
+from experiments.evaluation import attention_to_first
+from experiments.models import OpenModel
+from experiments.open_weights import prunable_tensors
+from experiments.pruning import Settings, choose
+from experiments.records import Latency, LatencyRow
+from experiments.stopwatch import Clock, Lane, time_lanes
+
+ROUNDS = 31
+SHAPES = ((1, 32), (8, 32))
+Weights = Mapping[str, Tensor]
+
+
+def measure(
+    opened: OpenModel,
+    settings: Settings,
+    levels: Sequence[float],
+    *,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+    threads: int = 1,
+    rounds: int = ROUNDS,
+    clock: Clock = perf_counter,
+) -> Latency:
+    """Time dense and every level's masked weights at every (batch, tokens) shape.
+
+    Leaves the model's weights as they were.
+    """
+    in_place = {entry.name: tensor for entry, tensor in prunable_parameters(opened.model)}
+    dense = {name: tensor.clone() for name, tensor in in_place.items()}
+    paths = [(0.0, dense), *_masked(opened, settings, [level for level in levels if level > 0])]
+    rows: list[LatencyRow] = []
+    with torch.inference_mode(), pinned(threads):
+        for batch, tokens in shapes:
+            inputs = random_inputs(opened, batch, tokens)
+            call = partial(opened.model, **inputs)
+            lanes = [Lane(partial(_put, in_place, weights), call) for _, weights in paths]
+            differences = [_difference(opened, inputs, in_place, w) for _, w in paths]
+            timings = time_lanes(lanes, rounds=rounds, clock=clock)
+            for (level, _), timing, difference in zip(paths, timings, differences):
+                ratio, interval = timing.ratio(timings[0])
+                rows.append(
+                    LatencyRow(
+                        level=level,
+                        path="masked" if level else "dense",
+                        batch=batch,
+                        tokens=tokens,
+                        threads=threads,
+                        rounds=rounds,
+                        cold_ms=1000 * timing.cold,
+                        median_ms=1000 * timing.median,
+                        p10_ms=1000 * timing.quantile(0.1),
+                        p90_ms=1000 * timing.quantile(0.9),
+                        ratio=ratio,
+                        ratio_interval=interval if level else None,
+                        max_abs_difference=difference,
+                    )
+                )
+    _put(in_place, dense)
+    return Latency(method=settings.method, rows=tuple(rows))
+
+
+def _masked(
+    opened: OpenModel, settings: Settings, levels: Sequence[float]
+) -> list[tuple[float, Weights]]:
+    """Each level's weights: dense storage with zeros where the level removes."""
+    tensors = prunable_tensors(opened.model)
+    found = []
+    for level, choice in zip(levels, choose(tensors, settings, levels)):
+        masks = {t.entry.name: torch.from_numpy(choice.mask(t)) for t in tensors}
+        weights = {t.entry.name: torch.from_numpy(t.weights) for t in tensors}
+        kept = {name: weights[name].masked_fill(~mask, 0) for name, mask in masks.items()}
+        found.append((level, kept))
+    return found
+
+
+def _put(in_place: Weights, weights: Weights) -> None:
+    for name, tensor in in_place.items():
+        tensor.copy_(weights[name])
+
+
+def _difference(
+    opened: OpenModel, inputs: Mapping[str, Tensor], in_place: Weights, weights: Weights
+) -> float:
+    """The largest difference between this path's outputs and the same weights' called functionally."""
+    _put(in_place, weights)
+    ours = opened.model(**inputs)[0]
+    theirs = functional_call(opened.model, dict(weights), kwargs=dict(inputs))[0]
+    return float((ours - theirs).abs().max())
+
+
+def random_inputs(opened: OpenModel, batch: int, tokens: int) -> dict[str, Tensor]:
+    """Token ids drawn with a fixed seed, shape (batch, tokens); a decoder gets one start token."""
+    config = opened.model.config
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, config.vocab_size, (batch, tokens), generator=generator)
+    ids[ids == config.pad_token_id] = 0 if config.pad_token_id else 1
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if config.is_encoder_decoder:
+        start = config.decoder_start_token_id
+        inputs["decoder_input_ids"] = torch.full((batch, 1), start)
+    return inputs | attention_to_first(opened, ids)
+
+
+@contextmanager
+def pinned(threads: int) -> Iterator[None]:
+    """Run with this many torch threads, then with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,1 @@
+"""How weights are chosen: one file a pruning method, listed in `table.py`."""

@@ -1,0 +1,199 @@
+"""The plan: which cells a study asks for, and what each answer depends on.
+
+Reads the files it digests; imports no torch and measures nothing.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.locate import locate
+from experiments.errors import ReportError
+from experiments.methods.table import METHODS
+from experiments.provenance import Digests, digest_text, processor
+from experiments.records import Cell, Study, StudyModel
+from experiments.study import LoadedStudy
+from experiments.tasks.table import Task
+
+# Raised by hand when a kind's measurement changes, so that older records are not taken for it.
+VERSIONS = {
+    "inspection": 1,
+    "pruning": 1,
+    "evaluation": 1,
+    "comparison": 1,
+    "footprint": 1,
+    "latency": 1,
+}
+DENSE = "dense"
+TIMED_THREADS = 1
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell to be answered here: what it depends on, and what it is asked of."""
+
+    cell: Cell
+    identity: dict[str, str]
+    checkpoint: Checkpoint
+    task: Task | None = None
+
+
+@dataclass
+class Plan:
+    """The cells of a study: to be answered here, or taken from what is recorded; and what failed."""
+
+    here: list[Planned] = field(default_factory=list)
+    recorded: list[Cell] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def questions(study: Study, model: StudyModel) -> Iterator[Cell]:
+    """Every cell of one row of the report, in the order in which pages show them."""
+    name = model.name
+    yield Cell(kind="inspection", model=name)
+    for method, seed in runs(study.methods):
+        for level in study.levels:
+            yield Cell(kind="pruning", model=name, method=method, level=level, seed=seed)
+    yield Cell(kind="footprint", model=name, method=study.methods[0])
+    yield Cell(kind="latency", model=name, method=study.methods[0])
+    for task in model.tasks:
+        yield Cell(kind="evaluation", model=name, level=0.0, task=task)
+        for method, seed in runs(study.methods):
+            for level in study.levels:
+                cell = Cell(
+                    kind="evaluation", model=name, method=method, level=level, task=task, seed=seed
+                )
+                yield cell
+                yield from comparisons(cell, study)
+
+
+def runs(methods: Sequence[str]) -> Iterator[tuple[str, int | None]]:
+    """Each method with each of its seeds; None for a method without chance.
+
+    >>> list(runs(["magnitude", "random"]))
+    [('magnitude', None), ('random', 0), ('random', 1), ('random', 2)]
+    """
+    for method in methods:
+        seeds = METHODS[method].seeds
+        yield from ((method, seed) for seed in (range(seeds) if seeds > 1 else [None]))
+
+
+def comparisons(cell: Cell, study: Study) -> Iterator[Cell]:
+    """What a pruned evaluation is held against: dense, and each run of the methods after it."""
+    yield _comparison(cell, DENSE)
+    position = study.methods.index(cell.method or "")
+    for method, seed in runs(study.methods[position + 1 :]):
+        yield _comparison(cell, method if seed is None else f"{method} seed {seed}")
+
+
+def _comparison(cell: Cell, against: str) -> Cell:
+    return Cell(**(asdict(cell) | {"kind": "comparison", "against": against}))
+
+
+def sides(cell: Cell) -> tuple[Cell, Cell]:
+    """The two evaluations that a comparison joins."""
+    asked = asdict(cell) | {"kind": "evaluation", "against": None}
+    if cell.against == DENSE:
+        other = {"method": None, "level": 0.0, "seed": None}
+    else:
+        method, _, seed = (cell.against or "").partition(" seed ")
+        other = {"method": method, "seed": int(seed) if seed else None}
+    return Cell(**asked), Cell(**(asked | other))
+
+
+def make_plan(loaded: LoadedStudy, digests: Digests) -> Plan:
+    """The cells of every row that is not for later. A row that cannot be asked is a failure."""
+    plan = Plan()
+    for model in loaded.study.models:
+        if model.measure == "recorded":
+            plan.recorded += questions(loaded.study, model)
+        elif model.measure == "here":
+            try:
+                plan.here += _planned(loaded, model, digests)
+            except (ReportError, OSError) as error:
+                plan.failures.append(f"{model.name}: {error}")
+    return plan
+
+
+def _planned(loaded: LoadedStudy, model: StudyModel, digests: Digests) -> list[Planned]:
+    """A row's cells with their identities; comparisons come after what they join."""
+    structure = locate(model.checkpoint, relative_to=loaded.folder)
+    checkpoints = {
+        task: locate(name, relative_to=loaded.folder) for task, name in model.tasks.items()
+    }
+    planned: dict[Cell, Planned] = {}
+    for cell in sorted(questions(loaded.study, model), key=lambda cell: cell.kind == "comparison"):
+        checkpoint = checkpoints[cell.task] if cell.task else structure
+        task = loaded.tasks[cell.task] if cell.task else None
+        if cell.kind == "comparison":
+            identity = joined([planned[side].identity for side in sides(cell)])
+        else:
+            identity = _identity(cell, checkpoint, task, loaded.study, digests)
+        planned[cell] = Planned(cell, identity, checkpoint, task)
+    return list(planned.values())
+
+
+def joined(identities: Sequence[dict[str, str]]) -> dict[str, str]:
+    """The identity of what joins other answers: a digest of theirs."""
+    text = json.dumps(list(identities), sort_keys=True)
+    return {"version": str(VERSIONS["comparison"]), "joins": digest_text(text)}
+
+
+def _identity(
+    cell: Cell, checkpoint: Checkpoint, task: Task | None, study: Study, digests: Digests
+) -> dict[str, str]:
+    """Everything an answer depends on, as text."""
+    found = {
+        "version": str(VERSIONS[cell.kind]),
+        "checkpoint": checkpoint.digest(digests),
+    }
+    if task is not None:
+        found["data"] = digests.file(task.file)
+        found["metric"] = task.metric
+        found["columns"] = "|".join([task.text, task.label, task.cluster or ""])
+    if cell.kind in ("footprint", "latency"):
+        found["levels"] = " ".join(map(str, study.levels))
+    if cell.kind == "latency":
+        found["processor"] = processor()
+        found["threads"] = str(TIMED_THREADS)
+    return found
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that one opened checkpoint answers, cheapest order first. `levels` are the study's."""
+
+    cells: tuple[Planned, ...]
+    levels: tuple[float, ...]
+    command: str
+
+    @property
+    def first(self) -> Planned:
+        """All cells share its checkpoint and task."""
+        return self.cells[0]
+
+    @property
+    def timed(self) -> bool:
+        """Whether it reads a stopwatch, so that nothing may run beside it."""
+        return self.first.cell.kind == "latency"
+
+    @property
+    def title(self) -> str:
+        """What it is about, in a few words."""
+        cell = self.first.cell
+        what = cell.task or ("latency" if self.timed else "structure")
+        run = "" if cell.method is None or not cell.task else f", {cell.method}"
+        seed = "" if cell.seed is None else f" seed {cell.seed}"
+        return f"{cell.model}: {what}{run}{seed}"
+
+
+def jobs_of(planned: Sequence[Planned], levels: tuple[float, ...], command: str) -> list[Job]:
+    """Group cells into jobs: by row, task and run. Timed jobs come last."""
+    groups: dict[tuple[object, ...], list[Planned]] = {}
+    for one in planned:
+        cell = one.cell
+        run = (cell.method, cell.seed) if cell.task else (cell.kind == "latency",)
+        groups.setdefault((cell.model, cell.task, *run), []).append(one)
+    jobs = [Job(tuple(cells), levels, command) for cells in groups.values()]
+    return sorted(jobs, key=lambda job: job.timed)

@@ -1,0 +1,138 @@
+"""How numbers were obtained: digests of files, facts of the machine, versions of packages.
+
+Reads files, /proc and the clock; never the network. Standard library only.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from experiments.records import Machine
+from experiments.store import replace_if_changed
+
+PACKAGES = ("sparsity-report", "torch", "transformers", "tokenizers", "numpy", "scipy")
+
+
+class Digests:
+    """SHA-256 digests of files, remembered by path, size, modification time and inode."""
+
+    def __init__(self, memory: Path | None = None) -> None:
+        self.memory = memory
+        self.known: dict[str, list[int | str]] = {}
+        if memory is not None:
+            try:
+                loaded = json.loads(memory.read_text(encoding="utf-8"))
+                self.known = loaded if isinstance(loaded, dict) else {}
+            except (OSError, ValueError):
+                self.known = {}
+
+    def file(self, path: Path) -> str:
+        """The digest of one file's bytes, read only if the file changed since it was last asked."""
+        status = path.stat()
+        key = str(path.resolve())
+        stamp: list[int | str] = [status.st_size, status.st_mtime_ns, status.st_ino]
+        remembered = self.known.get(key)
+        if isinstance(remembered, list) and remembered[:3] == stamp and len(remembered) == 4:
+            return str(remembered[3])
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self.known[key] = [*stamp, digest]
+        return digest
+
+    def files(self, paths: Iterable[Path]) -> str:
+        """One digest of several files' names and bytes, the same in any order."""
+        lines = sorted(f"{path.name} {self.file(path)}" for path in paths)
+        return digest_text("\n".join(lines))
+
+    def save(self) -> None:
+        """Remember the digests on disk, if a place for them was given."""
+        if self.memory is not None and self.known:
+            text = json.dumps(self.known, indent=0, sort_keys=True)
+            replace_if_changed(self.memory, text.encode())
+
+
+def digest_text(text: str) -> str:
+    """The SHA-256 digest of a text.
+
+    >>> digest_text("")[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def today() -> str:
+    """The date in UTC, as YYYY-MM-DD; SOURCE_DATE_EPOCH stands in for the clock where it is set."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    return moment.date().isoformat()
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that the numbers depend on, none imported."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine(threads: int, gpu: str | None = None) -> Machine:
+    """The facts of this machine that decide a time."""
+    return Machine(
+        processor=processor(),
+        cores=usable_cores(),
+        threads=threads,
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        system=f"{platform.system()} {platform.machine()}",
+        gpu=gpu,
+    )
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        if found := re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE):
+            return " ".join(found[1].split())
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """The cores this process may use: the affinity mask and the container's quota, the smaller.
+
+    A container with a quota of 2 CPUs on a host of 8 gives 2, never 8.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = quota_file.read_text(encoding="ascii").split()
+        return max(1, min(cores, -(-int(quota) // int(period))))
+    except (OSError, ValueError):
+        return cores
+
+
+def command(arguments: list[str] | None = None) -> str:
+    """The command that is running, with every path made relative or cut to its last part."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return " ".join(["gen", *(_without_folder(word) for word in words)])
+
+
+def _without_folder(word: str) -> str:
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    path = Path(value)
+    if not path.is_absolute():
+        return word
+    here = Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else Path(path.name)
+    return f"{option}{equals}{shown}"

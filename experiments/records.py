@@ -1,0 +1,459 @@
+"""What crosses the wall: cells (questions), their answers, and how each was obtained.
+
+Pure data and its JSON form; touches neither disk, clock nor network. A record that does not fit
+these classes is damaged, and `decode` says where.
+"""
+
+import json
+import math
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+SCHEMA = 1
+
+T = TypeVar("T")
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One question. `level` 0 is dense; a question about no single level has None."""
+
+    kind: str
+    model: str
+    method: str | None = None
+    level: float | None = None
+    task: str | None = None
+    seed: int | None = None
+    against: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where a measurement ran. No user, host or path."""
+
+    processor: str
+    cores: int
+    threads: int
+    memory_bytes: int
+    system: str
+    gpu: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """How an answer was obtained: enough to ask again and to know when not to compare."""
+
+    date: str
+    command: str
+    seconds: float
+    machine: Machine
+    versions: Mapping[str, str]
+    checkpoint: str | None = None
+    checkpoint_digest: str | None = None
+    revision: str | None = None
+    data: str | None = None
+    data_digest: str | None = None
+    dtype: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """How many weights, and how many of them are exactly zero."""
+
+    count: int
+    zeros: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearZero:
+    """How many weights have a magnitude below `threshold` (times the tensor's RMS, if "rms")."""
+
+    threshold: float
+    relative_to: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorRow:
+    """One stored tensor: whether it is prunable and why, and what its weights look like.
+
+    `l1`, `l2` and `max` are over finite weights. `stack` is encoder, decoder or empty; `depth`
+    counts transformer blocks from 0, None outside them. `tied_to` names the tensor it repeats.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    role: str
+    prunable: bool
+    reason: str
+    stack: str
+    depth: int | None
+    tied_to: str | None
+    count: int
+    zeros: int
+    nan: int
+    inf: int
+    near_zero: tuple[NearZero, ...]
+    l1: float
+    l2: float
+    max: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """Sparsity's denominators: the four the report uses, and integer buffers apart."""
+
+    prunable: Count
+    all_weights: Count
+    parameters: Count
+    parameters_deduplicated: Count
+    integer: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What the configuration says of the model's shape; None where it says nothing."""
+
+    name: str
+    blocks: int | None
+    width: int | None
+    heads: int | None
+    vocabulary: int | None
+    positions: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """The fraction of prunable weights whose magnitude is below `threshold`."""
+
+    threshold: float
+    below: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """How sparse a checkpoint is before anything is done to it."""
+
+    kind: ClassVar[str] = "inspection"
+    architecture: Architecture
+    tensors: tuple[TensorRow, ...]
+    totals: Totals
+    curve: tuple[CurvePoint, ...]
+    file_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One prunable tensor after pruning."""
+
+    name: str
+    count: int
+    zeros: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """What a method removed. `threshold` is the largest magnitude removed where there is one."""
+
+    kind: ClassVar[str] = "pruning"
+    level: float
+    method: str
+    scope: str
+    pattern: str
+    prunable: int
+    zeros: int
+    zeros_before: int
+    threshold: float | None
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How a model answered one task. `value` is in the metric's own unit, fractions not percent.
+
+    `references` and `predictions` are indices into `labels`; a prediction of -1 is an answer that
+    is no label. `interval` is null where it is undefined (MCC with one predicted class).
+    """
+
+    kind: ClassVar[str] = "evaluation"
+    task: str
+    split: str
+    n: int
+    metric: str
+    value: float
+    interval: Interval | None
+    accuracy: float
+    accuracy_interval: Interval
+    answered_by: str
+    label_mapping: str
+    constant_prediction: bool
+    majority: float
+    majority_label: str
+    not_a_label: int
+    truncated: int
+    prunable: int
+    zeros: int
+    labels: tuple[str, ...]
+    references: tuple[int, ...]
+    predictions: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two cells of one origin on the same examples: the first minus the one it is held against.
+
+    `gained` and `lost` count examples only the first, or only the other, answered right. `p_value`
+    is McNemar's exact test on them. `smallest_detectable` is the smallest net loss in accuracy
+    that this many examples and disagreements could have shown at 5 %.
+    """
+
+    kind: ClassVar[str] = "comparison"
+    task: str
+    n: int
+    metric: str
+    value: float
+    other_value: float
+    difference: float
+    difference_interval: Interval | None
+    accuracy_difference: float
+    accuracy_difference_interval: Interval
+    gained: int
+    lost: int
+    p_value: float
+    smallest_detectable: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FootprintRow:
+    """Bytes of one storage format. `ratio` is to dense of the same dtype; below 1 is smaller."""
+
+    level: float
+    format: str
+    dtype: str
+    of: str
+    bytes: int
+    ratio: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """What a checkpoint weighs on disk, level by level."""
+
+    kind: ClassVar[str] = "footprint"
+    method: str
+    rows: tuple[FootprintRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyRow:
+    """Milliseconds of one forward pass. `ratio` is dense time over this path's; above 1 is faster.
+
+    `max_abs_difference` is between this path's outputs and those of the same weights run densely.
+    """
+
+    level: float
+    path: str
+    batch: int
+    tokens: int
+    threads: int
+    rounds: int
+    cold_ms: float
+    median_ms: float
+    p10_ms: float
+    p90_ms: float
+    ratio: float
+    ratio_interval: Interval | None
+    max_abs_difference: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """How long a forward pass takes, path by path, measured round by round."""
+
+    kind: ClassVar[str] = "latency"
+    method: str
+    rows: tuple[LatencyRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyModel:
+    """A row of the report. The published facts are for rows that are not measured here."""
+
+    name: str
+    family: str
+    checkpoint: str
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    measure: str = "here"
+    why: str = ""
+    parameters: str = ""
+    licence: str = ""
+    source: str = ""
+    cite: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyTask:
+    """A task as the pages show it."""
+
+    name: str
+    question: str
+    metric: str
+    labels: tuple[str, ...]
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What was asked: the rows, methods and levels of the report."""
+
+    kind: ClassVar[str] = "study"
+    title: str
+    levels: tuple[float, ...]
+    methods: tuple[str, ...]
+    tasks: tuple[StudyTask, ...]
+    models: tuple[StudyModel, ...]
+    missing: tuple[str, ...] = ()
+
+
+Answer = Inspection | Pruning | Evaluation | Comparison | Footprint | Latency | Study
+ANSWERS: dict[str, type[Answer]] = {
+    answer.kind: answer
+    for answer in (Inspection, Pruning, Evaluation, Comparison, Footprint, Latency, Study)
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A cell, its answer, what the answer depends on (`identity`), and how it was obtained."""
+
+    cell: Cell
+    identity: Mapping[str, str]
+    provenance: Provenance
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Held:
+    """A record and where it comes from: "here" (this machine) or "recorded" (published)."""
+
+    record: Record
+    origin: str
+
+
+def encode(record: Record) -> str:
+    """The JSON text of a record: one field a line, lists of numbers on one line, no NaN."""
+    document = {"schema": SCHEMA, **asdict(record)}
+    return to_json(document) + "\n"
+
+
+def to_json(document: object) -> str:
+    """JSON for people and diffs: indented, number lists on one line, null for NaN and infinity.
+
+    >>> print(to_json({"a": [1, 2], "b": float("nan")}))
+    {
+     "a": [1, 2],
+     "b": null
+    }
+    """
+    text = json.dumps(without_nan(document), indent=1, ensure_ascii=False, allow_nan=False)
+    return re.sub(r"\[\n\s*(-?\d[^\[\]{}\"]*?)\n\s*\]", _on_one_line, text)
+
+
+def _on_one_line(match: re.Match[str]) -> str:
+    return f"[{', '.join(part.strip() for part in match[1].split(','))}]"
+
+
+def without_nan(value: object) -> object:
+    """The same JSON value with null in the place of what is not a number."""
+    if isinstance(value, Mapping):
+        return {str(key): without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def decode(text: str) -> Record:
+    """Read a record back.
+
+    Raises:
+        ValueError: naming the place where the text is not a record of this schema.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise ValueError(f"not a record of schema {SCHEMA}")
+    cell = build(Cell, document.get("cell"), "cell")
+    if cell.kind not in ANSWERS:
+        raise ValueError(f"cell.kind: unknown kind {cell.kind!r}")
+    return Record(
+        cell=cell,
+        identity=build(dict[str, str], document.get("identity"), "identity"),
+        provenance=build(Provenance, document.get("provenance"), "provenance"),
+        answer=build(ANSWERS[cell.kind], document.get("answer"), "answer"),
+    )
+
+
+def build(kind: type[T], value: object, where: str) -> T:
+    """Build a value of `kind` (a class, or a generic of them) from its JSON form, or say where
+    it does not fit.
+
+    >>> build(Count, {"count": 4, "zeros": 1}, "totals")
+    Count(count=4, zeros=1)
+    >>> build(Count, {"count": "4", "zeros": 1}, "totals")
+    Traceback (most recent call last):
+    ValueError: totals.count: expected int, got str
+    """
+    return cast(T, _build(kind, value, where))
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        options = [option for option in get_args(kind) if option is not type(None)]
+        return None if value is None else _build(options[0], value, where)
+    if origin is tuple:
+        return _build_tuple(get_args(kind), value, where)
+    if origin is not None:
+        _expect(isinstance(value, dict), "object", value, where)
+        inner = get_args(kind)[1]
+        return {key: _build(inner, item, f"{where}.{key}") for key, item in value.items()}
+    if is_dataclass(kind):
+        return _build_dataclass(cast(Any, kind), value, where)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    exact = isinstance(value, kind) and not (kind is not bool and isinstance(value, bool))
+    _expect(exact, kind.__name__, value, where)
+    return value
+
+
+def _build_tuple(inner: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    _expect(isinstance(value, list), "array", value, where)
+    kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
+    _expect(len(kinds) == len(value), f"{len(kinds)} items", value, where)
+    return tuple(_build(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value)))
+
+
+def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
+    _expect(isinstance(value, dict), "object", value, where)
+    hints = get_type_hints(kind)
+    names = {item.name for item in fields(kind)}
+    if unknown := sorted(set(value) - names):
+        raise ValueError(f"{where}.{unknown[0]}: no such field")
+    try:
+        return kind(**{n: _build(hints[n], v, f"{where}.{n}") for n, v in value.items()})
+    except TypeError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _expect(fits: bool, expected: str, value: object, where: str) -> None:
+    if not fits:
+        raise ValueError(f"{where}: expected {expected}, got {type(value).__name__}")

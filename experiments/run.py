@@ -1,0 +1,236 @@
+"""Running a study: only the cells without a record are asked, and every answer is kept at once.
+
+Starts worker processes, reads and writes the stores. Imports no torch itself, so that a study that
+is all measured costs no more than reading its records.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from experiments.comparison import compare
+from experiments.errors import ReportError
+from experiments.plan import Job, Plan, Planned, jobs_of, make_plan, questions, sides
+from experiments.provenance import Digests, command, machine, today, usable_cores, versions
+from experiments.records import Cell, Evaluation, Held, Provenance, Record
+from experiments.store import Recorded, Results
+from experiments.study import LoadedStudy
+from experiments.tasks.table import Task
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Outcome:
+    """The records a site is made of, and a line for each thing that is not there."""
+
+    held: list[Held] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def run_study(
+    loaded: LoadedStudy,
+    results: Results,
+    recorded: Recorded,
+    *,
+    workers: int | None = None,
+    fresh: bool = False,
+    say: Say,
+) -> Outcome:
+    """Answer every cell of a study that has no record yet, and gather all of them."""
+    digests = Digests(results.folder / "digests.json")
+    plan = make_plan(loaded, digests)
+    digests.save()
+    known = {} if fresh else _known(plan.here, results)
+    wanted = [one for one in plan.here if one.cell not in known]
+    outcome = Outcome(failures=list(plan.failures))
+    for damaged in results.damaged:
+        say(str(damaged))
+    asked = [one for one in wanted if one.cell.kind != "comparison"]
+    if asked:
+        count = workers or usable_cores()
+        outcome.failures += _run_jobs(asked, loaded.study.levels, results, count, say)
+        known |= _known(asked, results)
+    for one in wanted:
+        if one.cell.kind == "comparison" and (joined := _compare(one, known)):
+            results.put(joined)
+            known[one.cell] = joined
+    outcome.held = [Held(known[one.cell], "here") for one in plan.here if one.cell in known]
+    _fill(plan, recorded, outcome)
+    outcome.held.append(Held(study_record(loaded), "here"))
+    return outcome
+
+
+def _known(planned: Sequence[Planned], results: Results) -> dict[Cell, Record]:
+    found = {one.cell: results.get(one.cell, one.identity) for one in planned}
+    return {cell: record for cell, record in found.items() if record is not None}
+
+
+def _fill(plan: Plan, recorded: Recorded, outcome: Outcome) -> None:
+    """Take the recorded rows' answers, and name each that is not there."""
+    for cell in plan.recorded:
+        record = recorded.get(cell)
+        if record is None:
+            outcome.failures.append(f"{shown(cell)}: no record of it in {recorded.folder.name}/")
+        else:
+            outcome.held.append(Held(record, "recorded"))
+    outcome.failures += [str(damaged) for damaged in recorded.damaged]
+
+
+def shown(cell: Cell) -> str:
+    """A cell in words.
+
+    >>> shown(Cell(kind="pruning", model="GPT-2", method="magnitude", level=0.5))
+    'GPT-2, pruning, magnitude 0.5'
+    """
+    run = f"{cell.method or 'dense'} {cell.level:g}" if cell.level is not None else cell.method
+    seed = None if cell.seed is None else f"seed {cell.seed}"
+    against = f"against {cell.against}" if cell.against else None
+    return ", ".join(filter(None, [cell.model, cell.kind, cell.task, run, seed, against]))
+
+
+def _run_jobs(
+    asked: Sequence[Planned], levels: tuple[float, ...], results: Results, workers: int, say: Say
+) -> list[str]:
+    """Run the cells' jobs in worker processes, timed ones last and alone."""
+    jobs = jobs_of(asked, levels, command())
+    failures: list[str] = []
+    done = 0
+    pool = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
+    )
+    try:
+        for batch in [[job for job in jobs if not job.timed], *([j] for j in jobs if j.timed)]:
+            futures = {pool.submit(_work, job, results.folder): job for job in batch}
+            for future in as_completed(futures):
+                done += 1
+                say(f"[{done}/{len(jobs)}] {futures[future].title}")
+                failures += _failures_of(futures[future], future.result)
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return failures
+
+
+def _ignore_interrupts() -> None:
+    """The parent decides when a worker ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _failures_of(job: Job, result: Callable[[], str | None]) -> list[str]:
+    try:
+        reason = result()
+    except BrokenProcessPool:
+        reason = "its worker process was killed (out of memory?); try --jobs 1"
+    return [f"{job.title}: {reason}"] if reason else []
+
+
+def _work(job: Job, folder: Path) -> str | None:
+    """In a worker: answer a job's cells and keep each; what went wrong, or None."""
+    from experiments.jobs import answer
+
+    results = Results(folder)
+    try:
+        for record in answer(job):
+            results.put(record)
+    except ReportError as error:
+        return str(error)
+    except OSError as error:
+        return f"{error.strerror or error} ({error.filename or 'no file named'})"
+    except Exception as error:  # one cell's fault must not end the others
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return None
+
+
+def _compare(planned: Planned, known: dict[Cell, Record]) -> Record | None:
+    """The comparison of two known evaluations; None where one of them failed."""
+    records = [known.get(side) for side in sides(planned.cell)]
+    if planned.task is None or any(record is None for record in records):
+        return None
+    first, other = (record.answer for record in records if record is not None)
+    assert isinstance(first, Evaluation) and isinstance(other, Evaluation)
+    base = next(record.provenance for record in records if record is not None)
+    clusters = _clusters(planned.task)
+    return Record(
+        cell=planned.cell,
+        identity=planned.identity,
+        provenance=base,
+        answer=compare(first, other, clusters=clusters),
+    )
+
+
+@lru_cache
+def _clusters(task: Task) -> tuple[str, ...] | None:
+    """Which examples of a task belong together."""
+    return task.load().clusters
+
+
+def study_record(loaded: LoadedStudy, name: str = "report") -> Record:
+    """The study itself as a record, so that it can cross the wall."""
+    return Record(
+        cell=Cell(kind="study", model=name),
+        identity={},
+        provenance=Provenance(
+            date=today(), command=command(), seconds=0.0, machine=machine(1), versions=versions()
+        ),
+        answer=loaded.study,
+    )
+
+
+def forecast(
+    loaded: LoadedStudy, results: Results, recorded: Recorded, *, fresh: bool
+) -> Iterator[str]:
+    """What a build would do, a line each: cells to measure, and rows that wait or are recorded."""
+    plan = make_plan(loaded, Digests(results.folder / "digests.json"))
+    known = {} if fresh else _known(plan.here, results)
+    for one in plan.here:
+        if one.cell not in known:
+            yield f"measure  {shown(one.cell)}"
+    for cell in plan.recorded:
+        found = recorded.get(cell) is not None
+        yield f"{'recorded' if found else 'missing '} {shown(cell)}"
+    for model in loaded.study.models:
+        if model.measure == "later":
+            yield f"later    {model.name}: {model.why}"
+    yield from (f"failed   {failure}" for failure in plan.failures)
+    yield f"{len(plan.here) - len(known)} of {len(plan.here)} cells to measure here"
+
+
+def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> tuple[int, list[str]]:
+    """Copy this machine's records of a study into `recorded/`; how many, and what is missing."""
+    plan = make_plan(loaded, Digests(results.folder / "digests.json"))
+    known = _known(plan.here, results)
+    for record in known.values():
+        recorded.put(record)
+    recorded.put(study_record(loaded))
+    missing = [shown(one.cell) for one in plan.here if one.cell not in known]
+    return len(known), [*plan.failures, *missing]
+
+
+def status(loaded: LoadedStudy, results: Results, recorded: Recorded) -> Iterator[dict[str, Any]]:
+    """For each row: how many cells it has, and how many have a record."""
+    digests = Digests(results.folder / "digests.json")
+    plan = make_plan(loaded, digests)
+    digests.save()
+    known = _known(plan.here, results)
+    for model in loaded.study.models:
+        cells = [] if model.measure == "later" else list(questions(loaded.study, model))
+        found = [cell for cell in cells if cell in known]
+        if model.measure == "recorded":
+            found = [cell for cell in cells if recorded.get(cell)]
+        yield {
+            "model": model.name,
+            "measure": model.measure,
+            "cells": len(cells),
+            "answered": len(found),
+            "why": model.why,
+        }

@@ -1,0 +1,74 @@
+"""Timing several paths fairly: cold call apart, one warm call, then interleaved round by round.
+
+Reads the clock it is given and nothing else.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.intervals import Interval, median_interval
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A path to time: `prepare` runs before each call and is not timed."""
+
+    prepare: Callable[[], object]
+    call: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of a path: its first call, and one call a round."""
+
+    cold: float
+    rounds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The median over rounds."""
+        return statistics.median(self.rounds)
+
+    def quantile(self, fraction: float) -> float:
+        """A quantile over rounds, interpolated."""
+        return float(np.quantile(self.rounds, fraction))
+
+    def ratio(self, dense: "Timing") -> tuple[float, Interval | None]:
+        """Dense time over this one's, round by round: the median and its interval. Above 1, faster.
+
+        >>> Timing(9, (1, 2, 1)).ratio(Timing(9, (2, 2, 2)))
+        (2.0, None)
+        """
+        ratios = [theirs / ours for theirs, ours in zip(dense.rounds, self.rounds)]
+        return statistics.median(ratios), median_interval(ratios)
+
+
+def time_lanes(lanes: Sequence[Lane], *, rounds: int, clock: Clock) -> list[Timing]:
+    """Time the lanes in turn, `rounds` times, after each one's cold call.
+
+    In every round a lane is prepared, called once untimed (its weights may have just been put in
+    place), and called once timed. The order alternates, so that no lane always follows another.
+    """
+
+    def seconds(lane: Lane) -> float:
+        start = clock()
+        lane.call()
+        return clock() - start
+
+    cold = []
+    for lane in lanes:
+        lane.prepare()
+        cold.append(seconds(lane))
+    times: list[list[float]] = [[] for _ in lanes]
+    for number in range(rounds):
+        order = range(len(lanes)) if number % 2 == 0 else range(len(lanes) - 1, -1, -1)
+        for index in order:
+            lanes[index].prepare()
+            lanes[index].call()
+            times[index].append(seconds(lanes[index]))
+    return [Timing(first, tuple(later)) for first, later in zip(cold, times)]

@@ -1,0 +1,266 @@
+"""The study file: which models, tasks, methods and levels to ask about. Reads one TOML file.
+
+Every fault in it is reported at once, with its line and the nearest right key.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import ReportError
+from experiments.methods.table import METHODS
+from experiments.metrics import METRICS
+from experiments.records import Study, StudyModel, StudyTask
+from experiments.tasks.table import TASKS, Task
+
+FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")
+MEASURES = ("here", "recorded", "later")
+DEFAULT_LEVELS = (0.10, 0.50, 0.90, 0.95, 0.99)
+
+
+class StudyError(ReportError):
+    """Every fault of a study file, a line each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        Exception.__init__(self, "\n".join(faults))
+        self.faults = faults
+
+    def __reduce__(self) -> Any:
+        return StudyError, (self.faults,)
+
+
+@dataclass(frozen=True)
+class LoadedStudy:
+    """A study, the folder its paths start from, and its tasks ready to be loaded."""
+
+    study: Study
+    folder: Path
+    tasks: Mapping[str, Task]
+
+
+def load_study(path: Path) -> LoadedStudy:
+    """Read and check a study file.
+
+    Raises:
+        StudyError: with every fault, each on a line of its own.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except FileNotFoundError:
+        raise ReportError(f"study {path}", "a TOML file", "check the path") from None
+    except ValueError as error:
+        raise StudyError([f"{path.name}: not TOML: {error}"]) from None
+    reader = _Reader(path.name, text)
+    tasks = dict(TASKS) | _own_tasks(reader, table, path.parent)
+    study = _study(reader, table, tasks)
+    if reader.faults:
+        raise StudyError([fault for _, fault in sorted(reader.faults)])
+    return LoadedStudy(study, path.parent, tasks)
+
+
+class _Reader:
+    """Takes values out of tables and notes every fault with its line."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.lines = text.splitlines()
+        self.faults: list[tuple[int, str]] = []
+
+    def fault(self, where: tuple[str, int], key: str, message: str) -> None:
+        """Note a fault at a key of the `where`-th table of a name."""
+        line = self._line(where, key)
+        self.faults.append((line, f"{self.file}:{line}: {message}"))
+
+    def _line(self, where: tuple[str, int], key: str) -> int:
+        name, index = where
+        seen, inside, start = -1, not name, 1
+        for number, line in enumerate(self.lines, start=1):
+            if header := re.match(r"\s*\[\[?\s*([\w.-]+)", line):
+                inside = False
+                if header[1] == name:
+                    seen += 1
+                    if inside := seen == index:
+                        start = number
+            elif inside and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
+                return number
+        return start
+
+    def keys(self, table: Mapping[str, Any], known: Iterable[str], where: tuple[str, int]) -> None:
+        """Note every key that is not known."""
+        names = list(known)
+        for key in table:
+            if key not in names:
+                near = get_close_matches(key, names, n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(names)}"
+                self.fault(where, key, f"unknown key {key!r}; {hint}")
+
+    def text(
+        self,
+        table: Mapping[str, Any],
+        key: str,
+        where: tuple[str, int],
+        *,
+        default: str | None = None,
+        one_of: Iterable[str] = (),
+    ) -> str:
+        """A string, required where it has no default, among `one_of` where given."""
+        value = table.get(key, default)
+        allowed = list(one_of)
+        if value is None:
+            self.fault(where, key, f"{key} is missing")
+        elif not isinstance(value, str):
+            self.fault(where, key, f"{key} = {value!r}: expected a text")
+        elif allowed and value not in allowed:
+            near = get_close_matches(value, allowed, n=1, cutoff=0.4)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.fault(where, key, f"{key} {value!r}: expected one of {', '.join(allowed)}{hint}")
+        else:
+            return value
+        return ""
+
+    def texts(
+        self, table: Mapping[str, Any], key: str, known: Iterable[str], default: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """A list of names, each among the known ones."""
+        value = table.get(key, list(default))
+        if not isinstance(value, list) or not value:
+            self.fault(("", 0), key, f"{key} = {value!r}: expected a list of names")
+            return ()
+        return tuple(self.text({key: item}, key, ("", 0), one_of=known) for item in value)
+
+
+TOP = ("title", "levels", "methods", "tasks", "model", "task")
+MODEL = (
+    "name", "family", "checkpoint", "tasks", "measure", "why",
+    "parameters", "licence", "source", "cite",
+)  # fmt: skip
+TASK = ("name", "file", "text", "label", "metric", "question", "source", "licence")
+
+
+def _own_tasks(reader: _Reader, table: Mapping[str, Any], folder: Path) -> dict[str, Task]:
+    found: dict[str, Task] = {}
+    for index, entry in _tables(reader, table, "task"):
+        where = ("task", index)
+        reader.keys(entry, TASK, where)
+        text = _taker(reader, entry, where)
+        name = text("name")
+        if name in TASKS or name in found:
+            reader.fault(where, "name", f"task {name!r} stands twice")
+        file = folder / text("file")
+        if entry.get("file") and not file.is_file():
+            reader.fault(where, "file", f"file {entry['file']!r}: expected a labelled file there")
+        found[name] = Task(
+            name=name,
+            question=text("question", default=f"Which label does a {name} sentence carry?"),
+            file=file,
+            metric=text("metric", default="accuracy", one_of=METRICS),
+            text=text("text", default="sentence"),
+            label=text("label", default="label"),
+            source=text("source", default=""),
+            licence=text("licence", default=""),
+        )
+    return found
+
+
+def _study(reader: _Reader, table: Mapping[str, Any], tasks: Mapping[str, Task]) -> Study:
+    top = ("", 0)
+    reader.keys(table, TOP, top)
+    default_tasks = reader.texts(table, "tasks", tasks, ("reviews", "acceptability"))
+    models = tuple(
+        _model(reader, entry, index, tasks, default_tasks)
+        for index, entry in _tables(reader, table, "model")
+    )
+    names = [model.name for model in models]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            reader.fault(("model", index), "name", f"model {name!r} stands twice")
+    if not models:
+        reader.fault(top, "model", "no [[model]]: a study needs one")
+    used = {task for model in models for task in model.tasks}
+    return Study(
+        title=reader.text(table, "title", top, default="Sparsity report"),
+        levels=_levels(reader, table),
+        methods=reader.texts(table, "methods", METHODS, ("magnitude", "random")),
+        tasks=tuple(_shown(task) for name, task in tasks.items() if name in used),
+        models=models,
+    )
+
+
+def _model(
+    reader: _Reader,
+    entry: Mapping[str, Any],
+    index: int,
+    tasks: Mapping[str, Task],
+    default_tasks: tuple[str, ...],
+) -> StudyModel:
+    where = ("model", index)
+    reader.keys(entry, MODEL, where)
+    text = _taker(reader, entry, where)
+    checkpoint = text("checkpoint")
+    given = entry.get("tasks", dict.fromkeys(default_tasks, checkpoint))
+    if not isinstance(given, dict):
+        reader.fault(where, "tasks", f"tasks = {given!r}: expected a table of task = checkpoint")
+        given = {}
+    for name in given:
+        reader.text({"tasks": name}, "tasks", where, one_of=tasks)
+    measure = text("measure", default="here", one_of=MEASURES)
+    return StudyModel(
+        name=text("name"),
+        family=text("family", one_of=FAMILIES),
+        checkpoint=checkpoint,
+        tasks={name: reader.text(given, name, where) for name in given},
+        measure=measure,
+        why=text("why", default=None if measure == "later" else ""),
+        parameters=text("parameters", default=""),
+        licence=text("licence", default=""),
+        source=text("source", default=""),
+        cite=text("cite", default=""),
+    )
+
+
+def _taker(
+    reader: _Reader, entry: Mapping[str, Any], where: tuple[str, int]
+) -> Callable[..., str]:
+    def take(key: str, **rules: Any) -> str:
+        return reader.text(entry, key, where, **rules)
+
+    return take
+
+
+def _tables(
+    reader: _Reader, table: Mapping[str, Any], key: str
+) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    entries = table.get(key, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        reader.fault(("", 0), key, f"{key}: expected [[{key}]] tables")
+        return []
+    return list(enumerate(entries))
+
+
+def _levels(reader: _Reader, table: Mapping[str, Any]) -> tuple[float, ...]:
+    value = table.get("levels", list(DEFAULT_LEVELS))
+    numbers = value if isinstance(value, list) else [value]
+    for number in numbers:
+        real = isinstance(number, int | float) and not isinstance(number, bool)
+        if not (real and 0 < number <= 1):
+            reader.fault(("", 0), "levels", f"level {number!r}: expected a number above 0, up to 1")
+            return ()
+    if not numbers or sorted(set(numbers)) != numbers:
+        reader.fault(("", 0), "levels", "levels: expected one or more, in rising order")
+    return tuple(float(number) for number in numbers)
+
+
+def _shown(task: Task) -> StudyTask:
+    return StudyTask(
+        name=task.name,
+        question=task.question,
+        metric=task.metric,
+        labels=task.labels or (),
+        source=task.source,
+        licence=task.licence,
+    )

@@ -1,0 +1,1 @@
+"""What a model is asked: one file a task family, listed in `table.py`."""

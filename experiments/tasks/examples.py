@@ -1,0 +1,118 @@
+"""Labelled sentences read from a file: tsv, csv, jsonl or parquet. Reads files only."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import ReportError
+
+UNLABELLED = {"", "-1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """One split of a task. `references` are indices into `labels`, one a text.
+
+    `clusters` says which examples belong together (minimal pairs), None where none do.
+    """
+
+    split: str
+    labels: tuple[str, ...]
+    texts: tuple[str, ...]
+    references: tuple[int, ...]
+    clusters: tuple[str, ...] | None = None
+
+
+def read_examples(
+    path: Path,
+    *,
+    text: str,
+    label: str,
+    labels: tuple[str, ...] | None = None,
+    cluster: str | None = None,
+    split: str = "evaluation",
+) -> Examples:
+    """Read a labelled file. `labels` fixes the labels and their order; without it they are sorted.
+
+    Raises:
+        ReportError: where the file, a column, a text or a label is not as it must be.
+    """
+    rows = read_rows(path)
+    for column in (text, label, *([cluster] if cluster else [])):
+        if not rows or column not in rows[0]:
+            have = ", ".join(rows[0]) if rows else "no rows"
+            raise ReportError(f"{path}", f"a column {column!r}, found {have}", "name the column")
+    answers = [_label(row.get(label)) for row in rows]
+    if all(answer in UNLABELLED for answer in answers):
+        raise ReportError(f"{path}", "labels, this split is unlabelled", "give a labelled split")
+    known = labels or tuple(sorted(set(answers)))
+    for number, (row, answer) in enumerate(zip(rows, answers), start=1):
+        if not str(row.get(text) or "").strip():
+            raise ReportError(f"{path}, row {number}", "a text, found none", "remove the row")
+        if answer not in known:
+            raise ReportError(
+                f"{path}, row {number}",
+                f"a label of {', '.join(known)}, found {answer!r}",
+                "correct or remove the row",
+            )
+    if len(known) < 2:
+        raise ReportError(f"{path}", "two labels or more", "check the label column")
+    return Examples(
+        split=split,
+        labels=known,
+        texts=tuple(str(row[text]) for row in rows),
+        references=tuple(known.index(answer) for answer in answers),
+        clusters=tuple(str(row[cluster]) for row in rows) if cluster else None,
+    )
+
+
+def read_rows(path: Path) -> list[Mapping[str, Any]]:
+    """The rows of a file as mappings, by its suffix. A byte-order mark is not part of a name.
+
+    A tsv has no quoting: a stray quotation mark is a character like another.
+    """
+    readers = {".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
+    reader = readers.get(path.suffix)
+    if reader is None:
+        raise ReportError(f"{path}", f"a file of {', '.join(readers)}", "convert or rename it")
+    try:
+        return list(reader(path.read_bytes()))
+    except FileNotFoundError:
+        raise ReportError(f"{path}", "a labelled file", "check the path") from None
+    except (ValueError, csv.Error) as error:
+        raise ReportError(f"{path}", f"a {path.suffix[1:]} file ({error})", "repair it") from None
+
+
+def _tsv(content: bytes) -> Iterable[Mapping[str, Any]]:
+    lines = content.decode("utf-8-sig").splitlines()
+    return csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+
+
+def _csv(content: bytes) -> Iterable[Mapping[str, Any]]:
+    return csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+
+
+def _jsonl(content: bytes) -> Iterable[Mapping[str, Any]]:
+    for line in content.decode("utf-8-sig").split("\n"):
+        if line.strip():
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError("a line that is no object")
+            yield row
+
+
+def _parquet(content: bytes) -> Iterable[Mapping[str, Any]]:
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist()
+
+
+def _label(value: object) -> str:
+    """A label's name; whole numbers and booleans are named by their digits."""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    return "" if value is None else str(value).strip()

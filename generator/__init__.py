@@ -1,0 +1,1 @@
+"""Right of the wall: records become pages. Nothing here imports torch or computes a result."""

@@ -1,0 +1,352 @@
+"""The command line. Data on stdout, progress on stderr; heavy imports only inside commands."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from experiments.errors import ReportError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+SITE_WITH_GAPS = 3
+Json = dict[str, Any] | list[dict[str, Any]]
+
+
+class Level(click.ParamType[float]):
+    """A level of sparsity: a fraction from 0 (dense) to 1."""
+
+    name = "LEVEL"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a number in [0, 1]; NaN is none."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not 0 <= number <= 1:
+            self.fail(f"{value!r}: expected a level from 0 to 1; give 0.9 for 90 %", param, ctx)
+        return number
+
+
+LEVEL = Level()
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+POSITIVE = click.IntRange(min=1)
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(package_name="sparsity-report", message="%(package)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def gen(debug: bool) -> None:
+    """Measure how sparse language models are, prune them, and write the report.
+
+    MODEL is a folder in the transformers layout, a weights file in one, mini/NAME (a bundled
+    miniature, see `gen list models`), or a hub id org/name[@revision].
+    """
+
+
+study_option = click.option(
+    "--study", type=FILE, default=Path("report.toml"), show_default=True, help="What to ask."
+)
+results_option = click.option(
+    "--results",
+    type=FOLDER,
+    default=Path("results"),
+    show_default=True,
+    help="This machine's records.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@gen.command()
+@study_option
+@click.option(
+    "--docs", type=FOLDER, default=Path("docs"), show_default=True, help="Where pages go."
+)
+@results_option
+@click.option("--recorded", is_flag=True, help="Render the published records alone.")
+@click.option("--fresh", is_flag=True, help="Measure everything again.")
+@click.option("--jobs", type=POSITIVE, help="Worker processes; the default is one a core.")
+@click.option("--dry-run", is_flag=True, help="Say what would be measured, and stop.")
+@click.option("--open", "open_site", is_flag=True, help="Serve the site and open a browser.")
+def build(
+    study: Path,
+    docs: Path,
+    results: Path,
+    recorded: bool,
+    fresh: bool,
+    jobs: int | None,
+    dry_run: bool,
+    open_site: bool,
+) -> None:
+    """Answer what the study asks and write the pages."""
+    from experiments.store import Recorded, Results
+    from generator import site
+
+    published = Recorded(recorded_beside(study))
+    failures: list[str] = []
+    if recorded:
+        held = site.published(published)
+        failures += [str(damaged) for damaged in published.damaged]
+    else:
+        from experiments import run
+        from experiments.study import load_study
+
+        loaded = load_study(study)
+        own = Results(results)
+        if dry_run:
+            for line in run.forecast(loaded, own, published, fresh=fresh):
+                click.echo(line)
+            return
+        outcome = run.run_study(loaded, own, published, workers=jobs, fresh=fresh, say=say)
+        held, failures = outcome.held, outcome.failures
+    changed = site.write(held, docs, stamp=results / "site.json", failures=failures)
+    say(f"{changed} of the site's files changed in {docs}/" if changed else f"{docs}/ is up to date")
+    for failure in failures:
+        say(f"not measured: {failure}")
+    if open_site:
+        click.launch("http://127.0.0.1:8000/")
+        os.execvp(sys.executable, [sys.executable, "-m", "mkdocs", "serve"])
+    if failures:
+        sys.exit(SITE_WITH_GAPS)
+
+
+@gen.command()
+@click.argument("model")
+@click.option(
+    "--threshold", "thresholds", type=float, multiple=True, help="Count magnitudes below; repeat."
+)
+@json_option
+def inspect(model: str, thresholds: tuple[float, ...], as_json: bool) -> None:
+    """Count a checkpoint's zeros and near-zeros, tensor by tensor."""
+    from experiments import questions
+    from generator import listing
+
+    show(questions.inspect(model, thresholds), as_json, listing.inspection)
+
+
+@gen.command()
+@click.argument("model")
+@click.option("--level", type=LEVEL, help="The fraction of prunable weights to remove.")
+@click.option("--method", default="magnitude", show_default=True, help="See `gen list methods`.")
+@click.option(
+    "--scope",
+    type=click.Choice(["global", "layer", "row"]),
+    help="Over what weights are ranked; the default is the method's own.",
+)
+@click.option(
+    "--pattern", default="unstructured", metavar="N:M", help="Keep N of every M inputs instead."
+)
+@click.option("--include", type=click.Choice(["head"]), help="Prune the task head too.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=FOLDER, required=True, help="The folder to write.")
+@click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
+@json_option
+def prune(
+    model: str,
+    level: float | None,
+    method: str,
+    scope: str | None,
+    pattern: str,
+    include: str | None,
+    seed: int,
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write a pruned copy of a checkpoint that plain transformers loads."""
+    from experiments import questions
+    from generator import listing
+
+    told = questions.prune(
+        model,
+        level=level,
+        method_name=method,
+        scope=scope,
+        pattern=pattern,
+        seed=seed,
+        include_head=include == "head",
+        out=out,
+        force=force,
+    )
+    show(told, as_json, listing.pruning)
+
+
+@gen.command()
+@click.argument("model")
+@click.option("--task", "tasks", multiple=True, help="A bundled task; repeat. See `gen list tasks`.")
+@click.option("--data", type=FILE, help="Your own labelled sentences: tsv, csv, jsonl, parquet.")
+@click.option("--text", default="sentence", show_default=True, help="The column of sentences.")
+@click.option("--label", default="label", show_default=True, help="The column of labels.")
+@click.option("--metric", default="accuracy", show_default=True, help="accuracy or mcc.")
+@click.option("--limit", type=POSITIVE, help="Only the first N examples.")
+@click.option("--against", metavar="MODEL", help="Another checkpoint, for the paired difference.")
+@click.option("--batch", type=POSITIVE, default=64, show_default=True)
+@json_option
+def evaluate(
+    model: str,
+    tasks: tuple[str, ...],
+    data: Path | None,
+    text: str,
+    label: str,
+    metric: str,
+    limit: int | None,
+    against: str | None,
+    batch: int,
+    as_json: bool,
+) -> None:
+    """Score a checkpoint on tasks, with intervals."""
+    from experiments import questions
+    from generator import listing
+
+    asked = questions.bundled_tasks(tasks)
+    if data is not None:
+        asked.append(questions.task_from_file(data, text=text, label=label, metric=metric))
+    if not asked:
+        raise click.UsageError("Nothing to evaluate on: give --task NAME or --data FILE.")
+    found = questions.evaluate(model, asked, limit=limit, batch=batch, against=against)
+    show(found, as_json, listing.evaluation)
+
+
+@gen.command()
+@click.argument("model")
+@click.option("--level", "levels", type=LEVEL, multiple=True, help="Levels to time; repeat.")
+@click.option("--batch", "batches", type=POSITIVE, multiple=True, default=(1, 8), show_default=True)
+@click.option("--tokens", type=POSITIVE, multiple=True, default=(32,), show_default=True)
+@click.option("--threads", type=POSITIVE, help="The default is the cores this process may use.")
+@json_option
+def latency(
+    model: str,
+    levels: tuple[float, ...],
+    batches: tuple[int, ...],
+    tokens: tuple[int, ...],
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Time a forward pass, dense and masked, interleaved."""
+    from experiments import questions
+    from generator import listing
+
+    found = questions.time(model, levels, batches=batches, tokens=tokens, threads=threads)
+    show(found, as_json, listing.latency)
+
+
+@gen.command()
+@click.argument("model")
+@click.option("--level", "levels", type=LEVEL, multiple=True, help="Levels to weigh; repeat.")
+@json_option
+def footprint(model: str, levels: tuple[float, ...], as_json: bool) -> None:
+    """Weigh a checkpoint on disk: dense, compressed, sparse."""
+    from experiments import questions
+    from generator import listing
+
+    show(questions.weigh(model, levels), as_json, listing.footprint)
+
+
+@gen.command("list")
+@click.argument("what", type=click.Choice(["models", "methods", "tasks", "pages"]))
+@json_option
+def list_(what: str, as_json: bool) -> None:
+    """List what there is to name."""
+    from generator import listing
+
+    if what == "pages":
+        from generator.pages.table import PAGES
+
+        rows = [{"name": page.name, "title": page.title} for page in PAGES]
+    else:
+        from experiments import questions
+
+        rows = questions.table_of(what)
+    show(rows, as_json, listing.rows)
+
+
+@gen.command()
+@study_option
+@results_option
+@json_option
+def status(study: Path, results: Path, as_json: bool) -> None:
+    """Say how much of a study has been measured."""
+    from experiments import run
+    from experiments.store import Recorded, Results
+    from experiments.study import load_study
+    from generator import listing
+
+    rows = run.status(load_study(study), Results(results), Recorded(recorded_beside(study)))
+    show(list(rows), as_json, listing.rows)
+
+
+@gen.command()
+@study_option
+@results_option
+def record(study: Path, results: Path) -> None:
+    """Promote this machine's records to the published ones."""
+    from experiments import run
+    from experiments.store import Recorded, Results
+    from experiments.study import load_study
+
+    count, missing = run.promote(load_study(study), Results(results), Recorded(recorded_beside(study)))
+    say(f"{count} records in {recorded_beside(study)}/")
+    for what in missing:
+        say(f"not measured: {what}")
+    if missing:
+        sys.exit(SITE_WITH_GAPS)
+
+
+def recorded_beside(study: Path) -> Path:
+    """The published records stand beside the study they answer."""
+    return study.parent / "recorded"
+
+
+def say(line: str) -> None:
+    """Progress goes to stderr."""
+    click.echo(line, err=True)
+
+
+def show(answer: Json, as_json: bool, as_text: Callable[[Any], Sequence[str]]) -> None:
+    """Print an answer as one JSON document, or as lines for people."""
+    from experiments.records import without_nan
+
+    if as_json:
+        click.echo(json.dumps(without_nan(answer), indent=1, ensure_ascii=False))
+    else:
+        click.echo("\n".join(as_text(answer)))
+
+
+def main() -> None:
+    """Run a command; what a person can mend is told in one line, with the exit status it has."""
+    debug = "--debug" in sys.argv
+    try:
+        gen(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        say("interrupted; what was measured is kept")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        say(f"error: {explained(error)}")
+        sys.exit(getattr(error, "exit_status", 1))
+
+
+def explained(error: Exception) -> str:
+    """An error in one line: ours as it is, the system's with its file, any other by its kind."""
+    if isinstance(error, ReportError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'writing'}: {error.strerror}; what was measured is kept"
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{text[:300]}; `gen --debug …` shows where"

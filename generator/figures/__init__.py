@@ -1,0 +1,1 @@
+"""One file a figure: records become a matplotlib Figure."""

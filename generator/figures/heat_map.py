@@ -1,0 +1,53 @@
+"""A heat map of fractions: rows by columns, each cell with its number, empty where there is none."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from generator.figures.style import HEAT, INK, text_on
+
+
+def draw(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Sequence[float | None]],
+    *,
+    axis: str,
+) -> Figure:
+    """`values` holds fractions, one list a row; None leaves a cell empty."""
+    height = 1.1 + 0.36 * max(len(rows), 1)
+    figure = Figure(figsize=(6.4, height))
+    axes = figure.subplots()
+    grid = np.array(
+        [[np.nan if value is None else value for value in row] for row in values], float
+    ).reshape(len(rows), len(columns))
+    axes.pcolormesh(grid, cmap=HEAT, vmin=0, vmax=1, edgecolor="none")
+    for y, row in enumerate(values):
+        for x, value in enumerate(row):
+            if value is not None:
+                axes.text(
+                    x + 0.5, y + 0.5, label(value), ha="center", va="center", fontsize=9,
+                    color=text_on(value),
+                )  # fmt: skip
+    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, color=INK)
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows, color=INK)
+    axes.set_xlabel(axis)
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return figure
+
+
+def label(fraction: float) -> str:
+    """Percent without its sign, 0 and 100 only when exact.
+
+    >>> label(1.0), label(0.9999), label(0.0), label(0.0001), label(0.5)
+    ('100', '>99', '0', '<1', '50')
+    """
+    if fraction in (0, 1):
+        return f"{100 * fraction:.0f}"
+    rounded = round(100 * fraction)
+    return "<1" if rounded < 1 else ">99" if rounded > 99 else str(rounded)

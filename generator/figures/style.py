@@ -1,0 +1,107 @@
+"""How figures look: one set of inks, drawn once and written for a light and for a dark page.
+
+Pure: a figure becomes SVG text, the same bytes every time.
+"""
+
+import io
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Every colour that differs by theme, as drawn (light) and on a dark page.
+INK, MUTED, GRID = "#1f2328", "#59636e", "#d9dee3"
+SERIES = ("#0b62c4", "#c2410c", "#15803d", "#a21caf", "#0f766e", "#854d0e")
+FACES = {
+    "light": {},
+    "dark": {
+        INK: "#e6e8eb",
+        MUTED: "#a3abb5",
+        GRID: "#3d434c",
+        SERIES[0]: "#6db3ff",
+        SERIES[1]: "#ff9e64",
+        SERIES[2]: "#5fd38d",
+        SERIES[3]: "#e59cf0",
+        SERIES[4]: "#5eead4",
+        SERIES[5]: "#eab96a",
+    },
+}
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 10.5,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "lines.linewidth": 2.0,
+    "lines.markersize": 6.0,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "sparsity-report",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in this style, on the backend that needs no screen."""
+    matplotlib.use("svg")
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "svg"}):
+        yield
+
+
+def svg(figure: Figure, face: str) -> bytes:
+    """A figure as SVG for the light or the dark page, without a date."""
+    text = io.StringIO()
+    with matplotlib.rc_context({**STYLE, "text.parse_math": False}):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    swapped = FACES[face]
+    pattern = "|".join(swapped) or "(?!)"
+    found = re.sub(pattern, lambda match: swapped[match[0]], text.getvalue())
+    return re.sub(r"[ \t]+$", "", found, flags=re.MULTILINE).encode()
+
+
+def percent_axis(axes: Axes, which: str = "y") -> None:
+    """Label an axis of fractions in percent."""
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+
+
+def magnitude_axis(axes: Axes, low: float, high: float) -> None:
+    """A logarithmic x axis from `low` to `high`, labelled at powers of ten in plain digits."""
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+    axes.set_xticks([10.0**power for power in powers], [f"{10.0**power:g}" for power in powers])
+    axes.xaxis.set_minor_formatter(lambda value, _: "")
+
+
+def text_on(fraction: float) -> str:
+    """The ink that reads on a heat map's cell of this value, whatever the page."""
+    return "#ffffff" if fraction > 0.55 else "#10151c"
+
+
+HEAT = "YlGnBu"

@@ -1,0 +1,176 @@
+"""Answers of the commands as lines for people. Pure; `--json` prints the same answers whole."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from generator.render import change, interval, percent, score, signless_zero, size, whole
+
+Answer = Mapping[str, Any]
+
+
+def columns(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines set in columns, words left and numbers right.
+
+    >>> columns(["name", "n"], [["a", "10"], ["bc", "9"]])
+    ['name   n', 'a     10', 'bc     9']
+    """
+    table = [list(headings), *map(list, lines)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(headings))]
+    right = [all(_numeric(row[i]) for row in table[1:]) for i in range(len(headings))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right)]
+        return "  ".join(cells).rstrip()
+
+    return [line(row) for row in table]
+
+
+def _numeric(text: str) -> bool:
+    return not text or text[0].isdigit() or text[0] in "-−+<>–["
+
+
+def rows(answer: Sequence[Answer]) -> list[str]:
+    """Any list of like rows."""
+    if not answer:
+        return ["none"]
+    headings = list(answer[0])
+    return columns(headings, [[_word(row[key]) for key in headings] for row in answer])
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def inspection(answer: Answer) -> list[str]:
+    """The coverage of every tensor, then the totals by denominator."""
+    lines = [
+        [
+            tensor["name"],
+            "×".join(map(str, tensor["shape"])) or "scalar",
+            tensor["dtype"],
+            whole(tensor["count"]),
+            whole(tensor["zeros"]),
+            "prunable" if tensor["prunable"] else "skipped",
+            tensor["reason"] + _flaws(tensor),
+        ]
+        for tensor in answer["tensors"]
+    ]
+    headings = ["tensor", "shape", "dtype", "weights", "zeros", "verdict", "why"]
+    totals = [
+        [name.replace("_", " "), whole(t["count"]), whole(t["zeros"]), _sparsity(t)]
+        for name, t in answer["totals"].items()
+    ]
+    return [
+        *columns(headings, lines),
+        "",
+        *columns(["of", "count", "zeros", "sparsity"], totals),
+        "",
+        *_near_zero(answer["tensors"]),
+    ]
+
+
+def _flaws(tensor: Answer) -> str:
+    found = [f"{tensor[what]} {what}" for what in ("nan", "inf") if tensor[what]]
+    return f"; {', '.join(found)}" if found else ""
+
+
+def _sparsity(total: Answer) -> str:
+    return percent(total["zeros"] / total["count"]) if total["count"] else "–"
+
+
+def _near_zero(tensors: Sequence[Answer]) -> Iterator[str]:
+    """Near-zeros of all prunable weights, threshold by threshold."""
+    prunable = [tensor for tensor in tensors if tensor["prunable"]]
+    count = sum(tensor["count"] for tensor in prunable)
+    for index, near in enumerate(prunable[0]["near_zero"] if prunable else []):
+        below = sum(tensor["near_zero"][index]["count"] for tensor in prunable)
+        unit = "" if near["relative_to"] == "absolute" else " of the tensor's RMS"
+        yield (
+            f"magnitude below {near['threshold']:g}{unit}: {whole(below)} of {whole(count)} prunable "
+            f"weights, {percent(below / count)}"
+        )
+
+
+def pruning(answer: Answer) -> list[str]:
+    """What was removed, in a line, then layer by layer."""
+    cut = answer["threshold"]
+    layers = [
+        [layer["name"], whole(layer["count"]), whole(layer["zeros"]),
+         percent(layer["zeros"] / layer["count"])]
+        for layer in answer["layers"]
+    ]  # fmt: skip
+    return [
+        *columns(["layer", "weights", "zeros", "sparsity"], layers),
+        "",
+        f"{answer['method']}, {answer['scope']}, {answer['pattern']}: {whole(answer['zeros'])} of "
+        f"{whole(answer['prunable'])} prunable weights are zero"
+        + ("" if cut is None else f", all of magnitude up to {cut:.6g}"),
+    ]
+
+
+def evaluation(answer: Sequence[Answer]) -> list[str]:
+    """A line a task, and what to be wary of."""
+    return [line for row in answer for line in _evaluation(row)]
+
+
+def _evaluation(row: Answer) -> Iterator[str]:
+    metric = row["metric"]
+
+    def shown(x: float) -> str:
+        return score(x, metric)
+
+    yield (
+        f"{row['task']}, {row['split']}, n = {row['n']}: {metric} {shown(row['value'])} "
+        f"{interval(row['interval'], shown)}, accuracy {percent(row['accuracy'])}, majority class "
+        f"{percent(row['majority'])}"
+    )
+    yield f"  answered by {row['answered_by']}, labels matched {row['label_mapping']}"
+    if "difference" in row:
+        bounds = interval(row["difference_interval"], lambda x: change(x, metric))
+        yield (
+            f"  difference {change(row['difference'], metric)} {bounds}, "
+            f"McNemar p = {row['p_value']:.3g}"
+        )
+    if row["constant_prediction"]:
+        yield "  caution: it gives one answer to everything"
+    for what in ("not_a_label", "truncated"):
+        if row[what]:
+            yield f"  caution: {row[what]} {what.replace('_', ' ')}"
+    yield from (f"  caution: {warning}" for warning in row["warnings"])
+
+
+def latency(answer: Sequence[Answer]) -> list[str]:
+    """A line a path."""
+    headings = [
+        "level", "path", "batch", "tokens", "threads", "first ms", "median ms", "p10", "p90",
+        "speed", "95 % interval", "max difference",
+    ]  # fmt: skip
+    return columns(
+        headings,
+        [
+            [
+                f"{row['level']:g}", row["path"], str(row["batch"]), str(row["tokens"]),
+                str(row["threads"]), f"{row['cold_ms']:.2f}", f"{row['median_ms']:.2f}",
+                f"{row['p10_ms']:.2f}", f"{row['p90_ms']:.2f}", f"{row['ratio']:.2f}×",
+                interval(row["ratio_interval"], lambda x: f"{x:.2f}"),
+                signless_zero(f"{row['max_abs_difference']:.2g}"),
+            ]
+            for row in answer
+        ],
+    )  # fmt: skip
+
+
+def footprint(answer: Sequence[Answer]) -> list[str]:
+    """A line a level and format."""
+    return columns(
+        ["level", "of", "format", "dtype", "bytes", "size", "of dense"],
+        [
+            [
+                f"{row['level']:g}", row["of"], row["format"], row["dtype"], whole(row["bytes"]),
+                size(row["bytes"]), percent(row["ratio"]),
+            ]
+            for row in answer
+        ],
+    )  # fmt: skip

@@ -1,0 +1,117 @@
+"""Challenges of making language models sparse, each tied to evidence here or in a cited source."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from experiments.records import Comparison
+from generator.pages.method import emptied, short
+from generator.render import Markdown, escape, listed, percent, score
+from generator.report import Report
+from generator.sentences import METRIC_NAMES, latency_sentence
+
+
+@dataclass(frozen=True)
+class Context:
+    """The evidence of this report, challenge by challenge; empty where it has none."""
+
+    collapse: tuple[Markdown, ...]
+    hidden: tuple[Markdown, ...]
+    embeddings: tuple[Markdown, ...]
+    noise: Markdown
+    speed: tuple[Markdown, ...]
+    bytes: tuple[Markdown, ...]
+
+
+def context(report: Report) -> Context:
+    """Look through the records for what each challenge predicts."""
+    return Context(
+        collapse=tuple(_collapse(report)),
+        hidden=tuple(_hidden(report)),
+        embeddings=tuple(_embeddings(report)),
+        noise=_noise(report),
+        speed=tuple(
+            Markdown(f"**{escape(row.name)}**. {latency_sentence(found.rows)}")
+            for row in report.measured
+            if (found := report.latency(row.name))
+        ),
+        bytes=tuple(_bytes(report)),
+    )
+
+
+def _collapse(report: Report) -> Iterator[Markdown]:
+    """Layers that a global threshold empties."""
+    for row in report.measured:
+        empty = [(one, emptied(one)) for one in report.prunings(row.name) if emptied(one)]
+        if empty:
+            first, gone = empty[0]
+            names = listed([short(layer.name) for layer in gone[:3]])
+            yield Markdown(
+                f"**{escape(row.name)}**: the first layers are emptied at {percent(first.level, 0)}: "
+                f"{len(gone)} of {len(first.layers)}, {names} among them."
+            )
+        else:
+            yield Markdown(f"**{escape(row.name)}**: no layer is emptied at any level tried.")
+
+
+def _hidden(report: Report) -> Iterator[Markdown]:
+    """Answers whose accuracy looks fine although the model says one thing to everything."""
+    for task in report.study.tasks:
+        found = [
+            (row.name, level, answer)
+            for row in report.measured
+            for level in report.study.levels
+            if (answer := report.evaluation(row.name, task.name, level))
+            and answer.constant_prediction
+        ]
+        if found:
+            name, level, answer = max(found, key=lambda one: one[2].accuracy)
+            yield Markdown(
+                f"On {escape(task.name)} {escape(name)} at {percent(level, 0)} answers one thing to "
+                f"all {answer.n} sentences and still has an accuracy of {percent(answer.accuracy)}; "
+                f"its {METRIC_NAMES[answer.metric]} is {score(answer.value, answer.metric)}."
+            )
+
+
+def _embeddings(report: Report) -> Iterator[Markdown]:
+    """What 90 % of the prunable weights is of all parameters."""
+    for row in report.measured:
+        found = report.inspection(row.name)
+        one = report.pruning(row.name, 0.9)
+        if found and one:
+            total = found.totals.parameters_deduplicated.count
+            yield Markdown(
+                f"**{escape(row.name)}**: {percent(one.prunable / total)} of the parameters are "
+                f"prunable, so 90 % of those is {percent(one.zeros / total)} of all."
+            )
+
+
+def _noise(report: Report) -> Markdown:
+    """The widest and the narrowest interval of a difference, and what could not have been seen."""
+    losses = [
+        held.record.answer
+        for held in report.held
+        if isinstance(held.record.answer, Comparison) and held.record.cell.against == "dense"
+    ]
+    if not losses:
+        return Markdown("")
+    least = min(one.smallest_detectable for one in losses)
+    most = max(one.smallest_detectable for one in losses)
+    return Markdown(
+        f"Over {len(losses)} comparisons of this report with dense, the smallest net loss in accuracy "
+        f"that could have shown lies between {percent(least)} and {percent(most)}."
+    )
+
+
+def _bytes(report: Report) -> Iterator[Markdown]:
+    """Files before and after masking."""
+    for row in report.measured:
+        weighed = report.footprint(row.name)
+        files = [r for r in weighed.rows if r.of == "file"] if weighed else []
+        dense = {r.bytes for r in files if r.format == "dense"}
+        if len(dense) == 1:
+            packed = [r for r in files if r.format == "gzip"][-1]
+            yield Markdown(
+                f"**{escape(row.name)}**: the dense file has the same {dense.pop()} bytes at every "
+                f"level; only compressing it shows the zeros: gzip brings the one at "
+                f"{percent(packed.level, 0)} to {percent(packed.ratio)} of the dense file."
+            )

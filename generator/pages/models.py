@@ -1,0 +1,189 @@
+"""Models: the picks by family, what each is made of, and the rows that wait."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from experiments.records import Inspection, StudyModel
+from generator.bibliography import link
+from generator.pages.runtime import stem
+from generator.render import Column, Markdown, Table, code, escape, percent, whole
+from generator.report import Report
+
+FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """One measured model: its shape and its coverage."""
+
+    row: StudyModel
+    origin: str
+    checkpoint: str
+    digest: str
+    inspection: Inspection
+    ties: int
+    coverage: Table
+    tensors: Table
+    source: Markdown
+
+
+@dataclass(frozen=True)
+class FamilySection:
+    """One family: its measured models and those that wait."""
+
+    family: str
+    measured: tuple[ModelSection, ...]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the page shows."""
+
+    overview: Table
+    families: tuple[FamilySection, ...]
+    waiting: Table | None
+    commands: tuple[tuple[str, str], ...]
+
+
+def context(report: Report) -> Context:
+    """Measured rows by family, then the others with the command that would measure them."""
+    families = [
+        FamilySection(
+            family, tuple(_section(report, r) for r in report.measured if r.family == family)
+        )
+        for family in FAMILIES
+    ]
+    return Context(
+        overview=_overview(report),
+        families=tuple(section for section in families if section.measured),
+        waiting=_waiting(report) if report.waiting else None,
+        commands=tuple(
+            (row.name, f"gen inspect {row.checkpoint}") for row in report.waiting
+        ),
+    )
+
+
+def _overview(report: Report) -> Table:
+    rows = []
+    for row in report.measured:
+        found = report.inspection(row.name)
+        if found is not None:
+            shape, totals = found.architecture, found.totals
+            rows.append(
+                (
+                    row.name,
+                    row.family,
+                    shape.name,
+                    shape.blocks,
+                    shape.width,
+                    totals.parameters_deduplicated.count,
+                    totals.prunable.count,
+                    totals.prunable.count / totals.parameters_deduplicated.count,
+                    row.licence,
+                )
+            )
+    return Table(
+        name="models",
+        columns=(
+            Column("model", right=False),
+            Column("family", right=False),
+            Column("architecture", right=False),
+            Column("blocks", whole),
+            Column("width", whole),
+            Column("parameters", whole),
+            Column("prunable", whole),
+            Column("share", percent),
+            Column("licence", right=False),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _section(report: Report, row: StudyModel) -> ModelSection:
+    found = report.inspection(row.name)
+    assert found is not None
+    provenance = report.provenance(kind="inspection", model=row.name)
+    return ModelSection(
+        row=row,
+        origin=report.origin(row.name),
+        checkpoint=(provenance.checkpoint if provenance else None) or row.checkpoint,
+        digest=((provenance.checkpoint_digest if provenance else None) or "")[:12],
+        inspection=found,
+        ties=sum(tensor.tied_to is not None for tensor in found.tensors),
+        coverage=_coverage(f"coverage-{stem(report, row)}", found),
+        tensors=_tensors(f"tensors-{stem(report, row)}", found),
+        source=link(row.source, "source") if row.source else Markdown(""),
+    )
+
+
+def _coverage(name: str, found: Inspection) -> Table:
+    """Tensors grouped by verdict, so that nothing is skipped silently."""
+    tensors: Counter[tuple[str, str]] = Counter()
+    weights: Counter[tuple[str, str]] = Counter()
+    for tensor in found.tensors:
+        verdict = ("prunable" if tensor.prunable else "skipped", tensor.reason)
+        tensors[verdict] += 1
+        weights[verdict] += tensor.count
+    total = sum(weights.values())
+    return Table(
+        name=name,
+        columns=(
+            Column("verdict", right=False),
+            Column("why", right=False),
+            Column("tensors", whole),
+            Column("weights", whole),
+            Column("share", percent),
+        ),
+        rows=tuple(
+            (*verdict, tensors[verdict], weights[verdict], weights[verdict] / max(total, 1))
+            for verdict in sorted(weights, key=lambda v: (v[0], -weights[v], v[1]))
+        ),
+    )
+
+
+def _tensors(name: str, found: Inspection) -> Table:
+    return Table(
+        name=name,
+        columns=(
+            Column("tensor", code, right=False),
+            Column("shape"),
+            Column("stored as", right=False),
+            Column("role", right=False),
+            Column("verdict", right=False),
+            Column("why", right=False),
+            Column("weights", whole),
+            Column("zeros", whole),
+        ),
+        rows=tuple(
+            (
+                tensor.name,
+                " × ".join(map(str, tensor.shape)) or "scalar",
+                tensor.dtype,
+                tensor.role,
+                "prunable" if tensor.prunable else "skipped",
+                tensor.reason,
+                tensor.count,
+                tensor.zeros,
+            )
+            for tensor in found.tensors
+        ),
+    )
+
+
+def _waiting(report: Report) -> Table:
+    return Table(
+        name="models-waiting",
+        columns=(
+            Column("model", right=False),
+            Column("family", right=False),
+            Column("published size"),
+            Column("licence", right=False),
+            Column("checkpoint", code, right=False),
+            Column("why not here", right=False),
+        ),
+        rows=tuple(
+            (row.name, row.family, row.parameters, row.licence, row.checkpoint, row.why)
+            for row in report.waiting
+        ),
+    )
+

@@ -1,0 +1,62 @@
+"""Overview: what was asked, the one figure, the findings, how to rerun."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from generator.figures import quality_by_level
+from generator.pages import performance, runtime
+from generator.render import Drawing, Markdown, listed, percent
+from generator.report import Report
+from generator.sentences import finding
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the page shows."""
+
+    title: str
+    models: Markdown
+    families: Markdown
+    levels: Markdown
+    tasks: Markdown
+    method: str
+    figure: Drawing | None
+    findings: tuple[Markdown, ...]
+    buys: tuple[Markdown, ...]
+    waiting: int
+    gaps: tuple[str, ...]
+
+
+def context(report: Report) -> Context:
+    """The whole report in one screen."""
+    asked = [task for task in report.study.tasks if performance.answering(report, task)]
+    findings = [
+        finding(report, row, task)
+        for row in report.measured
+        for task in report.tasks_of(row)
+    ]
+    return Context(
+        title=report.study.title,
+        models=listed([row.name for row in report.measured]),
+        families=listed(list(dict.fromkeys(row.family for row in report.measured))),
+        levels=listed([percent(level, 0) for level in report.study.levels]),
+        tasks=listed([task.name for task in asked]),
+        method=report.method,
+        figure=Drawing(
+            name="quality-by-level",
+            alt="Quality of every model against the share of prunable weights removed, a panel a task",
+            caption="Quality against level. Bars are 95 % intervals, shaded bands the random control, "
+            "the dashed line a constant answer.",
+            draw=partial(
+                quality_by_level.draw, [performance.panel(report, task) for task in asked]
+            ),
+        )
+        if asked
+        else None,
+        findings=tuple(filter(None, findings)),
+        buys=tuple(
+            filter(None, (runtime.in_short(report, row) for row in report.measured))
+        ),
+        waiting=len(report.waiting),
+        gaps=report.gaps,
+    )

@@ -1,0 +1,192 @@
+"""Performance: a table and a plot per task, dense and at every level."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from experiments.records import Comparison, Evaluation, StudyModel, StudyTask
+from generator.figures import quality_by_level
+from generator.figures.quality_by_level import Line, Panel
+from generator.render import (
+    Column,
+    Drawing,
+    Markdown,
+    Table,
+    change,
+    interval,
+    listed,
+    number,
+    percent,
+    score,
+    whole,
+)
+from generator.report import Report
+from generator.sentences import METRIC_NAMES, control_sentence, finding
+
+
+@dataclass(frozen=True)
+class TaskSection:
+    """One task: its table, its figure and what they say."""
+
+    task: StudyTask
+    n: int
+    metrics: Markdown
+    majority: float
+    majority_label: str
+    answered_by: tuple[str, ...]
+    table: Table
+    figure: Drawing
+    findings: tuple[Markdown, ...]
+    controls: tuple[Markdown, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the page shows."""
+
+    sections: tuple[TaskSection, ...]
+    collapsed: int
+    asked: int
+
+
+def context(report: Report) -> Context:
+    """Every task that has answers."""
+    asked = [task for task in report.study.tasks if answering(report, task)]
+    sections = tuple(_section(report, task) for task in asked)
+    answers = [
+        answer
+        for task in asked
+        for row in answering(report, task)
+        for level in report.study.levels
+        if (answer := report.evaluation(row.name, task.name, level))
+    ]
+    return Context(
+        sections=sections,
+        collapsed=sum(answer.constant_prediction for answer in answers),
+        asked=len(answers),
+    )
+
+
+def answering(report: Report, task: StudyTask) -> list[StudyModel]:
+    """The rows with dense answers to a task."""
+    return [row for row in report.measured if report.dense(row.name, task.name)]
+
+
+def _section(report: Report, task: StudyTask) -> TaskSection:
+    rows = answering(report, task)
+    dense = [answer for row in rows if (answer := report.dense(row.name, task.name))]
+    metrics = sorted({METRIC_NAMES[answer.metric] for answer in dense})
+    return TaskSection(
+        task=task,
+        n=dense[0].n,
+        metrics=listed(metrics),
+        majority=dense[0].majority,
+        majority_label=dense[0].majority_label,
+        answered_by=tuple(
+            f"{row.name}: {answer.answered_by}, labels matched {answer.label_mapping}"
+            for row, answer in zip(rows, dense)
+        ),
+        table=table(report, task),
+        figure=Drawing(
+            name=f"performance-{task.name}",
+            alt=f"{' and '.join(metrics)} of each model on {task.name} against the level pruned",
+            caption=f"{task.question} Bars are 95 % intervals; the shaded band is the range of the "
+            "random control's seeds; the dashed line is a constant answer.",
+            draw=partial(quality_by_level.draw, [panel(report, task)]),
+        ),
+        findings=tuple(filter(None, (finding(report, row, task) for row in rows))),
+        controls=tuple(filter(None, (control_sentence(report, row, task) for row in rows))),
+        warnings=tuple(
+            f"{row.name}: {warning}" for row, a in zip(rows, dense) for warning in a.warnings
+        ),
+    )
+
+
+def panel(report: Report, task: StudyTask) -> Panel:
+    """The figure's data: a line a model, with its random control."""
+    rows = answering(report, task)
+    levels = (0.0, *report.study.levels)
+    dense = [report.dense(row.name, task.name) for row in rows]
+    metric = next(answer.metric for answer in dense if answer)
+    majority = next(answer.majority for answer in dense if answer)
+    return Panel(
+        title=task.name,
+        metric="MCC" if metric == "mcc" else "accuracy",
+        floor=0.0 if metric == "mcc" else majority,
+        lines=tuple(
+            Line(
+                row.name,
+                tuple(
+                    _point(level, answer)
+                    for level in levels
+                    if (answer := report.evaluation(row.name, task.name, level))
+                ),
+                _control(report, row.name, task.name),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _point(level: float, answer: Evaluation) -> tuple[float, float, float, float]:
+    low, high = answer.interval or (answer.value, answer.value)
+    return level, answer.value, low, high
+
+
+def note(answer: Evaluation) -> str:
+    """What a score hides: a model that says one thing, or nothing that is a label."""
+    if answer.not_a_label == answer.n:
+        return "no answer is a label"
+    return "one answer to everything" if answer.constant_prediction else ""
+
+
+def _control(report: Report, model: str, task: str) -> tuple[tuple[float, float, float], ...]:
+    found = []
+    for level in report.study.levels:
+        values = [answer.value for answer in report.control(model, task, level)]
+        if values:
+            found.append((level, min(values), max(values)))
+    return tuple(found)
+
+
+def table(report: Report, task: StudyTask) -> Table:
+    """Every model and level: score, interval, difference from dense, and what to be wary of."""
+    rows = []
+    for row in answering(report, task):
+        for level in (0.0, *report.study.levels):
+            answer = report.evaluation(row.name, task.name, level)
+            if answer is not None:
+                rows.append(_row(row.name, level, answer, report.loss(row.name, task.name, level)))
+    unit = "mcc" if task.metric == "mcc" else "accuracy"
+    bounds = ("low", "high")
+    return Table(
+        name=f"performance-{task.name}",
+        columns=(
+            Column("model", right=False),
+            Column("level", lambda x: percent(x, 0) if x else Markdown("dense")),
+            Column("metric", right=False),
+            Column("score", partial(score, metric=unit)),
+            Column("95 % interval", lambda x: interval(x, partial(score, metric=unit)), parts=bounds),
+            Column("difference", partial(change, metric=unit)),
+            Column("its interval", lambda x: interval(x, partial(change, metric=unit)), parts=bounds),
+            Column("McNemar p", partial(number, digits=2)),
+            Column("no label", whole),
+            Column("note", right=False),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _row(name: str, level: float, answer: Evaluation, loss: Comparison | None) -> tuple[object, ...]:
+    return (
+        name,
+        level,
+        METRIC_NAMES[answer.metric],
+        answer.value,
+        answer.interval,
+        loss.difference if loss else None,
+        loss.difference_interval if loss else None,
+        loss.p_value if loss else None,
+        answer.not_a_label,
+        note(answer),
+    )

@@ -1,0 +1,144 @@
+"""Reproduce: machine, versions, seeds, digests, commands, and every table as CSV."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from experiments.records import Held, Study
+from generator.render import Column, Table, code, size, whole
+from generator.report import Report
+
+ORIGINS = {"here": "measured on the machine that built this site", "recorded": "recorded"}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the page shows."""
+
+    machines: Table
+    versions: Table
+    records: Table
+    checkpoints: Table
+    data: Table
+    dates: tuple[str, str] | None
+    commands: tuple[str, ...]
+    gaps: tuple[str, ...]
+    levels: tuple[float, ...]
+
+
+def context(report: Report) -> Context:
+    """Gather the provenance of every record."""
+    answers = [one for one in report.held if not isinstance(one.record.answer, Study)]
+    dates = sorted({one.record.provenance.date for one in answers})
+    return Context(
+        machines=_machines(answers),
+        versions=_versions(answers),
+        records=_records(answers),
+        checkpoints=_checkpoints(answers),
+        data=_data(answers),
+        dates=(dates[0], dates[-1]) if dates else None,
+        commands=tuple(sorted({one.record.provenance.command for one in answers})),
+        gaps=report.gaps,
+        levels=report.study.levels,
+    )
+
+
+def _machines(held: list[Held]) -> Table:
+    kinds = Counter((one.origin, one.record.provenance.machine) for one in held)
+    return Table(
+        name="machines",
+        columns=(
+            Column("numbers", right=False),
+            Column("processor", right=False),
+            Column("cores", whole),
+            Column("threads", whole),
+            Column("memory", size),
+            Column("system", right=False),
+            Column("GPU", right=False),
+            Column("records", whole),
+        ),
+        rows=tuple(
+            (
+                ORIGINS[origin],
+                machine.processor,
+                machine.cores,
+                machine.threads,
+                machine.memory_bytes,
+                machine.system,
+                machine.gpu or "none",
+                count,
+            )
+            for (origin, machine), count in sorted(kinds.items(), key=lambda item: str(item[0]))
+        ),
+    )
+
+
+def _versions(held: list[Held]) -> Table:
+    found: dict[str, set[str]] = {}
+    for one in held:
+        for name, version in one.record.provenance.versions.items():
+            found.setdefault(name, set()).add(version)
+    return Table(
+        name="versions",
+        columns=(Column("package", right=False), Column("version", right=False)),
+        rows=tuple((name, ", ".join(sorted(found[name]))) for name in sorted(found)),
+    )
+
+
+def _records(held: list[Held]) -> Table:
+    """Every record: its question, what it depends on, and how long it took."""
+    return Table(
+        name="records",
+        columns=(
+            Column("kind", right=False),
+            Column("model", right=False),
+            Column("records", whole),
+            Column("seconds", lambda x: f"{x:.1f}"),
+        ),
+        rows=tuple(
+            (kind, model, len(times), round(sum(times), 1))
+            for (kind, model), times in sorted(_by_question(held).items())
+        ),
+    )
+
+
+def _by_question(held: list[Held]) -> dict[tuple[str, str], list[float]]:
+    found: dict[tuple[str, str], list[float]] = {}
+    for one in held:
+        cell, provenance = one.record.cell, one.record.provenance
+        found.setdefault((cell.kind, cell.model), []).append(provenance.seconds)
+    return found
+
+
+def _checkpoints(held: list[Held]) -> Table:
+    rows = {
+        (p.checkpoint, p.revision or "", p.checkpoint_digest)
+        for one in held
+        for p in [one.record.provenance]
+        if p.checkpoint and p.checkpoint_digest
+    }
+    return Table(
+        name="checkpoints",
+        columns=(
+            Column("checkpoint", code, right=False),
+            Column("revision", right=False),
+            Column("SHA-256 of weights, configuration and tokenizer", code, right=False),
+        ),
+        rows=tuple(sorted(rows)),
+    )
+
+
+def _data(held: list[Held]) -> Table:
+    rows = {
+        (p.data, p.data_digest)
+        for one in held
+        for p in [one.record.provenance]
+        if p.data and p.data_digest
+    }
+    return Table(
+        name="data",
+        columns=(
+            Column("task", right=False),
+            Column("SHA-256 of its file", code, right=False),
+        ),
+        rows=tuple(sorted(rows)),
+    )

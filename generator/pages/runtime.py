@@ -1,0 +1,225 @@
+"""Size and runtime: bytes and milliseconds, and why masking changes neither."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from experiments.records import Footprint, FootprintRow, LatencyRow, StudyModel
+from generator.figures import latency_ratio, size_by_level
+from generator.render import (
+    Column,
+    Drawing,
+    Markdown,
+    Table,
+    escape,
+    interval,
+    number,
+    percent,
+    size,
+    whole,
+)
+from generator.report import Report
+from generator.sentences import latency_sentence
+
+FORMATS = {
+    "dense": "dense",
+    "bitmask": "bit mask + values",
+    "csr32": "CSR, 32-bit indices",
+    "csr64": "CSR, 64-bit indices",
+}
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """One model's bytes and milliseconds."""
+
+    name: str
+    headline: Markdown
+    break_even: tuple[Markdown, ...]
+    speed: Markdown
+    threads: int
+    rounds: int
+    sizes: Table
+    size_figure: Drawing
+    times: Table
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the page shows."""
+
+    sections: tuple[ModelSection, ...]
+    latency_figure: Drawing | None
+    processor: str
+
+
+def context(report: Report) -> Context:
+    """Every model that was weighed and timed."""
+    sections = tuple(
+        section for row in report.measured if (section := _section(report, row)) is not None
+    )
+    timed = [row for row in report.measured if report.latency(row.name)]
+    machines = {
+        provenance.machine.processor
+        for row in timed
+        if (provenance := report.provenance(kind="latency", model=row.name, method=report.method))
+    }
+    return Context(
+        sections=sections,
+        latency_figure=_latency_figure(report, timed) if timed else None,
+        processor=", ".join(sorted(machines)),
+    )
+
+
+def _section(report: Report, row: StudyModel) -> ModelSection | None:
+    weighed, timed = report.footprint(row.name), report.latency(row.name)
+    if weighed is None or timed is None:
+        return None
+    return ModelSection(
+        name=row.name,
+        headline=in_short(report, row),
+        break_even=tuple(_break_even(weighed, name) for name in FORMATS if name != "dense"),
+        speed=latency_sentence(timed.rows),
+        threads=timed.rows[0].threads,
+        rounds=timed.rows[0].rounds,
+        sizes=_sizes(stem(report, row), weighed),
+        size_figure=Drawing(
+            name=f"size-{stem(report, row)}",
+            alt=f"Bytes of {row.name}'s prunable weights by format and level",
+            caption=f"{row.name}: bytes of the prunable weights in each format, dense at the stored "
+            "precision = 1.",
+            draw=partial(size_by_level.draw, *_size_lines(weighed)),
+        ),
+        times=_times(stem(report, row), timed.rows),
+    )
+
+
+def stem(report: Report, row: StudyModel) -> str:
+    """A file name for a row: its place in the study, so that any title will do."""
+    return f"model-{report.study.models.index(row) + 1}"
+
+
+def in_short(report: Report, row: StudyModel) -> Markdown:
+    """The file before and after masking most weights, in one sentence."""
+    weighed, timed = report.footprint(row.name), report.latency(row.name)
+    if weighed is None or timed is None:
+        return Markdown("")
+    level = next((r.level for r in weighed.rows if r.level == 0.9), weighed.rows[-1].level)
+    files = {r.level: r.bytes for r in weighed.rows if (r.of, r.format) == ("file", "dense")}
+    same = "the same" if files[level] == files[0] else f"instead of {size(files[0])}"
+    first = timed.rows[0]
+    dense, masked = (
+        next(
+            (
+                r
+                for r in timed.rows
+                if (r.path, r.batch, r.tokens) == (path, first.batch, first.tokens)
+                and r.level == at
+            ),
+            None,
+        )
+        for path, at in (("dense", 0.0), ("masked", level))
+    )
+    if dense is None or masked is None:
+        return Markdown("")
+    return Markdown(
+        f"**{escape(row.name)}** with {percent(level, 0)} of its prunable weights set to zero: "
+        f"the file takes {size(files[level])}, {same}; a forward pass of {first.batch} × "
+        f"{first.tokens} tokens takes {masked.median_ms:.2f} ms instead of {dense.median_ms:.2f} ms, "
+        f"{masked.ratio:.2f} times as fast "
+        f"{interval(masked.ratio_interval, lambda x: f'{x:.2f}')}."
+    )
+
+
+def _break_even(weighed: Footprint, name: str) -> Markdown:
+    """From which measured level a format is smaller than dense."""
+    rows = [r for r in weighed.rows if (r.of, r.format) == ("prunable", name)]
+    smaller = [row for row in rows if row.ratio < 1]
+    if not smaller:
+        return Markdown(f"{FORMATS[name]}: never smaller than dense at the levels tried")
+    best = smaller[-1]
+    return Markdown(
+        f"{FORMATS[name]}: smaller than dense from {percent(smaller[0].level, 0)} on; at "
+        f"{percent(best.level, 0)} it takes {percent(best.ratio)} of the dense bytes"
+    )
+
+
+def _size_lines(weighed: Footprint) -> tuple[list[float], dict[str, list[float]]]:
+    rows = [row for row in weighed.rows if row.of == "prunable"]
+    levels = sorted({row.level for row in rows})
+    return levels, {
+        FORMATS[name]: [row.ratio for row in rows if row.format == name] for name in FORMATS
+    }
+
+
+def _sizes(name: str, weighed: Footprint) -> Table:
+    def cells(row: FootprintRow) -> tuple[object, ...]:
+        what = "whole file" if row.of == "file" else "prunable weights"
+        return row.level, what, FORMATS.get(row.format, row.format), row.dtype, row.bytes, row.ratio
+
+    return Table(
+        name=f"size-{name}",
+        columns=(
+            Column("level", lambda x: percent(x, 0) if x else Markdown("dense")),
+            Column("of", right=False),
+            Column("format", right=False),
+            Column("stored as", right=False),
+            Column("bytes", whole),
+            Column("of dense", percent),
+        ),
+        rows=tuple(cells(row) for row in weighed.rows),
+    )
+
+
+def _times(name: str, rows: tuple[LatencyRow, ...]) -> Table:
+    return Table(
+        name=f"latency-{name}",
+        columns=(
+            Column("level", lambda x: percent(x, 0) if x else Markdown("dense")),
+            Column("path", right=False),
+            Column("batch × tokens", lambda x: f"{x[0]} × {x[1]}", parts=("batch", "tokens")),
+            Column("median ms", partial(number, digits=3)),
+            Column("p10–p90 ms", lambda x: f"{x[0]:.3g}–{x[1]:.3g}", parts=("p10", "p90")),
+            Column("first call ms", partial(number, digits=3)),
+            Column("speed", lambda x: f"{x:.2f}×"),
+            Column(
+                "95 % interval", lambda x: interval(x, lambda y: f"{y:.2f}"), parts=("low", "high")
+            ),
+            Column("max difference", partial(number, digits=2)),
+        ),
+        rows=tuple(
+            (
+                row.level,
+                row.path,
+                (row.batch, row.tokens),
+                row.median_ms,
+                (row.p10_ms, row.p90_ms),
+                row.cold_ms,
+                row.ratio,
+                row.ratio_interval,
+                row.max_abs_difference,
+            )
+            for row in rows
+        ),
+    )
+
+
+def _latency_figure(report: Report, rows: list[StudyModel]) -> Drawing:
+    series = []
+    for row in rows:
+        timed = report.latency(row.name)
+        for shape in dict.fromkeys((r.batch, r.tokens) for r in timed.rows) if timed else ():
+            points = tuple(
+                (r.level, r.ratio, *(r.ratio_interval or (r.ratio, r.ratio)))
+                for r in (timed.rows if timed else ())
+                if (r.batch, r.tokens) == shape and r.path == "masked"
+            )
+            series.append(
+                latency_ratio.Series(f"{row.name}, {shape[0]} × {shape[1]}", points)
+            )
+    return Drawing(
+        name="latency-ratio",
+        alt="Speed of the masked models relative to dense at every level",
+        caption="Dense time over masked time, round by round: median and 95 % interval. At 1 nothing "
+        "is gained.",
+        draw=partial(latency_ratio.draw, series),
+    )

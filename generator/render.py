@@ -1,0 +1,286 @@
+"""From values to Markdown: numbers rounded honestly, names made harmless, tables and figures.
+
+Pure. Whatever comes from a checkpoint, a data set or a study is text to be shown, never markup: in a
+template every value is escaped unless it is `Markdown`, which only this module and the pages make.
+"""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEMPLATES = Path(__file__).parent / "templates"
+SPECIAL = re.compile(r"[^\w\s.,%/=?;–—−…×·-]", re.ASCII)
+NONE = "–"
+
+
+class Markdown(str):
+    """Text that is Markdown already."""
+
+    __slots__ = ()
+
+
+def escape(value: object) -> Markdown:
+    """Any value as text that means nothing in Markdown or HTML, wherever it stands.
+
+    >>> escape("a|b <i> `c`")
+    'a&#124;b &#60;i&#62; &#96;c&#96;'
+    """
+    if isinstance(value, Markdown):
+        return value
+    text = escape_controls(value)
+    return Markdown(SPECIAL.sub(lambda match: f"&#{ord(match[0])};", text))
+
+
+def code(value: object) -> Markdown:
+    """A name in a fixed-width face.
+
+    >>> code("h.0.attn*")
+    '<code>h.0.attn&#42;</code>'
+    """
+    return Markdown(f"<code>{escape(value).replace('_', '&#95;')}</code>")
+
+
+def plain(value: object) -> Markdown:
+    """A command for a fenced block, where nothing is markup: one line that cannot end the fence."""
+    return Markdown(escape_controls(value).replace("`", "'"))
+
+
+def heading(value: object) -> Markdown:
+    """A name for a heading, which themes repeat in titles, navigation and search: plain words only.
+
+    >>> heading("</title> GPT-2 (small)")
+    'title GPT-2 small'
+    """
+    return Markdown(" ".join(re.sub(r"[^\w .-]+", " ", str(escape_controls(value))).split()) or "–")
+
+
+def escape_controls(value: object) -> str:
+    """A value's text without surrogates and control characters."""
+    text = str(value).encode("utf-8", "replace").decode()
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def percent(fraction: float | None, digits: int = 1) -> Markdown:
+    """A fraction as percent; 0 and 100 only when it is exactly that.
+
+    >>> percent(0.9995), percent(0.99999), percent(1.0), percent(0.0004), percent(None)
+    ('>99.9 %', '>99.9 %', '100 %', '<0.1 %', '–')
+    """
+    if fraction is None:
+        return Markdown(NONE)
+    if fraction in (0, 1):
+        return Markdown(f"{100 * fraction:.0f} %")
+    least = 10.0**-digits
+    rounded = round(100 * fraction, digits)
+    if 0 < fraction < 1 and rounded < least:
+        return Markdown(f"<{least:.{digits}f} %")
+    if 0 < fraction < 1 and rounded >= 100:
+        return Markdown(f">{100 - least:.{digits}f} %")
+    return Markdown(signless_zero(f"{100 * fraction:.{digits}f}") + " %")
+
+
+def signless_zero(text: str) -> str:
+    """A number's text with a true minus sign, and none before a zero.
+
+    >>> signless_zero("-0.00"), signless_zero("-0.25")
+    ('0.00', '−0.25')
+    """
+    return text.lstrip("-") if not float(text) else text.replace("-", "−")
+
+
+def points(difference: float | None, digits: int = 1) -> Markdown:
+    """A difference of fractions in percentage points, signed.
+
+    >>> points(-0.0312), points(0.02), points(-0.0004)
+    ('−3.1', '+2.0', '0.0')
+    """
+    if difference is None:
+        return Markdown(NONE)
+    text = signless_zero(f"{100 * difference:.{digits}f}")
+    return Markdown(f"+{text}" if text[0] != "−" and float(text) else text)
+
+
+def score(value: float | None, metric: str) -> Markdown:
+    """A score in its metric's own unit: percent, or a correlation with three decimals.
+
+    >>> score(0.791, "accuracy"), score(-0.03, "mcc")
+    ('79.1 %', '−0.030')
+    """
+    if value is None:
+        return Markdown(NONE)
+    return Markdown(signless_zero(f"{value:.3f}")) if metric == "mcc" else percent(value)
+
+
+def change(value: float | None, metric: str) -> Markdown:
+    """A difference of scores: in points, or as a signed correlation."""
+    if value is None or metric != "mcc":
+        return points(value)
+    text = signless_zero(f"{value:.3f}")
+    return Markdown(f"+{text}" if text[0] != "−" and float(text) else text)
+
+
+def interval(bounds: tuple[float, float] | None, form: Callable[[float], str]) -> Markdown:
+    """Both bounds of an interval, or why there is none.
+
+    >>> interval((0.1, 0.25), lambda x: f"{x:.2f}")
+    '[0.10, 0.25]'
+    """
+    if bounds is None:
+        return Markdown(NONE)
+    low, high = (form(bound).removesuffix(" %") for bound in bounds)
+    return Markdown(f"[{low}, {high}]")
+
+
+def size(count: float) -> Markdown:
+    """Bytes in decimal units.
+
+    >>> size(3_856_236), size(999)
+    ('3.86 MB', '999 B')
+    """
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return Markdown(f"{count / scale:.3g} {unit}" if count < 1e3 * scale else f"{count:.0f}")
+    return Markdown(f"{count:.0f} B")
+
+
+def whole(count: int | None) -> Markdown:
+    """A whole number with thin spaces between thousands.
+
+    >>> whole(84934656)
+    '84\u202f934\u202f656'
+    """
+    return Markdown(NONE if count is None else f"{count:,}".replace(",", "\u202f"))
+
+
+def number(value: float | None, digits: int = 3) -> Markdown:
+    """A number to some significant digits.
+
+    >>> number(0.02719), number(0.0)
+    ('0.0272', '0')
+    """
+    if value is None or not math.isfinite(value):
+        return Markdown(NONE)
+    return Markdown(signless_zero(f"{value:.{digits}g}"))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its heading and how a raw value is shown. Numbers stand right.
+
+    A value of several numbers names its `parts`, which are columns of their own in the CSV.
+    """
+
+    heading: str
+    form: Callable[[Any], str] = escape
+    right: bool = True
+    parts: tuple[str, ...] = ()
+
+    def headings(self) -> list[str]:
+        """The CSV's headings."""
+        return [f"{self.heading} {part}" for part in self.parts] or [self.heading]
+
+    def raw(self, value: Any) -> list[Any]:
+        """The CSV's cells."""
+        return list(value or [None] * len(self.parts)) if self.parts else [value]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of raw values: shown in Markdown, kept whole in CSV under `name`."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def markdown(self) -> Markdown:
+        """The table for a page, with a link to its CSV."""
+        lines = [
+            [str(escape(column.heading)) for column in self.columns],
+            ["---:" if column.right else ":---" for column in self.columns],
+            *([str(c.form(v)) for c, v in zip(self.columns, row)] for row in self.rows),
+        ]
+        body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        return Markdown(f"{body}\n\n[CSV](data/{self.name}.csv){{ .csv }}")
+
+    def csv(self) -> str:
+        """The raw values, a row a line."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([name for column in self.columns for name in column.headings()])
+        for row in self.rows:
+            cells = zip(self.columns, row)
+            writer.writerow([_plain(part) for column, value in cells for part in column.raw(value)])
+        return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """A raw value for a spreadsheet, with no text that it would run."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure to be drawn under `name`, with the words for who does not see it, and a caption."""
+
+    name: str
+    alt: str
+    caption: str
+    draw: Callable[[], "Figure"]
+
+    def markdown(self) -> Markdown:
+        """Both faces of the figure, of which the theme shows one."""
+        alt = escape(self.alt)
+        faces = "".join(
+            f"![{alt}](figures/{self.name}-{face}.svg#only-{face})" for face in ("light", "dark")
+        )
+        caption = f"<figcaption>{escape(self.caption)}</figcaption>"
+        return Markdown(f'<figure markdown="span">\n{faces}\n{caption}\n</figure>')
+
+
+def environment(cite: Callable[..., Markdown]) -> jinja2.Environment:
+    """The templates' environment: undefined names are errors, values are escaped."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        finalize=escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - `finalize` escapes for Markdown and HTML alike
+    )
+    made.filters |= {
+        "code": code,
+        "heading": heading,
+        "plain": plain,
+        "percent": percent,
+        "points": points,
+        "size": size,
+        "whole": whole,
+        "number": number,
+    }
+    made.globals |= {"cite": cite}
+    return made
+
+
+def listed(words: Sequence[str]) -> Markdown:
+    """Words as a list in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    parts = [str(escape(word)) for word in words]
+    if len(parts) < 2:
+        return Markdown("".join(parts))
+    return Markdown(f"{', '.join(parts[:-1])} and {parts[-1]}")

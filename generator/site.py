@@ -1,0 +1,144 @@
+"""The site: records in, Markdown, SVG and CSV in docs/ out. Writes files; draws only what changed.
+
+A file is replaced, whole, only when its bytes change, so that `mkdocs serve` rebuilds nothing else.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from experiments.records import Held, encode
+from experiments.store import Recorded, replace_if_changed
+
+PACKAGE = Path(__file__).parent
+DRAWN_WITH = ("jinja2", "matplotlib", "numpy")
+OWNED = ("figures/*.svg", "data/*.csv", "assets/*")
+
+
+def published(recorded: Recorded) -> list[Held]:
+    """Every published record."""
+    return [Held(record, "recorded") for record in recorded.all()]
+
+
+def write(
+    held: Sequence[Held], docs: Path, *, stamp: Path | None = None, failures: Sequence[str] = ()
+) -> int:
+    """Render the site of these records into `docs`; how many files changed.
+
+    `stamp` remembers what the site was made from and what it came to: while both hold, nothing is
+    drawn at all.
+    """
+    source = _source_digest(held, failures)
+    if stamp is not None and _stands(stamp, source, docs):
+        return 0
+    files = render(held, failures)
+    changed = sum(replace_if_changed(docs / name, content) for name, content in files.items())
+    changed += _remove_stale(docs, files)
+    if stamp is not None:
+        made = {"source": source, "files": {name: _sha(content) for name, content in files.items()}}
+        replace_if_changed(stamp, json.dumps(made, indent=0, sort_keys=True).encode())
+    return changed
+
+
+def render(held: Sequence[Held], failures: Sequence[str] = ()) -> dict[str, bytes]:
+    """Every file of the site, by its path below docs/. The same records give the same bytes."""
+    from generator import bibliography
+    from generator.pages.table import PAGES
+    from generator.render import Drawing, Table, environment
+    from generator.report import Report
+
+    report = Report(held, failures)
+    cite = bibliography.Citations()
+    templates = environment(cite)
+    files: dict[str, bytes] = {}
+    for page in PAGES:
+        context = page.context(report)
+        template = templates.get_template(f"{page.name}.md.jinja")
+        text = template.render(title=page.title, page=context)
+        files[f"{page.name}.md"] = _tidy(text)
+        for exhibit in exhibits(context):
+            if isinstance(exhibit, Table):
+                files[f"data/{exhibit.name}.csv"] = exhibit.csv().encode()
+            elif isinstance(exhibit, Drawing):
+                files |= _drawn(exhibit)
+    sources = bibliography.listing(sorted(cite.cited))
+    text = templates.get_template("references.md.jinja").render(
+        sources=sources, link=bibliography.link
+    )
+    files["references.md"] = _tidy(text)
+    for asset in sorted((PACKAGE / "assets").iterdir()):
+        files[f"assets/{asset.name}"] = asset.read_bytes()
+    return files
+
+
+def _drawn(drawing: Any) -> dict[str, bytes]:
+    """Both faces of a figure."""
+    from generator.figures.style import FACES, styled, svg
+
+    with styled():
+        figure = drawing.draw()
+        return {f"figures/{drawing.name}-{face}.svg": svg(figure, face) for face in FACES}
+
+
+def exhibits(value: Any) -> Iterator[Any]:
+    """Every table and drawing inside a page's context, in the order of its fields."""
+    from generator.render import Drawing, Table
+
+    if isinstance(value, Table | Drawing):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from exhibits(getattr(value, field.name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from exhibits(item)
+
+
+def _tidy(text: str) -> bytes:
+    """No trailing spaces, no runs of empty lines, one newline at the end."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        line = line.rstrip()
+        if line or (lines and lines[-1]):
+            lines.append(line)
+    return ("\n".join(lines).rstrip("\n") + "\n").encode()
+
+
+def _remove_stale(docs: Path, files: Iterable[str]) -> int:
+    """Remove figures, tables and assets of an earlier site; other files in docs/ are not ours."""
+    kept = {docs / name for name in files}
+    stale = [path for pattern in OWNED for path in docs.glob(pattern) if path not in kept]
+    for path in stale:
+        path.unlink()
+    return len(stale)
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _source_digest(held: Sequence[Held], failures: Sequence[str]) -> str:
+    """A digest of everything a site is made from: records, gaps, this package, its libraries."""
+    digest = hashlib.sha256()
+    for one in held:
+        digest.update(f"{one.origin}\n{encode(one.record)}".encode("utf-8", "surrogatepass"))
+    digest.update(repr([*failures, *(version(name) for name in DRAWN_WITH)]).encode())
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(f"{path.relative_to(PACKAGE)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _stands(stamp: Path, source: str, docs: Path) -> bool:
+    """Whether the site in `docs` is the one this source was last made into."""
+    try:
+        made = json.loads(stamp.read_text(encoding="utf-8"))
+        return made["source"] == source and all(
+            _sha((docs / name).read_bytes()) == digest for name, digest in made["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
