@@ -58,7 +58,7 @@ def compare(
 
 
 def _right(answer: Evaluation) -> NDArray[np.bool_]:
-    return np.array(answer.references) == np.array(answer.predictions)
+    return np.asarray(np.equal(answer.references, answer.predictions))
 
 
 def _mcc_difference(

@@ -6,6 +6,7 @@ length, so nothing is ever padded and no answer depends on its neighbours. Compu
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,8 +48,9 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Quest
     """
     examples = _first(task.load(), limit)
     answered_by = _way(opened)
+    id2label: dict[int, str] = dict(opened.model.config.id2label or {})  # type: ignore[assignment]
     outputs, mapping = (
-        match_labels(opened.model.config.id2label, examples.labels, model=opened.checkpoint.name)
+        match_labels(id2label, examples.labels, model=opened.checkpoint.name)
         if answered_by == HEAD
         else (list(range(len(examples.labels))), "by the generated word")
     )
@@ -71,7 +73,9 @@ def longest_input(opened: OpenModel) -> int:
     config = opened.model.config
     names = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
     tables = [getattr(config, name, None) for name in names]
-    return min([opened.tokenizer.model_max_length, *(n for n in tables if type(n) is int and n > 0)])
+    return min(
+        [opened.tokenizer.model_max_length, *(n for n in tables if type(n) is int and n > 0)]
+    )
 
 
 def _way(opened: OpenModel) -> str:
@@ -143,7 +147,8 @@ def _classify(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[
 
 def _generate(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[int]:
     words = [label.casefold() for label in question.examples.labels]
-    generated = opened.model.generate(
+    generate: Any = opened.model.generate
+    generated = generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         max_new_tokens=LABEL_TOKENS,
@@ -225,9 +230,7 @@ def _interval(
         return wilson(int((references == predictions).sum()), len(references))
     if constant or len(set(references.tolist())) == 1:
         return None
-    present, categories = np.unique(
-        references * size + predictions % size, return_inverse=True
-    )
+    present, categories = np.unique(references * size + predictions % size, return_inverse=True)
 
     def statistic(counts: NDArray[np.int64]) -> NDArray[np.float64]:
         return METRICS[metric](spread(counts, present, size))

@@ -136,7 +136,8 @@ def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
         raise AssertionError("the written file's zeros differ from those that were to be written")
 
 
-def _document(told: Pruning) -> dict[str, object]:
+def document(told: Pruning) -> dict[str, Any]:
+    """What `gen prune --json` prints and pruning.json holds."""
     return {
         "level": told.level,
         "method": told.method,

@@ -79,7 +79,7 @@ def contents(changed: Mapping[str, Weights]) -> safetensors_file.Content:
     def content(tensor: StoredTensor) -> memoryview:
         weights = np.ascontiguousarray(changed.get(tensor.name, tensor.read()))
         assert weights.dtype == DTYPES[tensor.dtype]
-        return memoryview(weights.reshape(-1).view(np.uint8))
+        return weights.reshape(-1).view(np.uint8).data
 
     return content
 

@@ -95,9 +95,7 @@ def _row(
     )
 
 
-def _duplicates(
-    tensors: Iterable[StoredTensor], entries: dict[str, Entry]
-) -> dict[str, str]:
+def _duplicates(tensors: Iterable[StoredTensor], entries: dict[str, Entry]) -> dict[str, str]:
     """Stored tensors whose architecture ties them to another stored one with the same bytes."""
     stored = {entries[tensor.name].name: tensor for tensor in tensors}
     found = {}

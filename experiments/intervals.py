@@ -116,7 +116,8 @@ def _cluster_kinds(
     names = range(len(categories)) if clusters is None else clusters
     index = {name: position for position, name in enumerate(dict.fromkeys(names))}
     counts = np.zeros((len(index), int(categories.max()) + 1), np.int64)
-    np.add.at(counts, ([index[name] for name in names], categories), 1)
+    rows = np.array([index[name] for name in names], np.intp)
+    np.add.at(counts, (rows, categories), 1)
     kinds, how_many = np.unique(counts, axis=0, return_counts=True)
     return kinds, how_many.astype(np.int64)
 

@@ -50,8 +50,11 @@ def _structure(job: Job) -> Iterator[tuple[Planned, Answer]]:
     for planned in job.cells:
         cell = planned.cell
         if cell.kind == "inspection":
-            yield planned, inspection.inspect(
-                stored.tensors, stored.coverage, architecture=models.architecture(checkpoint)
+            yield (
+                planned,
+                inspection.inspect(
+                    stored.tensors, stored.coverage, architecture=models.architecture(checkpoint)
+                ),
             )
             continue
         settings = _settings(cell)
@@ -60,8 +63,11 @@ def _structure(job: Job) -> Iterator[tuple[Planned, Answer]]:
             yield planned, pruning.describe(list(stored.prunable.values()), choice)
         else:
             choices = pruning.choose(list(stored.prunable.values()), settings, job.levels)
-            yield planned, footprint.footprint(
-                stored.tensors, stored.prunable, choices, method=settings.method
+            yield (
+                planned,
+                footprint.footprint(
+                    stored.tensors, stored.prunable, choices, method=settings.method
+                ),
             )
 
 
@@ -81,12 +87,15 @@ def _evaluations(job: Job, task: Task) -> Iterator[tuple[Planned, Answer]]:
         if cell.method is not None:
             weights.prune(_settings(cell), cell.level or 0)
         predictions = evaluation.predict(opened, question)
-        yield planned, evaluation.score(
-            question,
-            predictions,
-            prunable=weights.count,
-            zeros=weights.zeros,
-            warnings=warnings,
+        yield (
+            planned,
+            evaluation.score(
+                question,
+                predictions,
+                prunable=weights.count,
+                zeros=weights.zeros,
+                warnings=warnings,
+            ),
         )
 
 

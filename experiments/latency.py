@@ -76,7 +76,7 @@ def measure(
 
 def _masked(
     opened: OpenModel, settings: Settings, levels: Sequence[float]
-) -> list[tuple[float, Weights]]:
+) -> Sequence[tuple[float, Weights]]:
     """Each level's weights: dense storage with zeros where the level removes."""
     tensors = prunable_tensors(opened.model)
     found = []

@@ -20,7 +20,7 @@ DIGIT_BITS = 16
 
 def widen(weights: Weights) -> NDArray[np.floating]:
     """The same numbers as float64 if they are that, else as float32; exact for every dtype."""
-    return weights if weights.dtype == np.float64 else weights.astype(np.float32, copy=False)
+    return weights.astype(np.float64 if weights.dtype == np.float64 else np.float32, copy=False)
 
 
 def magnitude_keys(weights: Weights) -> Keys:

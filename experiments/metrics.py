@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 Confusion = NDArray[np.floating] | NDArray[np.integer]
 
 
-def confusion(references: NDArray[np.intp], predictions: NDArray[np.intp], labels: int) -> Confusion:
+def confusion(
+    references: NDArray[np.intp], predictions: NDArray[np.intp], labels: int
+) -> Confusion:
     """Counts by (reference, prediction), shape (labels + 1, labels + 1); index -1 is "no label".
 
     >>> confusion(np.array([0, 1, 1]), np.array([0, 1, -1]), 2).tolist()
@@ -48,7 +50,7 @@ def matthews(counts: Confusion) -> NDArray[np.float64]:
     spread_actual = total**2 - (actual**2).sum(axis=-1)
     spread_answered = total**2 - (answered**2).sum(axis=-1)
     spread = np.sqrt(spread_actual * spread_answered)
-    return np.divide(covariance, spread, out=np.zeros_like(spread), where=spread > 0)
+    return np.asarray(np.divide(covariance, spread, out=np.zeros_like(spread), where=spread > 0))
 
 
 def spread(counts: NDArray[np.int64], cells: NDArray[np.intp], size: int) -> Confusion:

@@ -15,7 +15,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.records import Architecture
 
-SAFE = {"trust_remote_code": False, "local_files_only": True}
+SAFE: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class OpenModel:
 
 def be_quiet() -> None:
     """Keep transformers' progress bars and advice off this program's stderr."""
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformers").setLevel(logging.ERROR)
 
 
@@ -51,7 +51,7 @@ def open_model(checkpoint: Checkpoint) -> OpenModel:
     config = _config(checkpoint)
     kind = _architecture(checkpoint, config)
     try:
-        model, info = kind.from_pretrained(
+        loaded: Any = kind.from_pretrained(
             checkpoint.folder,
             config=config,
             dtype=torch.float32,
@@ -62,6 +62,7 @@ def open_model(checkpoint: Checkpoint) -> OpenModel:
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, **SAFE)
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(checkpoint, error) from None
+    model, info = loaded
     if missing := sorted(info["missing_keys"]):
         raise ReportError(
             f"{checkpoint.name}",
@@ -81,14 +82,19 @@ def architecture(checkpoint: Checkpoint) -> Architecture:
 
     blocks = [first("num_hidden_layers", "n_layer", "num_layers", "encoder_layers")]
     if config.is_encoder_decoder:
-        blocks = [first("encoder_layers", "num_layers"), first("decoder_layers", "num_decoder_layers")]
+        blocks = [
+            first("encoder_layers", "num_layers"),
+            first("decoder_layers", "num_decoder_layers"),
+        ]
     return Architecture(
         name=(config.architectures or ["unnamed"])[0],
         blocks=sum(block or 0 for block in blocks) or None,
         width=first("hidden_size", "d_model", "n_embd"),
         heads=first("num_attention_heads", "n_head", "encoder_attention_heads"),
         vocabulary=first("vocab_size"),
-        positions=first("max_position_embeddings", "n_positions", "max_encoder_position_embeddings"),
+        positions=first(
+            "max_position_embeddings", "n_positions", "max_encoder_position_embeddings"
+        ),
     )
 
 

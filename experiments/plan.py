@@ -5,7 +5,7 @@ Reads the files it digests; imports no torch and measures nothing.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
@@ -88,18 +88,16 @@ def comparisons(cell: Cell, study: Study) -> Iterator[Cell]:
 
 
 def _comparison(cell: Cell, against: str) -> Cell:
-    return Cell(**(asdict(cell) | {"kind": "comparison", "against": against}))
+    return replace(cell, kind="comparison", against=against)
 
 
 def sides(cell: Cell) -> tuple[Cell, Cell]:
     """The two evaluations that a comparison joins."""
-    asked = asdict(cell) | {"kind": "evaluation", "against": None}
+    asked = replace(cell, kind="evaluation", against=None)
     if cell.against == DENSE:
-        other = {"method": None, "level": 0.0, "seed": None}
-    else:
-        method, _, seed = (cell.against or "").partition(" seed ")
-        other = {"method": method, "seed": int(seed) if seed else None}
-    return Cell(**asked), Cell(**(asked | other))
+        return asked, replace(asked, method=None, level=0.0, seed=None)
+    method, _, seed = (cell.against or "").partition(" seed ")
+    return asked, replace(asked, method=method, seed=int(seed) if seed else None)
 
 
 def make_plan(loaded: LoadedStudy, digests: Digests) -> Plan:

@@ -157,7 +157,8 @@ def _compare(planned: Planned, known: dict[Cell, Record]) -> Record | None:
     if planned.task is None or any(record is None for record in records):
         return None
     first, other = (record.answer for record in records if record is not None)
-    assert isinstance(first, Evaluation) and isinstance(other, Evaluation)
+    assert isinstance(first, Evaluation)
+    assert isinstance(other, Evaluation)
     base = next(record.provenance for record in records if record is not None)
     clusters = _clusters(planned.task)
     return Record(

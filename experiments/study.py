@@ -223,9 +223,7 @@ def _model(
     )
 
 
-def _taker(
-    reader: _Reader, entry: Mapping[str, Any], where: tuple[str, int]
-) -> Callable[..., str]:
+def _taker(reader: _Reader, entry: Mapping[str, Any], where: tuple[str, int]) -> Callable[..., str]:
     def take(key: str, **rules: Any) -> str:
         return reader.text(entry, key, where, **rules)
 

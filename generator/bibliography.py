@@ -52,7 +52,11 @@ def sources() -> dict[str, Source]:
 def _source(key: str, entry: Entry) -> Source:
     fields = entry.fields
     venue = next(
-        (fields[name] for name in ("journal", "booktitle", "howpublished", "publisher") if name in fields),
+        (
+            fields[name]
+            for name in ("journal", "booktitle", "howpublished", "publisher")
+            if name in fields
+        ),
         "",
     )
     if "volume" in fields and "journal" in fields:

@@ -107,7 +107,9 @@ def build(
         outcome = run.run_study(loaded, own, published, workers=jobs, fresh=fresh, say=say)
         held, failures = outcome.held, outcome.failures
     changed = site.write(held, docs, stamp=results / "site.json", failures=failures)
-    say(f"{changed} of the site's files changed in {docs}/" if changed else f"{docs}/ is up to date")
+    say(
+        f"{changed} of the site's files changed in {docs}/" if changed else f"{docs}/ is up to date"
+    )
     for failure in failures:
         say(f"not measured: {failure}")
     if open_site:
@@ -180,7 +182,9 @@ def prune(
 
 @gen.command()
 @click.argument("model")
-@click.option("--task", "tasks", multiple=True, help="A bundled task; repeat. See `gen list tasks`.")
+@click.option(
+    "--task", "tasks", multiple=True, help="A bundled task; repeat. See `gen list tasks`."
+)
 @click.option("--data", type=FILE, help="Your own labelled sentences: tsv, csv, jsonl, parquet.")
 @click.option("--text", default="sentence", show_default=True, help="The column of sentences.")
 @click.option("--label", default="label", show_default=True, help="The column of labels.")
@@ -291,7 +295,9 @@ def record(study: Path, results: Path) -> None:
     from experiments.store import Recorded, Results
     from experiments.study import load_study
 
-    count, missing = run.promote(load_study(study), Results(results), Recorded(recorded_beside(study)))
+    count, missing = run.promote(
+        load_study(study), Results(results), Recorded(recorded_beside(study))
+    )
     say(f"{count} records in {recorded_beside(study)}/")
     for what in missing:
         say(f"not measured: {what}")

@@ -149,7 +149,9 @@ def size(count: float) -> Markdown:
     """
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
-            return Markdown(f"{count / scale:.3g} {unit}" if count < 1e3 * scale else f"{count:.0f}")
+            return Markdown(
+                f"{count / scale:.3g} {unit}" if count < 1e3 * scale else f"{count:.0f}"
+            )
     return Markdown(f"{count:.0f} B")
 
 
@@ -258,7 +260,7 @@ def environment(cite: Callable[..., Markdown]) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - `finalize` escapes for Markdown and HTML alike
+        autoescape=False,
     )
     made.filters |= {
         "code": code,

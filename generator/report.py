@@ -33,8 +33,10 @@ class Report:
         self.gaps = tuple(gaps)
         self.by_cell = {one.record.cell: one for one in self.held}
         studies = [o.record.answer for o in self.held if isinstance(o.record.answer, Study)]
-        self.study = studies[0] if studies else Study(
-            title="Sparsity report", levels=(), methods=(), tasks=(), models=()
+        self.study = (
+            studies[0]
+            if studies
+            else Study(title="Sparsity report", levels=(), methods=(), tasks=(), models=())
         )
 
     def find(self, kind: type[T], **question: object) -> T | None:
@@ -105,8 +107,7 @@ class Report:
         return [
             held.record.answer
             for cell, held in self.by_cell.items()
-            if (cell.model, cell.task, cell.method, cell.level)
-            == (model, task, self.method, level)
+            if (cell.model, cell.task, cell.method, cell.level) == (model, task, self.method, level)
             and (cell.against or "").startswith(CONTROL)
             and isinstance(held.record.answer, Comparison)
         ]

@@ -128,7 +128,9 @@ def control_sentence(report: Report, model: StudyModel, task: StudyTask) -> Mark
         else "is nowhere told apart from removal at random"
     )
     note = f"all {seeds} seeds" if seeds > 1 else "one seed"
-    return Markdown(f"**{escape(model.name)}**, {escape(task.name)}: {report.method} {what} ({note}).")
+    return Markdown(
+        f"**{escape(model.name)}**, {escape(task.name)}: {report.method} {what} ({note})."
+    )
 
 
 def latency_sentence(rows: Sequence[LatencyRow]) -> Markdown:

@@ -69,7 +69,9 @@ class Checkpoint:
         except (OSError, IndexError, yaml.YAMLError):
             return ()
         named = stated.get("datasets") if isinstance(stated, dict) else None
-        return tuple(str(name) for name in (named if isinstance(named, list) else [named] if named else []))
+        return tuple(
+            str(name) for name in (named if isinstance(named, list) else [named] if named else [])
+        )
 
     def weight_files(self) -> list[Path]:
         """The files that hold the weights, in the order of their names."""

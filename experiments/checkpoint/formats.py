@@ -46,7 +46,9 @@ def _shards(folder: Path) -> list[Path]:
     for name in names:
         if not isinstance(name, str) or PurePosixPath(name).name != name or "\\" in name:
             raise ReportError(
-                f"{index}", f"shards inside the folder, found {name!r}", "do not use this checkpoint"
+                f"{index}",
+                f"shards inside the folder, found {name!r}",
+                "do not use this checkpoint",
             )
         if not (folder / name).is_file():
             raise ReportError(f"{folder}", f"shard {name}", "fetch the missing file")

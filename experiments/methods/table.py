@@ -16,7 +16,9 @@ from experiments.methods import magnitude, random_control
 class Ranking(Protocol):
     """How a method ranks one tensor's weights: unsigned integers of the same shape."""
 
-    def __call__(self, weights: Weights, *, name: str, seed: int) -> Keys: ...
+    def __call__(self, weights: Weights, *, name: str, seed: int) -> Keys:
+        """Give the weights their ranks; the smallest is removed first."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,8 @@ def _jsonl(content: bytes) -> Iterable[Mapping[str, Any]]:
 def _parquet(content: bytes) -> Iterable[Mapping[str, Any]]:
     import pyarrow.parquet
 
-    return pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist()
+    rows: list[Mapping[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist()
+    return rows
 
 
 def _label(value: object) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from generator.figures.style import MUTED, SERIES, magnitude_axis, percent_axis
+from generator.figures.style import DASHES, MUTED, SERIES, magnitude_axis, percent_axis
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ def draw(curves: Sequence[Curve], levels: Sequence[float] = ()) -> Figure:
     axes = figure.subplots()
     for index, curve in enumerate(curves):
         x, y = zip(*curve.points, strict=True)
-        axes.plot(x, y, color=SERIES[index % len(SERIES)], label=curve.label)
+        style = DASHES[index % len(DASHES)]
+        axes.plot(x, y, color=SERIES[index % len(SERIES)], linestyle=style, label=curve.label)
     for level in levels:
         axes.axhline(level, color=MUTED, linestyle=":", linewidth=1)
     inside = [x for curve in curves for x, below in curve.points if 0.002 < below < 0.9999]
@@ -32,5 +33,5 @@ def draw(curves: Sequence[Curve], levels: Sequence[float] = ()) -> Figure:
     percent_axis(axes)
     axes.set_xlabel("magnitude threshold")
     axes.set_ylabel("weights below it")
-    axes.legend(loc="upper left", fontsize=9.5)
+    axes.legend(loc="lower right", fontsize=9.5)
     return figure

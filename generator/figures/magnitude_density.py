@@ -1,6 +1,7 @@
 """The density of one model's magnitudes, with the thresholds that its levels cut at."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from matplotlib.figure import Figure
 
@@ -12,14 +13,14 @@ def draw(points: Sequence[tuple[float, float]], cuts: Sequence[tuple[float, floa
     figure = Figure(figsize=(6.4, 3.3))
     axes = figure.subplots()
     edges = [threshold for threshold, _ in points]
-    shares = [high - low for (_, low), (_, high) in zip(points, points[1:])]
+    shares = [high - low for (_, low), (_, high) in pairwise(points)]
     axes.stairs(shares, edges, fill=True, color=SERIES[0], alpha=0.35, linewidth=0)
     axes.stairs(shares, edges, color=SERIES[0])
     top = max(shares, default=0.0) or 1.0
     for index, (level, threshold) in enumerate(cuts):
         axes.axvline(threshold, color=INK, linewidth=1.1)
         axes.annotate(
-            f"{100 * level:g} %", (threshold, top * (1.22 - 0.11 * (index % 2))),
+            f"{100 * level:g} %", (threshold, top * (1.24 - 0.1 * (index % 3))),
             xytext=(-3, 0), textcoords="offset points", ha="right", fontsize=9, color=MUTED,
         )  # fmt: skip
     occupied = [edge for edge, share in zip(edges, shares) if share > 0.0005]

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 # Every colour that differs by theme, as drawn (light) and on a dark page.
 INK, MUTED, GRID = "#1f2328", "#59636e", "#d9dee3"
 SERIES = ("#0b62c4", "#c2410c", "#15803d", "#a21caf", "#0f766e", "#854d0e")
-FACES = {
+FACES: dict[str, dict[str, str]] = {
     "light": {},
     "dark": {
         INK: "#e6e8eb",
@@ -30,9 +31,10 @@ FACES = {
         SERIES[5]: "#eab96a",
     },
 }
+DASHES = ("-", (0, (6, 2)), (0, (3, 2)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.grid": True,

@@ -56,13 +56,16 @@ def _zeros(report: Report, model: str) -> Markdown:
 
 
 def _bits(report: Report, model: str) -> Markdown:
-    """How many bytes the example takes as stored; the arithmetic of fewer bits follows from it."""
+    """How many bytes the example takes as stored, and would take in fewer bits."""
     found = report.inspection(model)
     if found is None:
         return Markdown("")
     kinds = sorted({tensor.dtype for tensor in found.tensors if tensor.prunable})
+    count = found.totals.prunable.count
     return Markdown(
-        f"{escape(model)} is stored as {escape(', '.join(kinds))}, {size(found.file_bytes)} in all"
+        f"{escape(model)} is stored as {escape(', '.join(kinds))}, {size(found.file_bytes)} in all; its "
+        f"{whole(count)} prunable weights alone would take {size(count)} at 8 bits each and "
+        f"{size(count / 2)} at 4, scales not counted"
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from experiments.records import Inspection, StudyModel
 from generator.bibliography import link
 from generator.pages.runtime import stem
-from generator.render import Column, Markdown, Table, code, escape, percent, whole
+from generator.render import Column, Markdown, Table, code, percent, whole
 from generator.report import Report
 
 FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")
@@ -57,9 +57,7 @@ def context(report: Report) -> Context:
         overview=_overview(report),
         families=tuple(section for section in families if section.measured),
         waiting=_waiting(report) if report.waiting else None,
-        commands=tuple(
-            (row.name, f"gen inspect {row.checkpoint}") for row in report.waiting
-        ),
+        commands=tuple((row.name, f"gen inspect {row.checkpoint}") for row in report.waiting),
     )
 
 
@@ -186,4 +184,3 @@ def _waiting(report: Report) -> Table:
             for row in report.waiting
         ),
     )
-

@@ -31,9 +31,7 @@ def context(report: Report) -> Context:
     """The whole report in one screen."""
     asked = [task for task in report.study.tasks if performance.answering(report, task)]
     findings = [
-        finding(report, row, task)
-        for row in report.measured
-        for task in report.tasks_of(row)
+        finding(report, row, task) for row in report.measured for task in report.tasks_of(row)
     ]
     return Context(
         title=report.study.title,
@@ -54,9 +52,7 @@ def context(report: Report) -> Context:
         if asked
         else None,
         findings=tuple(filter(None, findings)),
-        buys=tuple(
-            filter(None, (runtime.in_short(report, row) for row in report.measured))
-        ),
+        buys=tuple(filter(None, (runtime.in_short(report, row) for row in report.measured))),
         waiting=len(report.waiting),
         gaps=report.gaps,
     )

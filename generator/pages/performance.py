@@ -166,9 +166,13 @@ def table(report: Report, task: StudyTask) -> Table:
             Column("level", lambda x: percent(x, 0) if x else Markdown("dense")),
             Column("metric", right=False),
             Column("score", partial(score, metric=unit)),
-            Column("95 % interval", lambda x: interval(x, partial(score, metric=unit)), parts=bounds),
+            Column(
+                "95 % interval", lambda x: interval(x, partial(score, metric=unit)), parts=bounds
+            ),
             Column("difference", partial(change, metric=unit)),
-            Column("its interval", lambda x: interval(x, partial(change, metric=unit)), parts=bounds),
+            Column(
+                "its interval", lambda x: interval(x, partial(change, metric=unit)), parts=bounds
+            ),
             Column("McNemar p", partial(number, digits=2)),
             Column("no label", whole),
             Column("note", right=False),
@@ -177,7 +181,9 @@ def table(report: Report, task: StudyTask) -> Table:
     )
 
 
-def _row(name: str, level: float, answer: Evaluation, loss: Comparison | None) -> tuple[object, ...]:
+def _row(
+    name: str, level: float, answer: Evaluation, loss: Comparison | None
+) -> tuple[object, ...]:
     return (
         name,
         level,

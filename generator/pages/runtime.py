@@ -213,9 +213,7 @@ def _latency_figure(report: Report, rows: list[StudyModel]) -> Drawing:
                 for r in (timed.rows if timed else ())
                 if (r.batch, r.tokens) == shape and r.path == "masked"
             )
-            series.append(
-                latency_ratio.Series(f"{row.name}, {shape[0]} × {shape[1]}", points)
-            )
+            series.append(latency_ratio.Series(f"{row.name}, {shape[0]} × {shape[1]}", points))
     return Drawing(
         name="latency-ratio",
         alt="Speed of the masked models relative to dense at every level",

@@ -281,10 +281,7 @@ def _layers(name: str, tensors: Sequence[TensorRow]) -> Table:
             Column("role", right=False),
             Column("weights", whole),
             Column("zeros", whole),
-            *(
-                Column(f"< {_words(near.relative_to, near.threshold)}", percent)
-                for near in asked
-            ),
+            *(Column(f"< {_words(near.relative_to, near.threshold)}", percent) for near in asked),
         ),
         rows=tuple(
             (

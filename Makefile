@@ -1,0 +1,42 @@
+# What people type. `make site` and `make check` need Python 3.11 or later, make and git; nothing else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := site
+.PHONY: site check check-deep bench miniatures reference serve clean
+
+# The environment: exact versions from constraints.txt, made again when they change.
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# Measure what is missing on this machine, write docs/, build the HTML into site/.
+site: .venv/ready
+	$(BIN)/gen build
+	$(BIN)/mkdocs build --strict
+
+# Format, lint, types, imports, tests and a strict build of the site.
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+	$(BIN)/mkdocs build --strict --site-dir build/checked-site
+
+# What takes longer: pages in a browser, longer fuzzing and kill loops.
+check-deep: .venv/ready
+	tests/deep/run.sh
+
+serve: site
+	$(BIN)/mkdocs serve
+
+# Train the bundled miniatures again: about half an hour on two cores.
+miniatures: .venv/ready
+	$(BIN)/python -m experiments.miniatures.grammar
+	$(BIN)/python -m experiments.miniatures.train
+
+clean:
+	rm -rf site build results
