@@ -63,8 +63,15 @@ class Coverage:
         tied = ties(model)
         self.entries: dict[str, Entry] = {}
         for name, module, tensor in _named_tensors(model):
-            entry = _entry(name, module, tensor, tied.get(name), include_head)
-            self.entries[name] = entry
+            self.entries[name] = _entry(name, module, tensor, tied.get(name), include_head)
+        heads = {entry.tied_to: entry.name for entry in self.entries.values() if entry.prunable}
+        for name, entry in self.entries.items():
+            head = heads.get(entry.tied_to or name)
+            if (
+                head and not entry.prunable
+            ):  # a tied head that was asked for is stored under this name
+                reason = f"{entry.reason}, tied to {head}, asked for"
+                self.entries[name] = replace(entry, prunable=True, reason=reason)
 
     def of(self, tensor: StoredTensor) -> Entry:
         """The verdict on a stored tensor; one the architecture does not know is skipped, and says so."""

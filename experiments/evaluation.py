@@ -46,7 +46,7 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Quest
     Raises:
         ReportError: where the model has no trained way to answer, or its labels do not match.
     """
-    examples = _first(task.load(), limit)
+    examples = task.load().sample(limit)
     answered_by = _way(opened)
     id2label: dict[int, str] = dict(opened.model.config.id2label or {})  # type: ignore[assignment]
     outputs, mapping = (
@@ -87,18 +87,6 @@ def _way(opened: OpenModel) -> str:
         f"{opened.checkpoint.name} ({type(opened.model).__name__})",
         "a model with a trained classification head, or an encoder-decoder that generates labels",
         "give a checkpoint fine-tuned for the task",
-    )
-
-
-def _first(examples: Examples, limit: int | None) -> Examples:
-    if limit is None or limit >= len(examples.texts):
-        return examples
-    return Examples(
-        split=f"{examples.split}, first {limit}",
-        labels=examples.labels,
-        texts=examples.texts[:limit],
-        references=examples.references[:limit],
-        clusters=examples.clusters[:limit] if examples.clusters else None,
     )
 
 

@@ -21,7 +21,7 @@ from experiments.checkpoint.formats import INDEX
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.coverage import Coverage
 from experiments.errors import ReportError, UsageError
-from experiments.footprint import contents, masked
+from experiments.footprint import as_bytes, masked
 from experiments.pruning import Choice, Prunable, Settings
 from experiments.records import Pruning, to_json
 
@@ -35,17 +35,24 @@ class StoredModel:
         self.coverage = Coverage(models.skeleton(checkpoint), include_head=include_head)
 
     @cached_property
-    def prunable(self) -> dict[str, Prunable]:
-        """The prunable tensors; of two that are tied, the one whose name the file gives first."""
-        found: dict[str, Prunable] = {}
-        owners: set[str] = set()
+    def counted_as(self) -> dict[str, str]:
+        """Stored name to stored name of every prunable tensor: of tied ones the file's first."""
+        first: dict[str, str] = {}
+        found: dict[str, str] = {}
         for tensor in self.tensors:
             entry = self.coverage.of(tensor)
-            owner = entry.tied_to or entry.name
-            if entry.prunable and owner not in owners:
-                owners.add(owner)
-                found[tensor.name] = Prunable(entry, tensor.read())
+            if entry.prunable:
+                found[tensor.name] = first.setdefault(entry.tied_to or entry.name, tensor.name)
         return found
+
+    @cached_property
+    def prunable(self) -> dict[str, Prunable]:
+        """The prunable tensors by stored name, tied ones once."""
+        return {
+            tensor.name: Prunable(self.coverage.of(tensor), tensor.read())
+            for tensor in self.tensors
+            if self.counted_as.get(tensor.name) == tensor.name
+        }
 
 
 def prune_to_folder(
@@ -109,15 +116,16 @@ def appearing_whole(out: Path) -> Iterator[Path]:
 def _write(stored: StoredModel, choice: Choice, folder: Path) -> None:
     """Write every weight file with the chosen weights zero, and copy the rest."""
     source = stored.checkpoint
+
+    def content(tensor: StoredTensor) -> memoryview:
+        owner = stored.counted_as.get(tensor.name)
+        weights = tensor.read() if owner is None else masked(stored.prunable[owner], choice)
+        return as_bytes(weights)
+
     for path in source.weight_files():
         inside = [tensor for tensor in stored.tensors if tensor.path == path]
-        changed = {
-            tensor.name: masked(stored.prunable[tensor.name], choice)
-            for tensor in inside
-            if tensor.name in stored.prunable
-        }
         metadata = safetensors_file.read_header(path)[1] or {"format": "pt"}
-        safetensors_file.write(folder / path.name, inside, contents(changed), metadata)
+        safetensors_file.write(folder / path.name, inside, content, metadata)
     index = source.folder / INDEX
     for path in [*source.companions(), *([index] if index.is_file() else [])]:
         shutil.copyfile(path, folder / path.name)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.checkpoint import safetensors_file
-from experiments.checkpoint.tensor import DTYPES, StoredTensor
+from experiments.checkpoint.tensor import StoredTensor
 from experiments.magnitudes import Weights
 from experiments.pruning import Choice, Prunable
 from experiments.records import Footprint, FootprintRow
@@ -64,7 +64,12 @@ def _sizes(
     """(of what, format, bytes), dense first."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
-        safetensors_file.write(path, tensors, contents(changed), {"format": "pt"})
+        safetensors_file.write(
+            path,
+            tensors,
+            lambda tensor: as_bytes(changed.get(tensor.name, tensor.read())),
+            {"format": "pt"},
+        )
         yield "file", "dense", path.stat().st_size
         yield "file", "gzip", gzip_bytes(path)
     weights = {name: changed.get(name, tensor.weights) for name, tensor in prunable.items()}
@@ -73,15 +78,9 @@ def _sizes(
         yield "prunable", name, sum(size_of(prunable[key], weights[key]) for key in weights)
 
 
-def contents(changed: Mapping[str, Weights]) -> safetensors_file.Content:
-    """The bytes to write for a stored tensor: the changed weights, else those it has."""
-
-    def content(tensor: StoredTensor) -> memoryview:
-        weights = np.ascontiguousarray(changed.get(tensor.name, tensor.read()))
-        assert weights.dtype == DTYPES[tensor.dtype]
-        return weights.reshape(-1).view(np.uint8).data
-
-    return content
+def as_bytes(weights: Weights) -> memoryview:
+    """The bytes of an array as a file holds them: row-major."""
+    return np.ascontiguousarray(weights).reshape(-1).view(np.uint8).data
 
 
 def gzip_bytes(path: Path) -> int:

@@ -120,9 +120,10 @@ def count_below(weights: Weights, threshold: float) -> int:
     wide = np.abs(widen(weights))
     if wide.dtype == np.float64 or not math.isfinite(threshold):
         return int(np.count_nonzero(wide < threshold))
-    bound = np.float32(threshold)
-    if float(bound) < threshold:
-        bound = np.nextafter(bound, np.float32(np.inf))
+    with np.errstate(over="ignore"):  # above the largest float32, every finite weight counts
+        bound = np.float32(threshold)
+        if float(bound) < threshold:
+            bound = np.nextafter(bound, np.float32(np.inf))
     return int(np.count_nonzero(wide < bound))
 
 

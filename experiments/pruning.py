@@ -5,7 +5,7 @@ in canonical order. Works on arrays in memory or mapped from a file; touches no 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,14 +46,16 @@ class Prunable:
 
 
 class Choice:
-    """Which weights one level removes, tensor by tensor."""
+    """Which weights one level removes, tensor by tensor. Its cuts are of keys of `bits` bits."""
 
-    def __init__(self, settings: Settings, level: float, group_cuts: dict[str, Cut]) -> None:
-        self.settings, self.level, self.cuts = settings, level, group_cuts
+    def __init__(
+        self, settings: Settings, level: float, group_cuts: dict[str, Cut], *, bits: int
+    ) -> None:
+        self.settings, self.level, self.cuts, self.bits = settings, level, group_cuts, bits
 
     def mask(self, tensor: Prunable) -> Mask:
         """True = kept, in the shape of the tensor."""
-        keys = rank(tensor, self.settings)
+        keys = rank(tensor, self.settings, bits=self.bits)
         axis = tensor.entry.input_axis
         if self.settings.pattern != UNSTRUCTURED:
             kept, group = parse_pattern(self.settings.pattern)
@@ -76,21 +78,27 @@ def choose(
     refuse_non_finite(ordered)
     if settings.pattern != UNSTRUCTURED:
         _check_pattern(ordered, settings.pattern, levels)
+    bits = _key_bits(ordered, settings)
     if settings.pattern != UNSTRUCTURED or settings.scope == "row":
-        return [Choice(settings, level, {}) for level in levels]
+        return [Choice(settings, level, {}, bits=bits) for level in levels]
     groups = [ordered] if settings.scope == "global" else [[tensor] for tensor in ordered]
     found: list[dict[str, Cut]] = [{} for _ in levels]
     for group in groups:
-        for cut_of, shared in zip(found, _group_cuts(group, settings, levels)):
+        for cut_of, shared in zip(found, _group_cuts(group, settings, levels, bits)):
             cut_of.update(shared)
-    return [Choice(settings, level, cut) for level, cut in zip(levels, found)]
+    return [Choice(settings, level, cut, bits=bits) for level, cut in zip(levels, found)]
+
+
+def _key_bits(tensors: Iterable[Prunable], settings: Settings) -> int:
+    """The width at which the tensors' keys compare: that of the widest."""
+    nothing = (replace(tensor, weights=tensor.weights[:0]) for tensor in tensors)
+    return max((8 * rank(tensor, settings).itemsize for tensor in nothing), default=32)
 
 
 def _group_cuts(
-    group: Sequence[Prunable], settings: Settings, levels: Sequence[float]
+    group: Sequence[Prunable], settings: Settings, levels: Sequence[float], bits: int
 ) -> Iterator[dict[str, Cut]]:
     """One cut a level, its ties handed out to the group's tensors in their order."""
-    bits = max((8 * rank(tensor, settings).itemsize for tensor in group), default=32)
 
     def stream() -> Iterable[Keys]:
         return (rank(tensor, settings, bits=bits) for tensor in group)
@@ -186,8 +194,7 @@ def _threshold(tensors: Sequence[Prunable], choice: Choice) -> float | None:
     single = choice.settings.method == "magnitude" and choice.settings.scope == "global"
     if not single or len(keys) != 1 or not removed_count(choice.level, sum_of(tensors)):
         return None
-    bits = 64 if any(tensor.weights.dtype == np.float64 for tensor in tensors) else 32
-    return magnitude_of_key(keys.pop(), bits)
+    return magnitude_of_key(keys.pop(), choice.bits)
 
 
 def sum_of(tensors: Iterable[Prunable]) -> int:

@@ -77,8 +77,7 @@ def evaluate(
     if against is not None:
         for one, answer, row in zip(tasks, found, rows):
             other = _evaluation(against, one, limit, batch)
-            clusters = one.load().clusters
-            joined = compare(answer, other, clusters=clusters[: answer.n] if clusters else None)
+            joined = compare(answer, other, clusters=one.load().sample(limit).clusters)
             row["difference"] = joined.difference
             row["difference_interval"] = joined.difference_interval
             row["p_value"] = joined.p_value

@@ -189,7 +189,7 @@ def prune(
 @click.option("--text", default="sentence", show_default=True, help="The column of sentences.")
 @click.option("--label", default="label", show_default=True, help="The column of labels.")
 @click.option("--metric", default="accuracy", show_default=True, help="accuracy or mcc.")
-@click.option("--limit", type=POSITIVE, help="Only the first N examples.")
+@click.option("--limit", type=POSITIVE, help="Only N examples, evenly spaced.")
 @click.option("--against", metavar="MODEL", help="Another checkpoint, for the paired difference.")
 @click.option("--batch", type=POSITIVE, default=64, show_default=True)
 @json_option

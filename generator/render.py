@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEMPLATES = Path(__file__).parent / "templates"
-SPECIAL = re.compile(r"[^\w\s.,%/=?;–—−…×·-]", re.ASCII)
+# Whatever is markup anywhere, and whatever would begin a list, a rule, a heading or a block of code
+# where a value begins a line.
+SPECIAL = re.compile(r"[^A-Za-z0-9 .,%/=?;–—−…×·-]|^[ =?-]| $|^\d(?=\d*\.(?: |$))", re.ASCII)
 NONE = "–"
 
 
@@ -47,7 +49,7 @@ def code(value: object) -> Markdown:
     >>> code("h.0.attn*")
     '<code>h.0.attn&#42;</code>'
     """
-    return Markdown(f"<code>{escape(value).replace('_', '&#95;')}</code>")
+    return Markdown(f"<code>{escape(value)}</code>")
 
 
 def plain(value: object) -> Markdown:
@@ -61,7 +63,8 @@ def heading(value: object) -> Markdown:
     >>> heading("</title> GPT-2 (small)")
     'title GPT-2 small'
     """
-    return Markdown(" ".join(re.sub(r"[^\w .-]+", " ", str(escape_controls(value))).split()) or "–")
+    words = re.sub(r"[^\w .-]+|(?<!\w)_+|_+(?!\w)", " ", escape_controls(value)).split()
+    return Markdown(" ".join(words) or NONE)
 
 
 def escape_controls(value: object) -> str:
@@ -79,7 +82,7 @@ def percent(fraction: float | None, digits: int = 1) -> Markdown:
     if fraction is None:
         return Markdown(NONE)
     if fraction in (0, 1):
-        return Markdown(f"{100 * fraction:.0f} %")
+        return Markdown("100 %" if fraction else "0 %")
     least = 10.0**-digits
     rounded = round(100 * fraction, digits)
     if 0 < fraction < 1 and rounded < least:
@@ -148,10 +151,9 @@ def size(count: float) -> Markdown:
     ('3.86 MB', '999 B')
     """
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return Markdown(
-                f"{count / scale:.3g} {unit}" if count < 1e3 * scale else f"{count:.0f}"
-            )
+        shown = float(f"{count / scale:.3g}")
+        if shown >= 1:
+            return Markdown(f"{shown:g} {unit}")
     return Markdown(f"{count:.0f} B")
 
 
@@ -179,13 +181,15 @@ def number(value: float | None, digits: int = 3) -> Markdown:
 class Column:
     """A column of a table: its heading and how a raw value is shown. Numbers stand right.
 
-    A value of several numbers names its `parts`, which are columns of their own in the CSV.
+    A value of several numbers names its `parts`, which are columns of their own in the CSV. What is
+    not `shown` stands in the CSV alone.
     """
 
     heading: str
     form: Callable[[Any], str] = escape
     right: bool = True
     parts: tuple[str, ...] = ()
+    shown: bool = True
 
     def headings(self) -> list[str]:
         """The CSV's headings."""
@@ -206,10 +210,11 @@ class Table:
 
     def markdown(self) -> Markdown:
         """The table for a page, with a link to its CSV."""
+        shown = [column for column in self.columns if column.shown]
         lines = [
-            [str(escape(column.heading)) for column in self.columns],
-            ["---:" if column.right else ":---" for column in self.columns],
-            *([str(c.form(v)) for c, v in zip(self.columns, row)] for row in self.rows),
+            [str(escape(column.heading)) for column in shown],
+            ["---:" if column.right else ":---" for column in shown],
+            *([str(c.form(v)) for c, v in zip(self.columns, row) if c.shown] for row in self.rows),
         ]
         body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
         return Markdown(f"{body}\n\n[CSV](data/{self.name}.csv){{ .csv }}")
@@ -226,10 +231,11 @@ class Table:
 
 
 def _plain(value: Any) -> Any:
-    """A raw value for a spreadsheet, with no text that it would run."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    """A raw value for a spreadsheet: a text on one line, and none that it would run."""
+    if not isinstance(value, str):
+        return value
+    text = escape_controls(value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
 @dataclass(frozen=True)
@@ -251,6 +257,11 @@ class Drawing:
         return Markdown(f'<figure markdown="span">\n{faces}\n{caption}\n</figure>')
 
 
+def indent(text: object, width: int) -> Markdown:
+    """Markdown set deeper, as in a folded note; its first line stands where the template has it."""
+    return Markdown(escape(text).replace("\n", "\n" + " " * width))
+
+
 def environment(cite: Callable[..., Markdown]) -> jinja2.Environment:
     """The templates' environment: undefined names are errors, values are escaped."""
     made = jinja2.Environment(
@@ -264,7 +275,9 @@ def environment(cite: Callable[..., Markdown]) -> jinja2.Environment:
     )
     made.filters |= {
         "code": code,
+        "bullets": bullets,
         "heading": heading,
+        "indent": indent,
         "plain": plain,
         "percent": percent,
         "points": points,
@@ -274,6 +287,16 @@ def environment(cite: Callable[..., Markdown]) -> jinja2.Environment:
     }
     made.globals |= {"cite": cite}
     return made
+
+
+def bullets(items: Sequence[object]) -> Markdown:
+    """Items as a list of its own, whatever stands before and after it.
+
+    >>> bullets(["a", "b"])
+    '\\n\\n- a\\n- b\\n\\n'
+    """
+    lines = "\n".join(f"- {escape(item)}" for item in items)
+    return Markdown(f"\n\n{lines}\n\n" if lines else "")
 
 
 def listed(words: Sequence[str]) -> Markdown:

@@ -149,5 +149,6 @@ def latency_sentence(rows: Sequence[LatencyRow]) -> Markdown:
         )
     return Markdown(
         f"Over {len(masked)} levels and shapes the masked model ran {span}; the interval lies above "
-        f"1 in {len(faster)} and below 1 in {len(slower)} of them."
+        f"1 in {len(faster)} and below 1 in {len(slower)} of them. By chance alone about one 95 % "
+        "interval in twenty misses the true ratio."
     )

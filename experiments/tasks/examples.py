@@ -26,6 +26,20 @@ class Examples:
     references: tuple[int, ...]
     clusters: tuple[str, ...] | None = None
 
+    def sample(self, limit: int | None) -> "Examples":
+        """At most `limit` examples, evenly spaced over the file, which may be sorted by label."""
+        n = len(self.texts)
+        if limit is None or limit >= n:
+            return self
+        rows = [index * n // limit for index in range(limit)]
+        return Examples(
+            split=f"{self.split}, {limit} of {n}",
+            labels=self.labels,
+            texts=tuple(self.texts[row] for row in rows),
+            references=tuple(self.references[row] for row in rows),
+            clusters=tuple(self.clusters[row] for row in rows) if self.clusters else None,
+        )
+
 
 def read_examples(
     path: Path,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.records import Comparison
 from generator.pages.method import emptied, short
-from generator.render import Markdown, escape, listed, percent, score
+from generator.render import Markdown, escape, listed, percent, score, whole
 from generator.report import Report
 from generator.sentences import METRIC_NAMES, latency_sentence
 
@@ -111,7 +111,7 @@ def _bytes(report: Report) -> Iterator[Markdown]:
         if len(dense) == 1:
             packed = [r for r in files if r.format == "gzip"][-1]
             yield Markdown(
-                f"**{escape(row.name)}**: the dense file has the same {dense.pop()} bytes at every "
+                f"**{escape(row.name)}**: the dense file has the same {whole(dense.pop())} bytes at every "
                 f"level; only compressing it shows the zeros: gzip brings the one at "
                 f"{percent(packed.level, 0)} to {percent(packed.ratio)} of the dense file."
             )

@@ -91,7 +91,7 @@ def _overview(report: Report) -> Table:
             Column("parameters", whole),
             Column("prunable", whole),
             Column("share", percent),
-            Column("licence", right=False),
+            Column("licence", right=False, shown=False),
         ),
         rows=tuple(rows),
     )

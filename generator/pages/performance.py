@@ -137,6 +137,8 @@ def note(answer: Evaluation) -> str:
     """What a score hides: a model that says one thing, or nothing that is a label."""
     if answer.not_a_label == answer.n:
         return "no answer is a label"
+    if answer.not_a_label:
+        return f"{answer.not_a_label} answers are no label"
     return "one answer to everything" if answer.constant_prediction else ""
 
 
@@ -174,7 +176,7 @@ def table(report: Report, task: StudyTask) -> Table:
                 "its interval", lambda x: interval(x, partial(change, metric=unit)), parts=bounds
             ),
             Column("McNemar p", partial(number, digits=2)),
-            Column("no label", whole),
+            Column("no label", whole, shown=False),
             Column("note", right=False),
         ),
         rows=tuple(rows),

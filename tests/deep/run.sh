@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# What takes longer than `make check` allows: every page in a browser. Installs what it needs (Chromium
+# from Debian, Playwright's driver from the Python index, axe-core from npm) and never skips silently.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+.venv/bin/python -m pip install --quiet 'playwright>=1.50'
+npm install --silent --no-save --prefix build/axe axe-core@4
+
+.venv/bin/mkdocs build --strict --site-dir build/browsed-site
+.venv/bin/python tests/deep/browse.py build/browsed-site build/axe/node_modules/axe-core/axe.min.js build/screens
