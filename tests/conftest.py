@@ -4,16 +4,24 @@ Their weights are drawn with a fixed seed and rounded to float16, so that some o
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from experiments.records import Evaluation
+
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # tiny models gain nothing from threads that wait for a core
+
+# The same examples on every run and no stopwatch: a red test stays red, a slow machine is no fault.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 WIDTH, INNER, HEADS, VOCABULARY, LONGEST = 16, 32, 2, 40, 24
 MARKS = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
@@ -114,18 +122,65 @@ def tiny_model() -> TinyModel:
     return build_tiny_model
 
 
-@pytest.fixture
-def saved(tmp_path: Path) -> SavedModel:
-    """A function that saves a tiny model and a tokenizer to a new folder, and gives the folder."""
+@pytest.fixture(scope="session")
+def save_tiny_model() -> SavedModel:
+    """A function that saves a tiny model and a tokenizer: `save_tiny_model(folder, "GPT-2")`."""
 
-    def save(name: str = "GPT-2", *, folder: str = "", seed: int = 0, **settings: Any) -> Path:
-        place = tmp_path / (folder or name.replace(" ", "-"))
-        model = build_tiny_model(name, seed=seed, **settings)
-        model.save_pretrained(place)
-        tiny_tokenizer().save_pretrained(place)
-        return place
+    def save(folder: Path, name: str = "GPT-2", *, seed: int = 0, **settings: Any) -> Path:
+        build_tiny_model(name, seed=seed, **settings).save_pretrained(folder)
+        tiny_tokenizer().save_pretrained(folder)
+        return folder
 
     return save
+
+
+@pytest.fixture
+def saved(tmp_path: Path, save_tiny_model: SavedModel) -> SavedModel:
+    """The same in a new folder of the test's own: `saved("GPT-2", folder="one")`."""
+
+    def save(name: str = "GPT-2", *, folder: str = "", **settings: Any) -> Path:
+        return save_tiny_model(tmp_path / (folder or name.replace(" ", "-")), name, **settings)
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def scored() -> Callable[..., "Evaluation"]:
+    """A function that scores given answers: `scored([0, 1], [0, -1], metric="mcc")`."""
+
+    def score(
+        references: Sequence[int],
+        predictions: Sequence[int],
+        *,
+        metric: str = "accuracy",
+        labels: Sequence[str] = ("negative", "positive"),
+        clusters: Sequence[str] | None = None,
+        answered_by: str = "classification head",
+    ) -> "Evaluation":
+        import numpy as np
+
+        from experiments import evaluation
+        from experiments.tasks.examples import Examples
+        from experiments.tasks.table import Task
+
+        asked = evaluation.Question(
+            task=Task(name="films", question="?", file=Path("nowhere"), metric=metric),
+            examples=Examples(
+                split="evaluation",
+                labels=tuple(labels),
+                texts=("a film",) * len(references),
+                references=tuple(references),
+                clusters=tuple(clusters) if clusters else None,
+            ),
+            tokens=(),
+            truncated=0,
+            answered_by=answered_by,
+            outputs=tuple(range(len(labels))),
+            label_mapping="by name",
+        )
+        return evaluation.score(asked, np.array(predictions), prunable=8, zeros=2)
+
+    return score
 
 
 def build_tiny_model(name: str, *, seed: int = 0, **settings: Any) -> "PreTrainedModel":

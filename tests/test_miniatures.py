@@ -1,5 +1,6 @@
 """The bundled miniatures: what their data, their folders and their card promise."""
 
+import functools
 import random
 import tomllib
 from pathlib import Path
@@ -33,11 +34,13 @@ SPLITS = ("train", "evaluation")
 MEGABYTE = 1_000_000
 
 
+@functools.cache
 def rows(task: str) -> dict[str, list[dict[str, str]]]:
     """Both splits of a task."""
     return {split: tables.read(FOLDER / "data" / task / f"{split}.tsv") for split in SPLITS}
 
 
+@functools.cache
 def opened(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, set[str]]]:
     """A checkpoint in float32, its tokenizer, and what loading it had to say."""
     opener = AutoModelForSeq2SeqLM if name.startswith("led") else AutoModelForSequenceClassification

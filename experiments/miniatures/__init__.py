@@ -1,0 +1,1 @@
+"""The bundled miniatures: three small trained models, their data, and the recipe."""
