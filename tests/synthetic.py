@@ -1,0 +1,280 @@
+"""Made-up records for tests of the site: small factories, every number by hand, nothing measured."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from experiments.records import (
+    Answer,
+    Architecture,
+    Cell,
+    Comparison,
+    Count,
+    CurvePoint,
+    Evaluation,
+    Footprint,
+    FootprintRow,
+    Held,
+    Inspection,
+    Latency,
+    LatencyRow,
+    Layer,
+    Machine,
+    NearZero,
+    Provenance,
+    Pruning,
+    Record,
+    Study,
+    StudyModel,
+    StudyTask,
+    TensorRow,
+    Totals,
+)
+
+LEVELS = (0.5, 0.9)
+WEIGHTS = 1000
+ROLES = ("attention query", "feed-forward in")
+
+# Names that a checkpoint, a data set or a study may carry: every one must come out as plain text.
+SCRIPT = "</title><script>alert('hostile')</script>"
+HOSTILE = (
+    SCRIPT,
+    "<img src=x onerror=hostile> a|b `c|d`",
+    "Ba$$e a$b_c$d",
+    "<![CDATA[ hostile",
+    "[hostile](javascript:hostile) ![x](https://hostile.example/x.png)",
+    '" onmouseover="hostile',
+    "&lt;script&gt;hostile&lt;/script&gt; __init__ *x*",
+    "../../hostile",
+    "{{ hostile }} {% hostile %} { .hostile #hostile }",
+)
+
+MACHINE = Machine(
+    processor="A processor <b>hostile</b>", cores=2, threads=1, memory_bytes=8_000_000_000,
+    system="Linux x86_64",
+)  # fmt: skip
+
+
+def held(
+    names: Sequence[str] = ("GPT-2", "LED"),
+    *,
+    tasks: Sequence[str] = ("reviews", "acceptability"),
+    levels: Sequence[float] = LEVELS,
+    blocks: int = 2,
+    title: str = "A report",
+    layer: str = "h",
+    origins: Mapping[str, str] | None = None,
+    waiting: Sequence[str] = ("GPT-2 XL",),
+) -> list[Held]:
+    """Every record of a study of these models, as its site would be made from."""
+    origins = origins or {}
+    models = [
+        study_model(name, tasks, family=family)
+        for name, family in zip(names, ("decoder-only", "encoder-decoder", "encoder-only"))
+    ]
+    study = Study(
+        title=title,
+        levels=tuple(levels),
+        methods=("magnitude", "random"),
+        tasks=tuple(study_task(task) for task in tasks),
+        models=(*models, *(waiting_model(name) for name in waiting)),
+    )
+    found = [Held(record(Cell(kind="study", model="report"), study), "here")]
+    for model in models:
+        origin = origins.get(model.name, "here")
+        found += [
+            Held(record(cell, answer), origin)
+            for cell, answer in answers(model, study, blocks=blocks, layer=layer)
+        ]
+    return found
+
+
+def record(cell: Cell, answer: Answer) -> Record:
+    return Record(
+        cell=cell,
+        identity={"version": "1"},
+        provenance=None
+        if cell.kind == Study.kind
+        else Provenance(
+            date="2026-01-02",
+            command=f"gen build --study {cell.model}.toml",
+            seconds=1.5,
+            machine=MACHINE,
+            versions={"torch": "2.7.0", "python": "3.11.0"},
+            checkpoint=f"mini/{cell.model}",
+            checkpoint_digest="abc123" * 10,
+            data=cell.task,
+            data_digest="def456" * 10 if cell.task else None,
+        ),
+        answer=answer,
+    )
+
+
+def study_model(name: str, tasks: Sequence[str], *, family: str = "decoder-only") -> StudyModel:
+    return StudyModel(
+        name=name, family=family, checkpoint=f"mini/{name}", tasks=dict.fromkeys(tasks, name),
+        why=f"because {name}", licence=f"MIT {name}", source="https://example.org/model",
+        cite="radford2019language",
+    )  # fmt: skip
+
+
+def waiting_model(name: str) -> StudyModel:
+    return StudyModel(
+        name=name, family="decoder-only", checkpoint=f"org/{name}", measure="later",
+        why=f"too large: {name}", parameters="1.5 B", licence="MIT",
+    )  # fmt: skip
+
+
+def study_task(name: str) -> StudyTask:
+    return StudyTask(
+        name=name, question=f"Is {name} right?", labels=("no", "yes"), source="made up",
+        licence="MIT", metric="mcc" if name == "acceptability" else "accuracy",
+    )  # fmt: skip
+
+
+def answers(
+    model: StudyModel, study: Study, *, blocks: int = 2, layer: str = "h"
+) -> Iterator[tuple[Cell, Answer]]:
+    """Every cell of one row with its answer."""
+    name = model.name
+    yield Cell(kind="inspection", model=name), inspection(blocks, layer)
+    for level in study.levels:
+        cell = Cell(kind="pruning", model=name, method="magnitude", level=level)
+        yield cell, pruning(level, blocks, layer)
+    yield Cell(kind="footprint", model=name, method="magnitude"), footprint(study.levels)
+    yield Cell(kind="latency", model=name, method="magnitude"), latency(study.levels)
+    for task in study.tasks:
+        question = {"model": name, "task": task.name}
+        generated = model.family == "encoder-decoder"
+        yield Cell(kind="evaluation", level=0.0, **question), evaluation(task, generated=generated)
+        for level in study.levels:
+            pruned = {**question, "method": "magnitude", "level": level}
+            worse = evaluation(task, right=70, constant=level > 0.6, generated=generated)
+            yield Cell(kind="evaluation", **pruned), worse
+            yield Cell(kind="comparison", against="dense", **pruned), comparison(task)
+            for seed in range(3):
+                cell = Cell(kind="evaluation", method="random", level=level, seed=seed, **question)
+                yield cell, evaluation(task, right=55, generated=generated)
+                against = f"random seed {seed}"
+                yield Cell(kind="comparison", against=against, **pruned), comparison(task, gain=12)
+
+
+def inspection(
+    blocks: int = 2, layer: str = "h", *, zeros: int = 0, scale: float = 1.0
+) -> Inspection:
+    prunable = [
+        tensor(f"{layer}.{depth}.{role.split()[-1]}.weight", role, depth, zeros=zeros, scale=scale)
+        for depth in range(blocks)
+        for role in ROLES
+    ]
+    count = WEIGHTS * len(prunable)
+    every = Count(count=count + 100, zeros=zeros * len(prunable))
+    return Inspection(
+        architecture=Architecture(
+            name="GPT2LMHeadModel", blocks=blocks, width=16, heads=2, vocabulary=100, positions=64
+        ),
+        tensors=(*prunable, tensor(f"{layer}.wte.weight", "embedding", None)),
+        totals=Totals(
+            prunable=Count(count=count, zeros=zeros * len(prunable)),
+            all_weights=every,
+            parameters=every,
+            parameters_deduplicated=every,
+            integer=Count(count=0, zeros=0),
+        ),
+        curve=tuple(
+            CurvePoint(threshold=scale * 10.0**power, below=below)
+            for power, below in ((-4, 0.01), (-3, 0.1), (-2, 0.6), (-1, 0.95), (0, 1.0))
+        ),
+        file_bytes=123_456,
+    )
+
+
+def tensor(
+    name: str, role: str, depth: int | None, *, zeros: int = 0, scale: float = 1.0
+) -> TensorRow:
+    prunable = depth is not None
+    asked = ((0.001, "absolute", 0.1), (0.01, "absolute", 0.6), (0.1, "rms", 0.08))
+    return TensorRow(
+        name=name, shape=(20, 50), dtype="BF16", role=role, prunable=prunable,
+        reason="linear map" if prunable else "embedding", stack="", depth=depth, tied_to=None,
+        count=WEIGHTS, zeros=zeros, nan=0, inf=0,
+        near_zero=tuple(
+            NearZero(threshold=value, relative_to=unit, count=int(share * WEIGHTS))
+            for value, unit, share in asked
+        ),
+        l1=scale * 8.0, l2=scale * 0.3, max=scale * 0.4,
+    )  # fmt: skip
+
+
+def pruning(level: float, blocks: int = 2, layer: str = "h") -> Pruning:
+    zeros = round(level * WEIGHTS)
+    layers = tuple(
+        Layer(name=f"{layer}.{depth}.{role.split()[-1]}.weight", count=WEIGHTS, zeros=zeros)
+        for depth in range(blocks)
+        for role in ROLES
+    )
+    return Pruning(
+        level=level, method="magnitude", scope="global", pattern="unstructured",
+        prunable=WEIGHTS * len(layers), zeros=zeros * len(layers), zeros_before=0,
+        threshold=0.02 * level, layers=layers,
+    )  # fmt: skip
+
+
+def footprint(levels: Sequence[float] = LEVELS) -> Footprint:
+    dense = {"file": 100_000, "prunable": 80_000}
+    shrunk = {"dense": 1.0, "gzip": 0.9, "bitmask": 0.6, "csr32": 1.4, "csr64": 2.4}
+    asked = [("file", "dense"), ("file", "gzip")]
+    asked += [("prunable", name) for name in ("dense", "bitmask", "csr32", "csr64")]
+    return Footprint(
+        method="magnitude",
+        rows=tuple(
+            FootprintRow(
+                level=level, format=name, dtype="BF16", of=of,
+                bytes=int(dense[of] * shrunk[name]), ratio=shrunk[name],
+            )
+            for level in (0.0, *levels)
+            for of, name in asked
+        ),
+    )  # fmt: skip
+
+
+def latency(levels: Sequence[float] = LEVELS, *, ratio: float = 1.0) -> Latency:
+    return Latency(
+        method="magnitude",
+        rows=tuple(
+            LatencyRow(
+                level=level, path="masked" if level else "dense", batch=batch, tokens=32,
+                threads=1, rounds=31, cold_ms=9.0, median_ms=2.0, p10_ms=1.9, p90_ms=2.2,
+                ratio=ratio, ratio_interval=(0.97 * ratio, 1.02 * ratio) if level else None,
+                max_abs_difference=0.0,
+            )
+            for batch in (1, 8)
+            for level in (0.0, *levels)
+        ),
+    )  # fmt: skip
+
+
+def evaluation(
+    task: StudyTask, *, right: int = 80, constant: bool = False, generated: bool = False
+) -> Evaluation:
+    mcc = task.metric == "mcc"
+    value = (0.0 if constant else 0.6) if mcc else right / 100
+    return Evaluation(
+        task=task.name, split="evaluation", n=100,
+        metric="exact_match" if generated and not mcc else task.metric,
+        value=value, interval=None if mcc and constant else (value - 0.05, value + 0.05),
+        accuracy=right / 100, accuracy_interval=(right / 100 - 0.05, right / 100 + 0.05),
+        answered_by="generated label word" if generated else "classification head",
+        label_mapping="by name", constant_prediction=constant, majority=0.55,
+        majority_label=f"yes {task.name}", not_a_label=0, truncated=0, prunable=4000, zeros=0,
+        labels=("no", "yes"), references=(0, 1), predictions=(0, 1),
+        warnings=(f"overlaps {task.name}",),
+    )  # fmt: skip
+
+
+def comparison(task: StudyTask, *, gain: int = -10) -> Comparison:
+    bounds = (gain / 100 - 0.04, gain / 100 + 0.04)
+    return Comparison(
+        task=task.name, n=100, metric=task.metric, value=0.7, other_value=0.7 - gain / 100,
+        difference=gain / 100, difference_interval=bounds, accuracy_difference=gain / 100,
+        accuracy_difference_interval=bounds, gained=2, lost=2 - gain, p_value=0.03,
+        smallest_detectable=0.05,
+    )  # fmt: skip

@@ -1,0 +1,166 @@
+"""Coverage: every stored tensor has a verdict, and the verdicts are those a person would give."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.tensor import StoredTensor
+from experiments.coverage import Coverage, prunable_parameters
+from experiments.export import StoredModel
+
+TinyModel = Callable[..., nn.Module]
+
+# Prunable weights by hand, from width 16 and inner width 32: 256 a square map, 512 a wide one.
+PRUNABLE = {
+    "GPT-2": 2 * (3 * 256 + 256 + 2 * 1024),  # inner width 64
+    "GPT-2 with its language head": 2 * (3 * 256 + 256 + 2 * 1024),
+    "BERT": 2 * (4 * 256 + 2 * 512),
+    "OPT": 2 * (4 * 256 + 2 * 512),
+    "Llama": 2 * (2 * 256 + 2 * 128 + 3 * 512),  # one key-value head of two; gated
+    "DeBERTa-v2": 2 * (6 * 256 + 2 * 512),  # keys and queries of relative positions too
+    "BART": 2 * (4 * 256 + 2 * 512) + (8 * 256 + 2 * 512),  # the decoder attends across as well
+    "LED": 2 * (7 * 256 + 2 * 512) + (8 * 256 + 2 * 512),  # three global maps an encoder block
+    "T5": 2 * (4 * 256 + 3 * 512) + (8 * 256 + 3 * 512),  # gated
+}
+
+# What a name says to a reader, first match first; all else of two dimensions is a head.
+SKIPPED = [
+    (r"relative_attention_bias|position|wpe|rel_emb", "position table"),
+    (r"norm|Norm|ln_\w", "norm"),
+    (r"embed|wte|shared", "embedding"),
+    (r"logits_bias|inv_freq|_ids$", "buffer"),
+    (r"bias$", "bias"),
+]
+
+
+def in_a_block(name: str) -> bool:
+    """A matrix of a numbered block that is no table."""
+    return bool(re.search(r"\.\d+\..*weight$", name)) and not re.search(
+        r"norm|Norm|ln_|relative_attention_bias", name
+    )
+
+
+def stored(name: str, *, dtype: str = "F32") -> StoredTensor:
+    return StoredTensor(name=name, shape=(16, 16), dtype=dtype, path=Path("nowhere"), offset=0)
+
+
+def test_every_stored_tensor_has_the_verdict_its_name_suggests(
+    architecture: str, saved: Callable[[str], Path]
+) -> None:
+    found = StoredModel(Checkpoint("tiny", saved(architecture)))
+    assert len(found.tensors) > 20
+    for tensor in found.tensors:
+        entry = found.coverage.of(tensor)
+        assert entry.name == tensor.name
+        assert entry.prunable is in_a_block(tensor.name)
+        assert entry.reason
+        if not entry.prunable:
+            role = next((role for word, role in SKIPPED if re.search(word, entry.name)), "head")
+            assert entry.role == role
+
+
+def test_the_prunable_weights_are_those_counted_by_hand(
+    architecture: str, tiny_model: TinyModel
+) -> None:
+    counted = sum(weight.numel() for _, weight in prunable_parameters(tiny_model(architecture)))
+    assert counted == PRUNABLE[architecture]
+
+
+def test_no_block_has_a_linear_map_whose_role_is_unknown(
+    architecture: str, tiny_model: TinyModel
+) -> None:
+    roles = {entry.role for entry, _ in prunable_parameters(tiny_model(architecture))}
+    assert "linear map" not in roles
+    assert {"feed-forward in", "feed-forward out", "attention output"} <= roles
+
+
+def test_stacks_depths_and_cross_attention_are_told_apart(tiny_model: TinyModel) -> None:
+    entries = [entry for entry, _ in prunable_parameters(tiny_model("LED"))]
+    assert Counter((entry.stack, entry.depth) for entry in entries) == {
+        ("encoder", 0): 9, ("encoder", 1): 9, ("decoder", 0): 10,
+    }  # fmt: skip
+    roles = Counter(entry.role for entry in entries)
+    assert (roles["attention key"], roles["cross-attention key"]) == (3, 1)
+    assert roles["global attention key"] == 2
+
+
+def test_the_skeleton_without_weights_gives_the_verdicts_of_the_open_model(
+    architecture: str, saved: Callable[[str], Path], tiny_model: TinyModel
+) -> None:
+    skeleton = StoredModel(Checkpoint("tiny", saved(architecture))).coverage
+    assert skeleton.entries == Coverage(tiny_model(architecture)).entries
+
+
+def test_inputs_run_down_the_rows_of_a_conv1d_and_along_those_of_a_linear(
+    tiny_model: TinyModel,
+) -> None:
+    gpt2 = Coverage(tiny_model("GPT-2")).entries["transformer.h.0.mlp.c_fc.weight"]
+    bert = Coverage(tiny_model("BERT")).entries["bert.encoder.layer.0.intermediate.dense.weight"]
+    assert (gpt2.role, gpt2.input_axis) == ("feed-forward in", 0)
+    assert (bert.role, bert.input_axis) == ("feed-forward in", 1)
+
+
+def test_a_name_is_known_with_and_without_the_backbones_prefix(tiny_model: TinyModel) -> None:
+    whole = tiny_model("GPT-2")
+    full, bare = "transformer.h.1.attn.c_attn.weight", "h.1.attn.c_attn.weight"
+    for model, canonical in ((whole, full), (whole.transformer, bare)):
+        coverage = Coverage(model)
+        for name in (full, bare):
+            entry = coverage.of(stored(name))
+            assert (entry.name, entry.prunable) == (canonical, True)
+
+
+def test_a_tensor_the_architecture_does_not_know_is_skipped_and_says_so(
+    tiny_model: TinyModel,
+) -> None:
+    entry = Coverage(tiny_model("BERT")).of(stored("h.1.attn.c_attn.weight"))
+    assert (entry.prunable, entry.role) == (False, "unknown")
+    assert entry.reason == "no tensor of BertForSequenceClassification"
+
+
+@pytest.mark.parametrize("dtype", ["U8", "I8", "I32"])
+def test_packed_weights_are_not_prunable(dtype: str, tiny_model: TinyModel) -> None:
+    entry = Coverage(tiny_model("GPT-2")).of(stored("h.0.attn.c_attn.weight", dtype=dtype))
+    assert (entry.prunable, entry.reason) == (False, f"packed as {dtype}")
+
+
+def test_heads_are_prunable_when_asked_for(tiny_model: TinyModel) -> None:
+    model = tiny_model("BERT")
+    plain = {entry.name for entry, _ in prunable_parameters(model)}
+    with_head = {entry.name for entry, _ in prunable_parameters(model, include_head=True)}
+    assert with_head - plain == {"classifier.weight", "bert.pooler.dense.weight"}
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("GPT-2 with its language head", "transformer.wte.weight"),
+        ("T5", "shared.weight"),
+        ("LED", "led.shared.weight"),
+    ],
+)
+def test_a_tied_head_is_the_embedding_and_counts_once(
+    name: str, owner: str, tiny_model: TinyModel
+) -> None:
+    model = tiny_model(name)
+    plain = Coverage(model).entries
+    assert plain["lm_head.weight"].tied_to == owner
+    assert plain["lm_head.weight"].reason == f"head, tied to {owner}: outside the blocks"
+    assert not plain[owner].prunable
+    weights = dict(model.named_parameters(remove_duplicate=False))
+    asked = [tensor for _, tensor in prunable_parameters(model, include_head=True)]
+    assert sum(weight.numel() for weight in asked) == PRUNABLE[name] + 40 * 16
+    assert sum(torch.equal(weight, weights[owner]) for weight in asked) == 1
+
+
+def test_an_untied_head_is_its_own_tensor(tiny_model: TinyModel) -> None:
+    model = tiny_model("GPT-2 with its language head", tie_word_embeddings=False)
+    asked = {entry.name for entry, _ in prunable_parameters(model, include_head=True)}
+    assert "lm_head.weight" in asked
+    assert "transformer.wte.weight" not in asked

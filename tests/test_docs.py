@@ -1,0 +1,286 @@
+"""What people read is held to what there is: commands, modules, recipes, links, published pages."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from experiments import run
+from experiments.checkpoint.formats import FORMATS
+from experiments.checkpoint.locate import miniatures
+from experiments.methods.table import METHODS
+from experiments.store import Recorded
+from experiments.study import MODEL, TASK, TOP, load_study
+from experiments.tasks.table import TASKS
+from generator import cli, site
+from generator.pages.table import PAGES
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md",
+             "experiments/miniatures/README.md")  # fmt: skip
+PACKAGES = ("experiments", "generator")
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def code(name: str) -> str:
+    """What a document sets in a fixed-width face, in line or in blocks."""
+    whole = text(name)
+    blocks = re.findall(r"^```.*?^```", whole, re.M | re.S)
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", whole, flags=re.M | re.S))
+    return "\n".join([*blocks, *inline])
+
+
+# ---- README -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", sorted(cli.gen.commands))
+def test_the_readme_lists_every_command(command: str) -> None:
+    assert re.search(rf"^\| `gen {command}` \| \S", text("README.md"), re.M)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_command_and_option_in_a_document_exists(name: str) -> None:
+    for line in code(name).splitlines():
+        for words in re.findall(r"(?:^|&&\s*)gen +([^#&|]*)", line.strip()):
+            command, *rest = words.split() or [""]
+            if command in ("", "--debug", "--help", "…", "..."):
+                continue
+            assert command in cli.gen.commands, line
+            known = {o for p in cli.gen.commands[command].params for o in p.opts}
+            known |= {"--help", "-h"}
+            for word in rest:
+                if word.startswith("--"):
+                    assert word.split("=")[0] in known, line
+
+
+def test_every_command_s_help_is_a_sentence() -> None:
+    for name, command in cli.gen.commands.items():
+        assert (command.help or "").splitlines()[0].endswith("."), name
+
+
+def test_every_command_of_make_in_a_document_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.M))
+    for name in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\bmake ([a-z-]+)", code(name)):
+            assert target in targets, (name, target)
+    assert {"site", "check"} <= set(re.findall(r"\bmake ([a-z-]+)", code("README.md")))
+
+
+def test_the_test_command_of_the_readme_is_what_the_check_runs() -> None:
+    script = ROOT / ".ci/run"
+    assert "make check" in script.read_text(encoding="utf-8")
+    assert script.stat().st_mode & 0o111
+    assert "make check" in code("README.md")
+
+
+def test_the_readme_s_study_is_one(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```toml\n(.*?)^```", text("README.md"), re.M | re.S)
+    assert tomllib.loads(block)
+    (tmp_path / "study.toml").write_text(block, encoding="utf-8")
+    for file in re.findall(r'^file = "([^"]+)"', block, re.M):
+        (tmp_path / file).write_text("sentence\tlabel\n", encoding="utf-8")
+    assert load_study(tmp_path / "study.toml").study.models
+
+
+def test_the_site_s_example_of_a_study_is_one(tmp_path: Path) -> None:
+    page = text("generator/templates/reproduce.md.jinja")
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.M | re.S)
+    (tmp_path / "study.toml").write_text(block, encoding="utf-8")
+    for file in re.findall(r'^file = "([^"]+)"', block, re.M):
+        (tmp_path / file).write_text("sentence\tlabel\n", encoding="utf-8")
+    assert load_study(tmp_path / "study.toml").study.models
+
+
+def test_the_default_study_and_the_readme_show_every_key_that_people_need() -> None:
+    shown = text("report.toml") + text("README.md")
+    for key in ("title", "levels", "methods", "tasks", "model", "task"):
+        assert key in TOP
+        assert re.search(rf"^(\[\[)?{key}\b", shown, re.M), key
+    for key in ("name", "family", "checkpoint", "tasks", "measure", "why"):
+        assert key in MODEL
+        assert re.search(rf"^{key} = ", shown, re.M), key
+    for key in ("name", "file", "metric"):
+        assert key in TASK
+        assert re.search(rf"^{key} = ", shown, re.M), key
+
+
+def test_the_default_study_loads_and_names_every_bundled_task_and_method() -> None:
+    study = load_study(ROOT / "report.toml").study
+    assert set(study.methods) == set(METHODS)
+    assert {task.name for task in study.tasks} == set(TASKS)
+    here = {model.checkpoint for model in study.models if model.measure == "here"}
+    asked = here | {name for model in study.models for name in model.tasks.values()}
+    assert {name for name in asked if name.startswith("mini/")} == set(miniatures())
+
+
+# ---- ARCHITECTURE and CONTRIBUTING ------------------------------------------------------------
+
+
+def top_modules(package: str) -> list[str]:
+    folder = ROOT / package
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    packages = {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
+    return sorted(modules | packages)
+
+
+@pytest.mark.parametrize(
+    ("package", "module"),
+    [(package, name) for package in PACKAGES for name in top_modules(package)],
+)
+def test_the_architecture_has_every_module_in_its_table(package: str, module: str) -> None:
+    parts = re.split(r"^## .*`(experiments|generator)/`$", text("ARCHITECTURE.md"), flags=re.M)
+    (table,) = [after for name, after in zip(parts[1::2], parts[2::2]) if name == package]
+    rows = re.findall(r"^\| (.+?) \| \S", table.split("\n## ")[0], re.M)
+    assert f"`{module}`" in " ".join(rows)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_architecture_names_no_module_that_is_not_there(package: str) -> None:
+    parts = re.split(r"^## .*`(experiments|generator)/`$", text("ARCHITECTURE.md"), flags=re.M)
+    (table,) = [after for name, after in zip(parts[1::2], parts[2::2]) if name == package]
+    rows = re.findall(r"^\| (`.+?) \| \S", table.split("\n## ")[0], re.M)
+    for name in re.findall(r"`([^`]+)`", " ".join(rows)):
+        place = ROOT / package / name
+        assert place.is_dir() if name.endswith("/") else place.with_suffix(".py").is_file(), name
+
+
+def test_the_architecture_is_one_screen() -> None:
+    assert len(text("ARCHITECTURE.md").splitlines()) <= 120
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        ("METHODS", "experiments/methods/table.py"),
+        ("TASKS", "experiments/tasks/table.py"),
+        ("FORMATS", "experiments/checkpoint/formats.py"),
+        ("PAGES", "generator/pages/table.py"),
+        ("VERSIONS", "experiments/plan.py"),
+    ],
+    ids=lambda table: table[0],
+)
+def test_contributing_has_the_recipe_of_every_table(table: tuple[str, str]) -> None:
+    name, file = table
+    assert f"`{name}`" in text("CONTRIBUTING.md")
+    assert re.search(rf"^{name}\b", text(file), re.M)
+    where = text("CONTRIBUTING.md")
+    assert f"`{file}`" in where or f"`{Path(file).parent}/`" in where
+    if name != "VERSIONS":
+        assert re.search(r"^To add (one|a \w+( \w+)?): ", text(file), re.M), file
+
+
+def test_what_contributing_names_is_there() -> None:
+    for name in re.findall(
+        r"`((?:experiments|generator|tests|docs|recorded)/[^`]*)`", text("CONTRIBUTING.md")
+    ):
+        if "NAME" not in name:
+            assert (ROOT / name).exists(), name
+
+
+def test_every_table_names_what_it_holds() -> None:
+    for name in METHODS:
+        assert name in text("experiments/methods/table.py")
+    assert all(suffix.startswith(".") for suffix in FORMATS)
+
+
+# ---- pages ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_page_is_in_the_site_s_navigation_and_linked_from_the_overview(
+    page: site.Any,
+) -> None:
+    assert re.search(rf"^  - {page.title}: {page.name}\.md$", text("mkdocs.yml"), re.M)
+    if page.name != "index":
+        overview = text("generator/templates/index.md.jinja")
+        assert f"]({page.name}.md" in overview
+
+
+# ---- links ------------------------------------------------------------------------------------
+
+
+def anchors(path: Path) -> set[str]:
+    """A Markdown file's headings as the anchors that a host makes of them."""
+    headings = re.findall(r"^#+ +(.+?) *#*$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_relative_link_of_a_document_leads_somewhere(name: str) -> None:
+    plain = re.sub(r"^```.*?^```|`[^`\n]+`", "", text(name), flags=re.M | re.S)
+    links = re.findall(r"\]\(([^)\s]+)\)", plain) + re.findall(r'(?:href|src)="([^"]+)"', plain)
+    for link in links:
+        parts = urlsplit(link)
+        if parts.scheme:
+            assert parts.scheme == "https", link
+            continue
+        goal = (ROOT / name).parent / unquote(parts.path) if parts.path else ROOT / name
+        assert goal.exists(), link
+        if parts.fragment:
+            assert parts.fragment in anchors(goal), link
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"])
+def test_every_path_in_a_document_s_words_is_there(name: str) -> None:
+    for path in re.findall(
+        r"`((?:experiments|generator|tests|\.github|\.ci)/[\w./-]+)`", text(name)
+    ):
+        if "NAME" not in path:
+            assert (ROOT / path).exists(), path
+
+
+# ---- the published site -----------------------------------------------------------------------
+
+
+def committed(folder: str) -> dict[str, bytes]:
+    """The files of a folder as the last commit has them."""
+    listed = subprocess.run(
+        ["git", "ls-tree", "-r", "-z", "--name-only", "HEAD", f"{folder}/"],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    names = [name.decode() for name in listed.stdout.split(b"\0") if name]
+    asked = "".join(f"HEAD:{name}\n" for name in names).encode()
+    found = subprocess.run(
+        ["git", "cat-file", "--batch"], cwd=ROOT, input=asked, capture_output=True, check=True
+    ).stdout
+    contents = {}
+    for name in names:
+        header, _, rest = found.partition(b"\n")
+        length = int(header.split()[2])
+        contents[name.removeprefix(f"{folder}/")] = rest[:length]
+        found = rest[length + 1 :]
+    return contents
+
+
+def in_a_checkout() -> bool:
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        return False
+    head = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+    return subprocess.run(head, cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(
+    not in_a_checkout(), reason="no git checkout: nothing committed to compare with"
+)
+def test_the_committed_pages_are_what_the_committed_records_render_to(tmp_path: Path) -> None:
+    records = committed("recorded")
+    if not records:
+        pytest.skip("recorded/ holds no records at HEAD yet")
+    for name, content in records.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    recorded = Recorded(tmp_path)
+    held = site.published(recorded)
+    assert not recorded.damaged
+    made = site.render(held, list(run.missing(held)))
+    docs = committed("docs")
+    assert sorted(docs) == sorted(made)
+    assert {name for name in made if docs[name] != made[name]} == set()

@@ -1,0 +1,231 @@
+"""Figures: whatever is drawn, and however its lines are named, an SVG that only shows."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import matplotlib
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from synthetic import HOSTILE
+
+from generator.figures import (
+    heat_map,
+    latency_ratio,
+    magnitude_curve,
+    magnitude_density,
+    quality_by_level,
+    size_by_level,
+    style,
+)
+from generator.figures.heat_map import label
+from generator.figures.latency_ratio import Series
+from generator.figures.magnitude_curve import Curve
+from generator.figures.quality_by_level import Line, Panel
+
+LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
+THRESHOLDS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+RISING = (0.0, 0.001, 0.1, 0.6, 0.95, 1.0)
+
+
+def heat(
+    names: Sequence[str] = ("a", "b"),
+    *,
+    levels: Sequence[float] = LEVELS,
+    value: float | None = 0.5,
+) -> Figure:
+    columns = [f"{100 * level:g} %" for level in levels]
+    return heat_map.draw(names, columns, [[value] * len(columns)] * len(names), axis="level")
+
+
+def speed(
+    names: Sequence[str] = ("a", "b"), *, levels: Sequence[float] = LEVELS, value: float = 1.0
+) -> Figure:
+    points = tuple((level, value, 0.97 * value, 1.02 * value) for level in levels)
+    return latency_ratio.draw([Series(name, points) for name in names])
+
+
+def curve(
+    names: Sequence[str] = ("a", "b"),
+    *,
+    levels: Sequence[float] = LEVELS,
+    below: Sequence[float] = RISING,
+) -> Figure:
+    points = tuple(zip(THRESHOLDS, below))
+    return magnitude_curve.draw([Curve(name, points) for name in names], levels)
+
+
+def density(*, levels: Sequence[float] = LEVELS, below: Sequence[float] = RISING) -> Figure:
+    cuts = [(level, 0.01 * level) for level in levels]
+    return magnitude_density.draw(list(zip(THRESHOLDS, below)), cuts)
+
+
+def quality(
+    names: Sequence[str] = ("a", "b"),
+    *,
+    levels: Sequence[float] = LEVELS,
+    value: float = 0.8,
+    panels: int = 1,
+) -> Figure:
+    points = tuple((level, value, value - 0.05, value + 0.05) for level in (0.0, *levels))
+    control = tuple((level, value / 2, value / 2 + 0.02) for level in levels)
+    lines = tuple(Line(name, points, control) for name in names)
+    title = names[0] if names else ""
+    metrics = ("accuracy", "MCC")
+    return quality_by_level.draw([Panel(title, metrics[i % 2], lines, 0.5) for i in range(panels)])
+
+
+def bytes_(
+    names: Sequence[str] = ("bit mask", "CSR"), *, levels: Sequence[float] = LEVELS,
+    value: float = 0.5,
+) -> Figure:  # fmt: skip
+    return size_by_level.draw(levels, {name: [value] * len(levels) for name in names})
+
+
+Draw = Callable[[], Figure]
+MANY = tuple(f"transformer.h.{i}.attn.c_attn" for i in range(30))
+CASES: dict[str, Draw] = {
+    "heat map": heat,
+    "heat map of hostile names": partial(heat, HOSTILE),
+    "heat map of nothing": partial(heat_map.draw, [], [], [], axis="level"),
+    "heat map without values": partial(heat, value=None),
+    "heat map of zeros": partial(heat, value=0.0),
+    "heat map of one level": partial(heat, levels=(0.5,)),
+    "heat map of many layers": partial(heat, MANY),
+    "latency ratio": speed,
+    "latency ratio of hostile names": partial(speed, HOSTILE),
+    "latency ratio of nothing": partial(speed, ()),
+    "latency ratio without points": partial(speed, levels=()),
+    "latency ratio of zeros": partial(speed, value=0.0),
+    "latency ratio of one level": partial(speed, levels=(0.5,)),
+    "latency ratio of many models": partial(speed, MANY[:12]),
+    "magnitude curve": curve,
+    "magnitude curve of hostile names": partial(curve, HOSTILE),
+    "magnitude curve of nothing": partial(curve, ()),
+    "magnitude curve without points": lambda: magnitude_curve.draw([Curve("a", ())], LEVELS),
+    "magnitude curve of zeros": partial(curve, below=[0.0] * 6),
+    "magnitude curve of zeros alone": partial(curve, below=[1.0] * 6),
+    "magnitude curve of one level": partial(curve, levels=(0.5,)),
+    "magnitude curve of many models": partial(curve, MANY[:12]),
+    "magnitude density": density,
+    "magnitude density of nothing": partial(magnitude_density.draw, [], []),
+    "magnitude density of zeros": partial(density, below=[0.0] * 6),
+    "magnitude density of zeros alone": partial(density, below=[1.0] * 6),
+    "magnitude density of one level": partial(density, levels=(0.5,)),
+    "magnitude density without cuts": partial(density, levels=()),
+    "quality": quality,
+    "quality of hostile names": partial(quality, HOSTILE),
+    "quality of no model": partial(quality, ()),
+    "quality of zeros": partial(quality, value=0.0, panels=2),
+    "quality of one level": partial(quality, levels=(0.5,)),
+    "quality of many models": partial(quality, MANY[:12]),
+    "size": bytes_,
+    "size of hostile names": partial(bytes_, HOSTILE),
+    "size of nothing": partial(bytes_, (), levels=()),
+    "size of zeros": partial(bytes_, value=0.0),
+    "size of one level": partial(bytes_, levels=(0.5,)),
+    "size of many formats": partial(bytes_, MANY[:12]),
+}
+ONE_OF_EACH = [
+    "heat map", "latency ratio", "magnitude curve", "magnitude density", "quality", "size"
+]  # fmt: skip
+HOSTILE_CASES = [name for name in CASES if name.endswith("hostile names")]
+SVG = "{http://www.w3.org/2000/svg}"
+HREF = "{http://www.w3.org/1999/xlink}href"
+
+
+def faces(draw: Draw) -> dict[str, bytes]:
+    with style.styled():
+        return style.faces(draw())
+
+
+def test_every_figure_of_the_site_is_tested_here() -> None:
+    modules = {path.stem for path in Path(style.__file__).parent.glob("*.py")}
+    used = {heat_map, latency_ratio, magnitude_curve, magnitude_density, quality_by_level}
+    assert modules - {"__init__", "style"} == {
+        module.__name__.rpartition(".")[2] for module in {*used, size_by_level}
+    }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_figure_is_an_svg_that_runs_nothing_and_fetches_nothing(case: str) -> None:
+    for content in faces(CASES[case]).values():
+        root = ElementTree.fromstring(content)
+        assert root.tag == f"{SVG}svg"
+        for element in root.iter():
+            name = element.tag.removeprefix(SVG)
+            assert name not in ("script", "foreignObject", "image", "a", "animate", "set")
+            for key, value in element.attrib.items():
+                assert not key.lower().startswith("on")
+                assert key not in ("href", HREF) or value.startswith("#")
+                assert not re.search(r"url\((?!#)|javascript:|@import", value)
+            if name == "style":
+                assert not re.search(r"url\(|@import", element.text or "")
+
+
+@pytest.mark.parametrize("case", HOSTILE_CASES)
+def test_a_name_in_a_figure_is_drawn_as_it_is(case: str) -> None:
+    with style.styled():
+        figure = CASES[case]()
+        style.faces(figure)
+        drawn = " ".join(text.get_text() for text in figure.findobj(Text))
+        assert not any(text.get_parse_math() for text in figure.findobj(Text) if text.get_text())
+    shown = {"Ba$$e a$b_c$d", HOSTILE[0], HOSTILE[7]}
+    assert {name for name in shown if name in drawn} == shown
+
+
+@pytest.mark.parametrize("case", ONE_OF_EACH)
+def test_the_same_data_give_the_same_bytes(case: str) -> None:
+    assert faces(CASES[case]) == faces(CASES[case])
+
+
+def test_a_reader_s_own_matplotlib_settings_change_nothing() -> None:
+    before = faces(CASES["quality"])
+    with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "none", "text.parse_math": True}):
+        assert faces(CASES["quality"]) == before
+
+
+@pytest.mark.parametrize("case", ONE_OF_EACH)
+def test_the_dark_face_differs_from_the_light_one_in_colours_alone(case: str) -> None:
+    found = faces(CASES[case])
+    light, dark = (re.split(rb"(#[0-9a-f]{6}\b)", found[face]) for face in ("light", "dark"))
+    assert light[::2] == dark[::2]
+    assert light[1::2] != dark[1::2]
+
+
+@pytest.mark.parametrize("case", ONE_OF_EACH)
+def test_every_ink_of_the_light_face_has_its_own_on_the_dark_one(case: str) -> None:
+    found = faces(CASES[case])
+    inks = set(style.FACES["dark"])
+    assert not inks & set(re.findall(r"#[0-9a-f]{6}\b", found["dark"].decode()))
+
+
+def test_a_figure_carries_no_date_and_no_program() -> None:
+    content = faces(CASES["size"])["light"].decode()
+    assert not re.search(r"\b20\d\d-\d\d|dc:date|dc:creator|Matplotlib v", content)
+
+
+def test_lines_and_fills_keep_apart_in_black_and_white() -> None:
+    assert len(set(style.MARKERS)) == len(style.SERIES)
+
+
+def test_sizes_that_are_all_zero_are_drawn_or_said() -> None:
+    with style.styled():
+        figure = CASES["size of zeros"]()
+        figure.canvas.draw()
+        (axes,) = figure.axes
+        words = " ".join(text.get_text() for text in figure.findobj(Text))
+        low, high = axes.get_ylim()
+    assert "all values are 0" in words or (axes.get_yscale() == "linear" and low <= 0 <= high)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "shown"),
+    [(0.0, "0"), (-0.0, "0"), (1e-9, "<1"), (0.004, "<1"), (0.005, "<1"), (0.006, "1"), (0.5, "50"),
+     (0.985, "98"), (0.994, "99"), (0.996, ">99"), (1 - 1e-9, ">99"), (1.0, "100")],
+)  # fmt: skip
+def test_a_cell_says_0_and_100_only_for_none_and_all(fraction: float, shown: str) -> None:
+    assert label(fraction) == shown

@@ -1,0 +1,135 @@
+"""Records: whatever can be answered survives its JSON form, and damage is told by its place."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from experiments.records import (
+    ANSWERS,
+    SCHEMA,
+    Cell,
+    Machine,
+    Provenance,
+    Record,
+    Study,
+    decode,
+    encode,
+    to_json,
+)
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+st.register_type_strategy(float, FINITE)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | FINITE | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+@given(data=st.data())
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_a_record_of_every_kind_survives_its_json_form(kind: str, data: st.DataObject) -> None:
+    record = Record(
+        cell=data.draw(st.builds(Cell, kind=st.just(kind))),
+        identity=data.draw(st.dictionaries(st.text(), st.text(), max_size=3)),
+        provenance=data.draw(st.from_type(Provenance)),
+        answer=data.draw(st.from_type(ANSWERS[kind])),
+    )
+    text = encode(record)
+    assert decode(text) == record
+    assert encode(decode(text)) == text
+
+
+@given(JSON)
+def test_our_layout_of_json_is_the_same_json(value: object) -> None:
+    assert json.loads(to_json(value)) == value
+
+
+def test_what_is_not_a_number_becomes_null() -> None:
+    value = {"a": [math.nan, 1, (math.inf, -math.inf)], "b": {"c": math.nan}}
+    assert json.loads(to_json(value)) == {"a": [None, 1, [None, None]], "b": {"c": None}}
+
+
+def test_lists_of_numbers_stand_on_one_line() -> None:
+    assert to_json([1, -2.5, 3]) == "[1, -2.5, 3]"
+    assert to_json(["a, b", 1]) == '[\n "a, b",\n 1\n]'
+    assert to_json([[1, 2], [3]]) == "[\n [1, 2],\n [3]\n]"
+
+
+STUDY = Study(title="t", levels=(0.5,), methods=("magnitude",), tasks=(), models=())
+PROVENANCE = Provenance(
+    date="2026-01-01",
+    command="gen build",
+    seconds=1.0,
+    machine=Machine(processor="p", cores=2, threads=1, memory_bytes=8, system="Linux"),
+    versions={},
+)
+
+
+def changed(where: str, value: Any) -> str:
+    """A good record's text with one place replaced, or taken away where the value is `...`."""
+    record = Record(
+        cell=Cell(kind="study", model="m"), identity={}, provenance=PROVENANCE, answer=STUDY
+    )
+    document = json.loads(encode(record))
+    *path, last = where.split(".")
+    inner = document
+    for key in path:
+        inner = inner[key]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        ("schema", SCHEMA + 1, "not a record of schema 1"),
+        ("schema", ..., "not a record of schema 1"),
+        ("cell", ..., "cell: expected object, got NoneType"),
+        ("cell.kind", "guess", "cell.kind: unknown kind 'guess'"),
+        ("cell.model", 3, "cell.model: expected str, got int"),
+        ("cell.level", "0.5", "cell.level: expected float, got str"),
+        ("cell.level", True, "cell.level: expected float, got bool"),
+        ("cell.seed", 1.0, "cell.seed: expected int, got float"),
+        ("cell.seed", True, "cell.seed: expected int, got bool"),
+        ("cell.colour", "red", "cell.colour: no such field"),
+        ("cell.model", ..., "cell: .*missing 1 required keyword-only argument: 'model'"),
+        ("identity", [], "identity: expected object, got list"),
+        ("identity", {"version": 1}, "identity.version: expected str, got int"),
+        ("provenance.machine.cores", None, "provenance.machine.cores: expected int, got NoneType"),
+        ("provenance.seconds", None, "provenance.seconds: expected float, got NoneType"),
+        ("answer.levels", 0.5, "answer.levels: expected array, got float"),
+        ("answer.levels", [0.5, "x"], r"answer.levels\[1\]: expected float, got str"),
+        ("answer.models", [{}], r"answer.models\[0\]: .*missing 3 required"),
+    ],
+)  # fmt: skip
+def test_a_damaged_record_says_where(where: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        decode(changed(where, value))
+
+
+def test_a_whole_number_will_do_for_a_float_and_an_unknown_place_is_left_at_its_default() -> None:
+    assert decode(changed("cell.level", 1)).cell.level == 1.0
+    assert decode(changed("cell.level", ...)).cell.level is None
+
+
+def test_only_a_study_does_without_provenance() -> None:
+    assert decode(changed("provenance", None)).provenance is None
+    for kind in set(ANSWERS) - {"study"}:
+        document = json.loads(changed("cell.kind", kind)) | {"provenance": None}
+        with pytest.raises(ValueError, match="provenance: expected object"):
+            decode(json.dumps(document))
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "3", "{}", "{"])
+def test_what_is_no_record_at_all_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not a record|Expecting"):
+        decode(text)

@@ -1,0 +1,343 @@
+"""Running a study: what has a record is never asked again, and what breaks, breaks alone."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+
+from experiments import evaluation, jobs, models, run
+from experiments.checkpoint.folder import Checkpoint
+from experiments.records import Cell, Evaluation, Held, Inspection, Latency, Pruning
+from experiments.run import Outcome, forecast, missing, promote, run_study, shown, status
+from experiments.store import Recorded, Results
+from experiments.study import LoadedStudy, load_study
+from experiments.tasks.table import TASKS, Task
+
+STUDY = """
+levels = [0.5]
+methods = ["magnitude", "random"]
+tasks = ["films"]
+
+[[task]]
+name = "films"
+file = "films.tsv"
+
+[[model]]
+name = "Tiny"
+family = "decoder-only"
+checkpoint = "tiny"
+"""
+ROW = '\n[[model]]\nname = "{0}"\nfamily = "encoder-only"\ncheckpoint = "{0}"\n'
+
+# One level of magnitude and of three seeds of the control: 4 prunings; dense and 4 evaluations; 4
+# comparisons with dense, 3 of magnitude with the control; inspection, footprint, latency.
+CELLS = {
+    "pruning": 4,
+    "evaluation": 5,
+    "comparison": 7,
+    "inspection": 1,
+    "footprint": 1,
+    "latency": 1,
+}
+
+
+class InProcess:
+    """A pool that runs each job at once, in this process."""
+
+    started = 0
+
+    def __init__(self, *_: object, **__: object) -> None:
+        InProcess.started += 1
+
+    def submit(self, work: Callable[..., Any], job: Any, folder: Path) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(job, folder))
+        return future
+
+    def shutdown(self, **_: object) -> None: ...
+
+
+class Breaking(InProcess):
+    """One that two jobs break for good: they and all that come after are lost, as in a real pool."""
+
+    broken = False
+
+    def submit(self, work: Callable[..., Any], job: Any, folder: Path) -> Future[Any]:
+        self.broken |= job.title in ("Tiny: structure", "Tiny: films, random seed 1")
+        if not self.broken:
+            return super().submit(work, job, folder)
+        future: Future[Any] = Future()
+        future.set_exception(BrokenProcessPool("a worker was killed"))
+        return future
+
+
+@pytest.fixture(scope="module")
+def measured(
+    tmp_path_factory: pytest.TempPathFactory, save_tiny_model: Callable[..., Path]
+) -> Path:
+    """A study of one tiny model, measured once by real worker processes."""
+    folder = tmp_path_factory.mktemp("measured")
+    save_tiny_model(folder / "tiny", initializer_range=0.5, n_positions=40)
+    words = ["a good film", "dull", "it is bad", "very fine", "not good", "a dull film"]
+    rows = [
+        f"{words[at % 6]} {words[at % 5]}\t{'positive' if at % 2 else 'negative'}"
+        for at in range(24)
+    ]
+    (folder / "films.tsv").write_text("\n".join(["sentence\tlabel", *rows]))
+    (folder / "study.toml").write_text(STUDY)
+    outcome = run_study(*of(folder), workers=1, say=lambda _: None)
+    assert outcome.failures == []
+    return folder
+
+
+@pytest.fixture
+def folder(measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the measured study; jobs run in this process."""
+    monkeypatch.setattr(run, "ProcessPoolExecutor", InProcess)
+    monkeypatch.setattr(InProcess, "started", 0)
+    run._clusters.cache_clear()
+    shutil.copytree(measured, tmp_path / "copy")
+    yield tmp_path / "copy"
+    run._clusters.cache_clear()
+
+
+def of(folder: Path) -> tuple[LoadedStudy, Results, Recorded]:
+    """The study of a folder, and its stores."""
+    study = load_study(folder / "study.toml")
+    return study, Results(folder / "results"), Recorded(folder / "recorded")
+
+
+def again(folder: Path, **how: Any) -> tuple[Outcome, list[str]]:
+    """Run the study of a folder; what came of it, and what was said."""
+    said: list[str] = []
+    outcome = run_study(*of(folder), say=said.append, **how)
+    return outcome, said
+
+
+def kinds(outcome: Outcome, model: str = "Tiny") -> dict[str, int]:
+    return dict(Counter(x.record.cell.kind for x in outcome.held if x.record.cell.model == model))
+
+
+def answer(outcome: Outcome, kind: str, **where: object) -> Any:
+    """The one answer of a kind whose cell has these values."""
+    (found,) = [
+        held.record.answer
+        for held in outcome.held
+        if held.record.cell.kind == kind
+        and all(getattr(held.record.cell, key) == value for key, value in where.items())
+    ]
+    return found
+
+
+def test_a_study_that_is_measured_asks_nothing_and_writes_nothing(folder: Path) -> None:
+    """The copy stands in another folder: only content counts."""
+    before = {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*.json")}
+    outcome, said = again(folder)
+    assert (InProcess.started, said, outcome.failures) == (0, [], [])
+    assert kinds(outcome) == CELLS
+    assert all(held.origin == "here" for held in outcome.held)
+    after = {path: path.stat().st_mtime_ns for path in before}
+    changed = {path.name for path in before if after[path] != before[path]}
+    assert changed <= {"digests.json"}  # it remembers files by their folder
+
+
+def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
+    outcome, _ = again(folder)
+    inspected: Inspection = answer(outcome, "inspection")
+    assert inspected.totals.prunable.count == 6144
+    pruned: Pruning = answer(outcome, "pruning", method="magnitude")
+    assert (pruned.zeros, pruned.prunable, pruned.level) == (3072, 6144, 0.5)
+    timed: Latency = answer(outcome, "latency")
+    assert {(row.level, row.rounds, row.threads) for row in timed.rows} == {
+        (0.0, 31, 1),
+        (0.5, 31, 1),
+    }
+    opened = models.open_model(Checkpoint("tiny", folder / "tiny"))
+    question = evaluation.prepare(opened, load_study(folder / "study.toml").tasks["films"])
+    dense: Evaluation = answer(outcome, "evaluation", level=0.0)
+    assert dense.predictions == tuple(evaluation.predict(opened, question).tolist())
+    assert (dense.zeros, dense.prunable, dense.n) == (0, 6144, 24)
+    magnitude: Evaluation = answer(outcome, "evaluation", method="magnitude")
+    assert magnitude.zeros == 3072
+    for seed in range(3):
+        control: Evaluation = answer(outcome, "evaluation", method="random", seed=seed)
+        where = {"method": "magnitude", "against": f"random seed {seed}"}
+        joined = answer(outcome, "comparison", **where)
+        assert joined.difference == pytest.approx(magnitude.value - control.value)
+    joined = answer(outcome, "comparison", method="magnitude", against="dense")
+    assert joined.difference == pytest.approx(magnitude.value - dense.value)
+
+
+def test_a_record_says_how_it_was_obtained_and_names_no_folder(folder: Path) -> None:
+    for path in (folder / "results" / "records").rglob("*.json"):
+        text = path.read_text()
+        document = json.loads(text)
+        told, cell = document["provenance"], document["cell"]
+        assert told["checkpoint"] == "tiny"
+        assert len(told["checkpoint_digest"]) == 64
+        assert told["seconds"] >= 0
+        assert told["versions"]["torch"]
+        assert (told["data"] == "films") is (cell["task"] == "films")
+        assert "measured" not in text  # the folder it was measured in
+
+
+def test_measuring_afresh_asks_everything_and_finds_the_same(folder: Path) -> None:
+    before, _ = again(folder)
+    outcome, said = again(folder, fresh=True)
+    assert (outcome.failures, kinds(outcome)) == ([], CELLS)
+    assert [line.partition(" ")[0] for line in said] == [f"[{at}/7]" for at in range(1, 8)]
+
+    def timeless(found: Outcome) -> dict[Cell, object]:
+        held = [one.record for one in found.held if one.record.cell.kind != "latency"]
+        return {record.cell: record.answer for record in held}
+
+    assert timeless(outcome) == timeless(before)
+
+
+def test_other_weights_under_the_same_name_are_measured_again(
+    folder: Path, save_tiny_model: Callable[..., Path]
+) -> None:
+    save_tiny_model(folder / "tiny", seed=1, initializer_range=0.5, n_positions=40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_run_jobs", lambda *_: [])
+        outcome, _ = again(folder)
+        assert kinds(outcome) == {}  # not one answer of the old weights is taken for the new
+    outcome, said = again(folder)
+    assert (outcome.failures, len(said), kinds(outcome)) == ([], 7, CELLS)
+    assert len(list((folder / "results").rglob("inspection/*.json"))) == 2  # the old one is kept
+
+
+def test_a_broken_row_fails_alone_and_the_others_go_on(
+    folder: Path, save_tiny_model: Callable[..., Path]
+) -> None:
+    save_tiny_model(folder / "headless", "GPT-2 with its language head", n_positions=40)
+    save_tiny_model(folder / "nan", "BERT", max_position_embeddings=40)
+    weights = safetensors.torch.load_file(folder / "nan" / "model.safetensors")
+    weights["bert.encoder.layer.0.output.dense.weight"][0, 0] = np.nan
+    safetensors.torch.save_file(weights, folder / "nan" / "model.safetensors", {"format": "pt"})
+    save_tiny_model(folder / "pointer")
+    (folder / "pointer" / "model.safetensors").write_text(
+        "version https://git-lfs.github.com/spec/v1\n"
+    )
+    rows = [ROW.format(name) for name in ("headless", "nan", "pointer", "lost")]
+    (folder / "study.toml").write_text("".join([STUDY, *rows]))
+    outcome, _ = again(folder)
+    assert kinds(outcome) == CELLS
+    assert kinds(outcome, "headless") == {
+        kind: CELLS[kind] for kind in ("inspection", "pruning", "footprint", "latency")
+    }
+    assert kinds(outcome, "nan") == {"inspection": 1}
+    text = "\n".join(outcome.failures)
+    for told in (
+        "headless: films: headless (GPT2LMHeadModel): expected a model with a trained",
+        "nan: structure: tensor bert.encoder.layer.0.output.dense.weight: expected finite",
+        "nan: films: nan on films: expected finite outputs",
+        "pointer: structure: ",
+        "it is a Git LFS pointer",
+        "lost: model 'lost': expected a folder",
+    ):
+        assert told in text
+    assert not any(failure.startswith("Tiny") for failure in outcome.failures)
+
+
+def test_a_killed_worker_fails_its_own_job_and_the_others_run_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(folder / "results")
+    monkeypatch.setattr(run, "ProcessPoolExecutor", Breaking)
+    outcome, said = again(folder)
+    reason = "its worker process was killed (out of memory?)"
+    assert sorted(outcome.failures) == [
+        f"Tiny: films, random seed 1: {reason}", f"Tiny: structure: {reason}",
+    ]  # fmt: skip
+    # Without the structure and one seed: its evaluation and the two comparisons that join it.
+    assert kinds(outcome) == {"evaluation": 4, "comparison": 5, "latency": 1}
+    assert len(said) == 7
+
+
+def test_a_damaged_record_is_measured_again_and_said(folder: Path) -> None:
+    (path,) = (folder / "results" / "records" / "footprint").glob("*.json")
+    whole = path.read_text()
+    path.write_text(whole[:100])
+    outcome, said = again(folder)
+    assert said[0].startswith(f"footprint/{path.name}: expected a record")
+    assert said[1:] == ["[1/1] Tiny: structure"]
+    assert (outcome.failures, kinds(outcome)) == ([], CELLS)
+    assert json.loads(path.read_text())["answer"] == json.loads(whole)["answer"]
+
+
+def test_recorded_rows_come_from_what_was_promoted(folder: Path) -> None:
+    loaded, results, recorded = of(folder)
+    assert promote(loaded, results, recorded) == (sum(CELLS.values()), [])
+    shutil.rmtree(folder / "tiny")
+    (folder / "study.toml").write_text(STUDY + 'measure = "recorded"\n')
+    outcome, said = again(folder)
+    assert (outcome.failures, said, kinds(outcome)) == ([], [], CELLS)
+    assert {held.origin for held in outcome.held if held.record.cell.kind != "study"} == {
+        "recorded"
+    }
+    assert list(missing([Held(record, "recorded") for record in recorded.all()])) == []
+    (path,) = (folder / "recorded" / "latency").glob("*.json")
+    path.unlink()
+    outcome, _ = again(folder)
+    assert outcome.failures == ["Tiny, latency, magnitude: no record of it in recorded/"]
+    told = list(missing([Held(record, "recorded") for record in recorded.all()]))
+    assert told == ["Tiny, latency, magnitude: not recorded"]
+
+
+def test_a_forecast_and_a_status_count_what_is_there(folder: Path) -> None:
+    later = ROW.format("Huge") + 'measure = "later"\nwhy = "large"\n'
+    (folder / "study.toml").write_text(STUDY + later)
+    loaded, results, recorded = of(folder)
+    everything = sum(CELLS.values())
+    assert list(forecast(loaded, results, recorded, fresh=False)) == [
+        "later    Huge: large", f"0 of {everything} cells to measure here",
+    ]  # fmt: skip
+    lines = list(forecast(loaded, results, recorded, fresh=True))
+    assert lines[-1] == f"{everything} of {everything} cells to measure here"
+    assert sum(line.startswith("measure ") for line in lines) == everything
+    (path,) = (folder / "results" / "records" / "latency").glob("*.json")
+    path.unlink()
+    tiny, huge = status(loaded, results, recorded)
+    assert (tiny["cells"], tiny["answered"], tiny["measure"]) == (
+        everything,
+        everything - 1,
+        "here",
+    )
+    assert (huge["cells"], huge["answered"], huge["why"]) == (0, 0, "large")
+    assert "measure  Tiny, latency, magnitude" in forecast(loaded, results, recorded, fresh=False)
+    assert promote(loaded, results, recorded)[1] == ["Tiny, latency, magnitude"]
+
+
+def test_a_cell_is_shown_in_words() -> None:
+    cell = Cell(
+        kind="comparison", model="M", task="t", method="random", level=0.95, seed=2, against="dense"
+    )
+    assert shown(cell) == "M, comparison, t, random 0.95, seed 2, against dense"
+    assert (
+        shown(Cell(kind="evaluation", model="M", task="t", level=0.0))
+        == "M, evaluation, t, dense 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "flagged"),
+    [("stanfordnlp/sst2", True), ("SST-2", True), ("cornell-movie-review-data/rotten_tomatoes", True),
+     ("glue", True), ("imdb", False), ("bsst2", False)],
+)  # fmt: skip
+def test_a_checkpoint_trained_on_the_tasks_own_sentences_is_flagged(
+    named: str, flagged: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "README.md").write_text(f"---\ndatasets:\n- {named}\n---\n")
+    reviews: Task = TASKS["reviews"]
+    found = jobs.overlap_warnings(Checkpoint("tiny", tmp_path), reviews)
+    expected = (f"trained on {named}, which overlaps the sentences of reviews",)
+    assert found == (expected if flagged else ())
