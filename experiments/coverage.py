@@ -64,12 +64,11 @@ class Coverage:
         self.entries: dict[str, Entry] = {}
         for name, module, tensor in _named_tensors(model):
             self.entries[name] = _entry(name, module, tensor, tied.get(name), include_head)
+        # A tied head that was asked for is stored under the name of what it is tied to.
         heads = {entry.tied_to: entry.name for entry in self.entries.values() if entry.prunable}
         for name, entry in self.entries.items():
             head = heads.get(entry.tied_to or name)
-            if (
-                head and not entry.prunable
-            ):  # a tied head that was asked for is stored under this name
+            if head and not entry.prunable:
                 reason = f"{entry.reason}, tied to {head}, asked for"
                 self.entries[name] = replace(entry, prunable=True, reason=reason)
 

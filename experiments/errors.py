@@ -38,5 +38,5 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     """
     names = sorted(known)
     near = get_close_matches(name, names, n=3, cutoff=0.5)
-    remedy = f"did you mean {' or '.join(near)}?" if near else f"see `gen list {what}s`"
+    remedy = f"did you mean {' or '.join(near)}?" if near else "name one of these"
     return UsageError(f"{what} {name!r}", f"one of {', '.join(names)}", remedy)

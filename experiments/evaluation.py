@@ -1,7 +1,8 @@
 """Evaluation: a model's answers to a task, scored with intervals.
 
 Published quality is always computed on the dense path in float32. Sentences are batched by equal
-length, so nothing is ever padded and no answer depends on its neighbours. Computes only.
+length and number of end marks, so nothing is ever padded, no answer depends on its neighbours, and
+classifiers that read the end mark accept the batch. Computes only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from experiments.errors import ReportError
 from experiments.intervals import Interval, bootstrap, wilson
 from experiments.labels import match_labels
 from experiments.metrics import METRICS, confusion, spread
-from experiments.models import OpenModel
+from experiments.models import OpenModel, attention_to_first, longest_input
 from experiments.records import Evaluation
 from experiments.tasks.examples import Examples
 from experiments.tasks.table import Task
@@ -68,16 +69,6 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Quest
     )
 
 
-def longest_input(opened: OpenModel) -> int:
-    """How many tokens the model can take: its tokenizer's limit and its position table's."""
-    config = opened.model.config
-    names = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
-    tables = [getattr(config, name, None) for name in names]
-    return min(
-        [opened.tokenizer.model_max_length, *(n for n in tables if type(n) is int and n > 0)]
-    )
-
-
 def _way(opened: OpenModel) -> str:
     if opened.model.config.is_encoder_decoder and opened.model.can_generate():
         return GENERATED
@@ -98,23 +89,25 @@ def predict(opened: OpenModel, question: Question, *, batch: int = BATCH) -> NDA
     """
     answers = np.full(len(question.tokens), -1, np.intp)
     answer = _classify if question.answered_by == HEAD else _generate
+    end = opened.model.config.eos_token_id
+    shapes = [(len(tokens), tokens.count(end)) for tokens in question.tokens]
     with torch.inference_mode():
-        for rows in batches([len(tokens) for tokens in question.tokens], batch):
+        for rows in batches(shapes, batch):
             ids = torch.tensor([question.tokens[row] for row in rows])
             answers[rows] = answer(opened, question, ids)
     return answers
 
 
-def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Positions grouped by equal length, at most `size` together, shortest first.
+def batches(shapes: Sequence[tuple[int, int]], size: int) -> Iterator[list[int]]:
+    """Positions grouped by equal (length, end marks), at most `size` together, shortest first.
 
-    >>> list(batches([3, 2, 3, 3], 2))
-    [[1], [0, 2], [3]]
+    >>> list(batches([(3, 1), (2, 1), (3, 1), (3, 1), (3, 2)], 2))
+    [[1], [0, 2], [3], [4]]
     """
-    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
+    order = sorted(range(len(shapes)), key=lambda row: (shapes[row], row))
     group: list[int] = []
     for row in order:
-        if group and (len(group) == size or lengths[row] != lengths[group[0]]):
+        if group and (len(group) == size or shapes[row] != shapes[group[0]]):
             yield group
             group = []
         group.append(row)
@@ -147,15 +140,6 @@ def _generate(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[
     texts = opened.tokenizer.batch_decode(generated, skip_special_tokens=True)
     said = [text.strip().casefold() for text in texts]
     return [words.index(word) if word in words else -1 for word in said]
-
-
-def attention_to_first(opened: OpenModel, ids: torch.Tensor) -> dict[str, torch.Tensor]:
-    """LED's global attention on the first token, as it was trained; nothing for other models."""
-    if opened.model.config.model_type != "led":
-        return {}
-    mask = torch.zeros_like(ids)
-    mask[:, 0] = 1
-    return {"global_attention_mask": mask}
 
 
 def score(

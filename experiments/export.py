@@ -18,11 +18,10 @@ from experiments import models, pruning
 from experiments.checkpoint import safetensors_file
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.formats import INDEX
-from experiments.checkpoint.tensor import StoredTensor
+from experiments.checkpoint.tensor import StoredTensor, as_bytes
 from experiments.coverage import Coverage
 from experiments.errors import ReportError, UsageError
-from experiments.footprint import as_bytes, masked
-from experiments.pruning import Choice, Prunable, Settings
+from experiments.pruning import Choice, Prunable, Settings, masked
 from experiments.records import Pruning, to_json
 
 
@@ -113,6 +112,11 @@ def appearing_whole(out: Path) -> Iterator[Path]:
         raise
 
 
+def written_name(source: Checkpoint, path: Path) -> str:
+    """A shard keeps its name; a file that was named by itself gets the one transformers looks for."""
+    return "model.safetensors" if source.weights else path.name
+
+
 def _write(stored: StoredModel, choice: Choice, folder: Path) -> None:
     """Write every weight file with the chosen weights zero, and copy the rest."""
     source = stored.checkpoint
@@ -125,7 +129,7 @@ def _write(stored: StoredModel, choice: Choice, folder: Path) -> None:
     for path in source.weight_files():
         inside = [tensor for tensor in stored.tensors if tensor.path == path]
         metadata = safetensors_file.read_header(path)[1] or {"format": "pt"}
-        safetensors_file.write(folder / path.name, inside, content, metadata)
+        safetensors_file.write(folder / written_name(source, path), inside, content, metadata)
     index = source.folder / INDEX
     for path in [*source.companions(), *([index] if index.is_file() else [])]:
         shutil.copyfile(path, folder / path.name)
@@ -133,11 +137,12 @@ def _write(stored: StoredModel, choice: Choice, folder: Path) -> None:
 
 def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
     """Count the zeros of the written files: they must be those that were told."""
+    source = stored.checkpoint
     names = {tensor.name: stored.coverage.of(tensor).name for tensor in stored.tensors}
     written = {
         names[tensor.name]: tensor.count - int(np.count_nonzero(tensor.read()))
-        for path in stored.checkpoint.weight_files()
-        for tensor in safetensors_file.read_header(folder / path.name)[0]
+        for path in source.weight_files()
+        for tensor in safetensors_file.read_header(folder / written_name(source, path))[0]
         if tensor.name in stored.prunable
     }
     if written != {layer.name: layer.zeros for layer in told.layers}:

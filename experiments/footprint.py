@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from experiments.checkpoint import safetensors_file
-from experiments.checkpoint.tensor import StoredTensor
+from experiments.checkpoint.tensor import StoredTensor, as_bytes
 from experiments.magnitudes import Weights
-from experiments.pruning import Choice, Prunable
+from experiments.pruning import Choice, Prunable, masked
 from experiments.records import Footprint, FootprintRow
 
 GZIP_LEVEL = 6
@@ -49,13 +49,6 @@ def _masked(prunable: Mapping[str, Prunable], choice: Choice) -> dict[str, Weigh
     return {name: masked(tensor, choice) for name, tensor in prunable.items()}
 
 
-def masked(tensor: Prunable, choice: Choice) -> Weights:
-    """A copy of a tensor's weights, of their own dtype, with the removed ones zero."""
-    weights = np.array(tensor.weights)
-    weights[~choice.mask(tensor)] = 0
-    return weights
-
-
 def _sizes(
     tensors: Sequence[StoredTensor],
     prunable: Mapping[str, Prunable],
@@ -76,11 +69,6 @@ def _sizes(
     yield "prunable", "dense", sum(matrix.nbytes for matrix in weights.values())
     for name, size_of in FORMATS.items():
         yield "prunable", name, sum(size_of(prunable[key], weights[key]) for key in weights)
-
-
-def as_bytes(weights: Weights) -> memoryview:
-    """The bytes of an array as a file holds them: row-major."""
-    return np.ascontiguousarray(weights).reshape(-1).view(np.uint8).data
 
 
 def gzip_bytes(path: Path) -> int:

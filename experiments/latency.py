@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from experiments.coverage import prunable_parameters
-from experiments.evaluation import attention_to_first
-from experiments.models import OpenModel
+from experiments.errors import ReportError
+from experiments.models import OpenModel, attention_to_first, position_tables
 from experiments.open_weights import prunable_tensors
 from experiments.pruning import Settings, choose
 from experiments.records import Latency, LatencyRow
@@ -104,8 +104,16 @@ def _difference(
 
 
 def random_inputs(opened: OpenModel, batch: int, tokens: int) -> dict[str, Tensor]:
-    """Token ids drawn with a fixed seed, shape (batch, tokens); a decoder gets one start token."""
+    """Token ids drawn with a fixed seed, shape (batch, tokens); a decoder gets one start token.
+
+    Raises:
+        ReportError: where the model has no place for so many tokens.
+    """
     config = opened.model.config
+    if tokens > (most := min(position_tables(opened), default=tokens)):
+        raise ReportError(
+            f"{opened.checkpoint.name}, {tokens} tokens", f"at most {most}", "ask for fewer"
+        )
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, config.vocab_size, (batch, tokens), generator=generator)
     ids[ids == config.pad_token_id] = 0 if config.pad_token_id else 1

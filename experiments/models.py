@@ -1,10 +1,15 @@
-"""Opening a model: its skeleton without weights, or the whole of it, from a checkpoint on disk.
+"""Opening a model, whole or as a skeleton without weights, and how it has to be fed.
 
 Reads files, never the network, and never runs code that a checkpoint brings.
 """
 
 import logging
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +17,11 @@ import transformers
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.formats import INDEX
 from experiments.errors import ReportError
 from experiments.records import Architecture
 
+NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a path that is no UTF-8
 SAFE: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 
 
@@ -51,15 +58,17 @@ def open_model(checkpoint: Checkpoint) -> OpenModel:
     config = _config(checkpoint)
     kind = _architecture(checkpoint, config)
     try:
-        loaded: Any = kind.from_pretrained(
-            checkpoint.folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-            **SAFE,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, **SAFE)
+        with _as_folder(checkpoint) as folder:
+            loaded: Any = kind.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                **SAFE,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
+            _check_tokenizer(checkpoint, folder, tokenizer)
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(checkpoint, error) from None
     model, info = loaded
@@ -69,7 +78,63 @@ def open_model(checkpoint: Checkpoint) -> OpenModel:
             f"every weight of {kind.__name__} in the file, {missing[0]} is missing: untrained",
             "give a checkpoint fine-tuned for the task",
         )
+    if model.config.pad_token_id is None:
+        # Nothing is ever padded, yet classifiers refuse a batch without the mark: one no token has.
+        model.config.pad_token_id = -1
     return OpenModel(checkpoint, model.eval(), tokenizer)
+
+
+def _check_tokenizer(checkpoint: Checkpoint, folder: Path, tokenizer: Any) -> None:
+    """Refuse the empty tokenizer that transformers makes up where a folder has none."""
+    names = {*tokenizer.vocab_files_names.values(), "tokenizer.json"}
+    if tokenizer.vocab_files_names and not any((folder / name).is_file() for name in names):
+        raise ReportError(
+            f"{checkpoint.name}",
+            f"a tokenizer beside the weights, one of {', '.join(sorted(names))}",
+            "copy the model's own there",
+        )
+
+
+@contextmanager
+def _as_folder(checkpoint: Checkpoint) -> Iterator[Path]:
+    """A folder that transformers can open: the checkpoint's own, or one of links to its files.
+
+    It takes links where one weights file was named, or where the path is no UTF-8, which the readers
+    of weights and tokenizers refuse.
+    """
+    if checkpoint.weights is None and not NOT_UTF8.search(str(checkpoint.folder)):
+        yield checkpoint.folder
+        return
+    files = {path.name: path for path in [*checkpoint.weight_files(), *checkpoint.companions()]}
+    if checkpoint.weights is not None:
+        files["model.safetensors"] = files.pop(checkpoint.weights.name)
+    elif (index := checkpoint.folder / INDEX).is_file():
+        files[INDEX] = index
+    with tempfile.TemporaryDirectory() as name:
+        for link, path in files.items():
+            Path(name, link).symlink_to(path.resolve())
+        yield Path(name)
+
+
+def longest_input(opened: OpenModel) -> int:
+    """How many tokens the model can take: its tokenizer's limit and its position table's."""
+    return min([opened.tokenizer.model_max_length, *position_tables(opened)])
+
+
+def position_tables(opened: OpenModel) -> list[int]:
+    """How many positions the model's tables have: none where positions are relative."""
+    names = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
+    sizes = [getattr(opened.model.config, name, None) for name in names]
+    return [size for size in sizes if type(size) is int and size > 0]
+
+
+def attention_to_first(opened: OpenModel, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """LED's global attention on the first token, as it was trained; nothing for other models."""
+    if opened.model.config.model_type != "led":
+        return {}
+    mask = torch.zeros_like(ids)
+    mask[:, 0] = 1
+    return {"global_attention_mask": mask}
 
 
 def architecture(checkpoint: Checkpoint) -> Architecture:

@@ -125,7 +125,8 @@ def usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 def command(arguments: list[str] | None = None) -> str:
     """The command that is running, with every path made relative or cut to its last part."""
     words = sys.argv[1:] if arguments is None else arguments
-    return " ".join(["gen", *(_without_folder(word) for word in words)])
+    text = " ".join(["gen", *(_without_folder(word) for word in words)])
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _without_folder(word: str) -> str:

@@ -71,10 +71,12 @@ def choose(
     """The choice each level makes among the tensors; one ranking pass serves all levels.
 
     Raises:
-        ReportError: where a weight is NaN or infinite, naming its tensor.
+        ReportError: where there is no weight to prune, or one is NaN or infinite (its tensor named).
         UsageError: where a level does not fit the pattern or a tensor's shape.
     """
     ordered = sorted(tensors, key=lambda tensor: tensor.entry.name.encode())
+    if not ordered:
+        raise ReportError("the checkpoint", "prunable weights", "see `gen inspect` for why not")
     refuse_non_finite(ordered)
     if settings.pattern != UNSTRUCTURED:
         _check_pattern(ordered, settings.pattern, levels)
@@ -165,6 +167,13 @@ def _check_pattern(tensors: Iterable[Prunable], pattern: str, levels: Sequence[f
                 f"input dimensions divisible by {group}, {tensor.entry.name} has {width}",
                 "choose another M or an unstructured pattern",
             )
+
+
+def masked(tensor: Prunable, choice: Choice) -> Weights:
+    """A copy of a tensor's weights, of their own dtype, with the removed ones zero."""
+    weights = np.array(tensor.weights)
+    weights[~choice.mask(tensor)] = 0
+    return weights
 
 
 def describe(tensors: Sequence[Prunable], choice: Choice) -> Pruning:

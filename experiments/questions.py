@@ -9,24 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from experiments import evaluation, export, footprint, inspection, latency, models, pruning
-from experiments.checkpoint.locate import locate, miniatures
+from experiments.checkpoint.folder import Checkpoint
 from experiments.comparison import compare
-from experiments.errors import UsageError, unknown_name
+from experiments.errors import UsageError
 from experiments.jobs import overlap_warnings
-from experiments.methods.table import METHODS, method
-from experiments.metrics import METRICS
+from experiments.methods.table import METHODS
 from experiments.open_weights import prunable_tensors
 from experiments.provenance import usable_cores
 from experiments.pruning import Settings
 from experiments.records import Evaluation
-from experiments.tasks.table import TASKS, Task, task
+from experiments.tasks.table import Task
 
 DEFAULT_LEVELS = (0.10, 0.50, 0.90, 0.95, 0.99)
 
 
-def inspect(model: str, thresholds: Sequence[float]) -> dict[str, Any]:
+def inspect(model: Checkpoint, thresholds: Sequence[float]) -> dict[str, Any]:
     """Every tensor of a checkpoint and the totals."""
-    stored = export.StoredModel(locate(model, relative_to=Path()))
+    stored = export.StoredModel(model)
     found = inspection.inspect(
         stored.tensors,
         stored.coverage,
@@ -37,7 +36,7 @@ def inspect(model: str, thresholds: Sequence[float]) -> dict[str, Any]:
 
 
 def prune(
-    model: str,
+    model: Checkpoint,
     *,
     level: float | None,
     method_name: str,
@@ -56,19 +55,23 @@ def prune(
         raise UsageError("no --level", "a level from 0 to 1", "give --level 0.9, say")
     settings = Settings(
         method=method_name,
-        scope=scope or method(method_name).scope,
+        scope=scope or METHODS[method_name].scope,
         pattern=pattern,
         seed=seed,
     )
-    checkpoint = locate(model, relative_to=Path())
     told = export.prune_to_folder(
-        checkpoint, settings, level, out, include_head=include_head, force=force
+        model, settings, level, out, include_head=include_head, force=force
     )
     return export.document(told)
 
 
 def evaluate(
-    model: str, tasks: Sequence[Task], *, limit: int | None, batch: int, against: str | None
+    model: Checkpoint,
+    tasks: Sequence[Task],
+    *,
+    limit: int | None,
+    batch: int,
+    against: Checkpoint | None,
 ) -> list[dict[str, Any]]:
     """A checkpoint's answers to tasks, each with its difference from another's where given."""
     models.be_quiet()
@@ -84,9 +87,8 @@ def evaluate(
     return rows
 
 
-def _evaluation(model: str, asked: Task, limit: int | None, batch: int) -> Evaluation:
-    checkpoint = locate(model, relative_to=Path())
-    opened = models.open_model(checkpoint)
+def _evaluation(model: Checkpoint, asked: Task, limit: int | None, batch: int) -> Evaluation:
+    opened = models.open_model(model)
     question = evaluation.prepare(opened, asked, limit=limit)
     predictions = evaluation.predict(opened, question, batch=batch)
     tensors = prunable_tensors(opened.model)
@@ -95,7 +97,7 @@ def _evaluation(model: str, asked: Task, limit: int | None, batch: int) -> Evalu
         predictions,
         prunable=pruning.sum_of(tensors),
         zeros=sum(int((tensor.weights == 0).sum()) for tensor in tensors),
-        warnings=overlap_warnings(checkpoint, asked),
+        warnings=overlap_warnings(model, asked),
     )
 
 
@@ -111,27 +113,8 @@ def _evaluation_row(answer: Evaluation) -> dict[str, Any]:
     return {key: document[key] for key in SHOWN}
 
 
-def task_from_file(path: Path, *, text: str, label: str, metric: str) -> Task:
-    """A task made of the user's own labelled sentences."""
-    if metric not in METRICS:
-        raise unknown_name("metric", metric, METRICS)
-    return Task(
-        name=path.stem,
-        question=f"Which {label} does a sentence of {path.name} carry?",
-        file=path,
-        metric=metric,
-        text=text,
-        label=label,
-    )
-
-
-def bundled_tasks(names: Sequence[str]) -> list[Task]:
-    """The tasks of those names."""
-    return [task(name) for name in names]
-
-
 def time(
-    model: str,
+    model: Checkpoint,
     levels: Sequence[float],
     *,
     batches: Sequence[int],
@@ -140,7 +123,7 @@ def time(
 ) -> list[dict[str, Any]]:
     """Milliseconds of a forward pass at every batch and length."""
     models.be_quiet()
-    opened = models.open_model(locate(model, relative_to=Path()))
+    opened = models.open_model(model)
     shapes = [(batch, length) for batch in batches for length in tokens]
     found = latency.measure(
         opened,
@@ -152,25 +135,10 @@ def time(
     return [asdict(row) for row in found.rows]
 
 
-def weigh(model: str, levels: Sequence[float]) -> list[dict[str, Any]]:
+def weigh(model: Checkpoint, levels: Sequence[float]) -> list[dict[str, Any]]:
     """Bytes of each storage format at every level."""
-    stored = export.StoredModel(locate(model, relative_to=Path()))
+    stored = export.StoredModel(model)
     asked = [level for level in (tuple(levels) or DEFAULT_LEVELS) if level > 0]
     choices = pruning.choose(list(stored.prunable.values()), Settings(), asked)
     found = footprint.footprint(stored.tensors, stored.prunable, choices, method="magnitude")
     return [asdict(row) for row in found.rows]
-
-
-def table_of(what: str) -> list[dict[str, Any]]:
-    """The models that are bundled, or the methods or tasks there are."""
-    if what == "models":
-        return [{"name": name} for name in miniatures()]
-    if what == "methods":
-        return [
-            {"name": name, "scope": row.scope, "nested": row.nested, "summary": row.summary}
-            for name, row in METHODS.items()
-        ]
-    return [
-        {"name": name, "metric": row.metric, "question": row.question}
-        for name, row in TASKS.items()
-    ]

@@ -320,7 +320,6 @@ class Study:
     methods: tuple[str, ...]
     tasks: tuple[StudyTask, ...]
     models: tuple[StudyModel, ...]
-    missing: tuple[str, ...] = ()
 
 
 Answer = Inspection | Pruning | Evaluation | Comparison | Footprint | Latency | Study
@@ -332,11 +331,14 @@ ANSWERS: dict[str, type[Answer]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A cell, its answer, what the answer depends on (`identity`), and how it was obtained."""
+    """A cell, its answer, what the answer depends on (`identity`), and how it was obtained.
+
+    A study is stated, not measured: it alone has no provenance.
+    """
 
     cell: Cell
     identity: Mapping[str, str]
-    provenance: Provenance
+    provenance: Provenance | None
     answer: Answer
 
 
@@ -397,9 +399,15 @@ def decode(text: str) -> Record:
     return Record(
         cell=cell,
         identity=build(dict[str, str], document.get("identity"), "identity"),
-        provenance=build(Provenance, document.get("provenance"), "provenance"),
+        provenance=_provenance(document.get("provenance"), cell),
         answer=build(ANSWERS[cell.kind], document.get("answer"), "answer"),
     )
+
+
+def _provenance(value: object, cell: Cell) -> Provenance | None:
+    if value is None and cell.kind == Study.kind:
+        return None
+    return build(Provenance, value, "provenance")
 
 
 def build(kind: type[T], value: object, where: str) -> T:

@@ -9,21 +9,25 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from experiments.comparison import compare
 from experiments.errors import ReportError
 from experiments.plan import Job, Plan, Planned, jobs_of, make_plan, questions, sides
-from experiments.provenance import Digests, command, machine, today, usable_cores, versions
-from experiments.records import Cell, Evaluation, Held, Provenance, Record
+from experiments.provenance import Digests, command, usable_cores
+from experiments.records import Cell, Evaluation, Held, Record, Study
 from experiments.store import Recorded, Results
 from experiments.study import LoadedStudy
 from experiments.tasks.table import Task
 
 Say = Callable[[str], None]
+
+KILLED = "its worker process was killed (out of memory?)"
 
 
 @dataclass
@@ -83,6 +87,18 @@ def _fill(plan: Plan, recorded: Recorded, outcome: Outcome) -> None:
     outcome.failures += [str(damaged) for damaged in recorded.damaged]
 
 
+def missing(published: Sequence[Held]) -> Iterator[str]:
+    """Each question of the published study that no published record answers."""
+    answered = {one.record.cell for one in published}
+    studies = [x.record.answer for x in published if isinstance(x.record.answer, Study)]
+    if not studies:
+        yield "nothing is recorded; `gen build`, then `gen record`"
+    for study in studies:
+        for model in study.models:
+            cells = [] if model.measure == "later" else questions(study, model)
+            yield from (f"{shown(cell)}: not recorded" for cell in cells if cell not in answered)
+
+
 def shown(cell: Cell) -> str:
     """A cell in words.
 
@@ -98,20 +114,32 @@ def shown(cell: Cell) -> str:
 def _run_jobs(
     asked: Sequence[Planned], levels: tuple[float, ...], results: Results, workers: int, say: Say
 ) -> list[str]:
-    """Run the cells' jobs in worker processes, timed ones last and alone."""
+    """Run the cells' jobs in worker processes, timed ones last and alone.
+
+    A worker that is killed takes the jobs beside it along: each of them runs again by itself.
+    """
     jobs = jobs_of(asked, levels, command())
+    batches = [[job for job in jobs if not job.timed], *([job] for job in jobs if job.timed)]
     failures: list[str] = []
     done = 0
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
-    )
+    pool = _workers(workers)
     try:
-        for batch in [[job for job in jobs if not job.timed], *([j] for j in jobs if j.timed)]:
-            futures = {pool.submit(_work, job, results.folder): job for job in batch}
+        while batches:
+            batch = batches.pop(0)
+            with _interrupts_held():
+                futures = {pool.submit(_work, job, results.folder): job for job in batch}
             for future in as_completed(futures):
+                job, killed = futures[future], isinstance(future.exception(), BrokenProcessPool)
+                if killed and len(batch) > 1:
+                    batches.insert(0, [job])
+                    continue
                 done += 1
-                say(f"[{done}/{len(jobs)}] {futures[future].title}")
-                failures += _failures_of(futures[future], future.result)
+                say(f"[{done}/{len(jobs)}] {job.title}")
+                if reason := KILLED if killed else future.result():
+                    failures.append(f"{job.title}: {reason}")
+            if any(future.exception() for future in futures):
+                pool.shutdown(wait=False)
+                pool = _workers(workers)
     except BaseException:
         for process in multiprocessing.active_children():
             process.terminate()
@@ -121,17 +149,18 @@ def _run_jobs(
     return failures
 
 
-def _ignore_interrupts() -> None:
-    """The parent decides when a worker ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _workers(count: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _failures_of(job: Job, result: Callable[[], str | None]) -> list[str]:
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold interrupts back; workers started meanwhile do so for life: the parent ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        reason = result()
-    except BrokenProcessPool:
-        reason = "its worker process was killed (out of memory?); try --jobs 1"
-    return [f"{job.title}: {reason}"] if reason else []
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(job: Job, folder: Path) -> str | None:
@@ -159,13 +188,14 @@ def _compare(planned: Planned, known: dict[Cell, Record]) -> Record | None:
     first, other = (record.answer for record in records if record is not None)
     assert isinstance(first, Evaluation)
     assert isinstance(other, Evaluation)
-    base = next(record.provenance for record in records if record is not None)
-    clusters = _clusters(planned.task)
+    start = perf_counter()
+    answer = compare(first, other, clusters=_clusters(planned.task))
+    base = next(r.provenance for r in records if r is not None and r.provenance is not None)
     return Record(
         cell=planned.cell,
         identity=planned.identity,
-        provenance=base,
-        answer=compare(first, other, clusters=clusters),
+        provenance=replace(base, seconds=round(perf_counter() - start, 3)),
+        answer=answer,
     )
 
 
@@ -180,9 +210,7 @@ def study_record(loaded: LoadedStudy, name: str = "report") -> Record:
     return Record(
         cell=Cell(kind="study", model=name),
         identity={},
-        provenance=Provenance(
-            date=today(), command=command(), seconds=0.0, machine=machine(1), versions=versions()
-        ),
+        provenance=None,
         answer=loaded.study,
     )
 

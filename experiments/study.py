@@ -115,6 +115,8 @@ class _Reader:
             self.fault(where, key, f"{key} is missing")
         elif not isinstance(value, str):
             self.fault(where, key, f"{key} = {value!r}: expected a text")
+        elif key == "name" and not (value.strip() and value.isprintable()):
+            self.fault(where, key, f"name = {value!r}: expected printable text on one line")
         elif allowed and value not in allowed:
             near = get_close_matches(value, allowed, n=1, cutoff=0.4)
             hint = f"; did you mean {near[0]}?" if near else ""
@@ -126,12 +128,16 @@ class _Reader:
     def texts(
         self, table: Mapping[str, Any], key: str, known: Iterable[str], default: tuple[str, ...]
     ) -> tuple[str, ...]:
-        """A list of names, each among the known ones."""
+        """A list of names, each among the known ones and once."""
         value = table.get(key, list(default))
         if not isinstance(value, list) or not value:
             self.fault(("", 0), key, f"{key} = {value!r}: expected a list of names")
             return ()
-        return tuple(self.text({key: item}, key, ("", 0), one_of=known) for item in value)
+        told = [self.text({key: item}, key, ("", 0), one_of=known) for item in value]
+        names = [name for name in told if name]
+        for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+            self.fault(("", 0), key, f"{key} {name!r} stands twice")
+        return tuple(names)
 
 
 TOP = ("title", "levels", "methods", "tasks", "model", "task")

@@ -99,6 +99,10 @@ class Citations:
         links = [f"[{escape(sources()[key].short)}](references.md#{key})" for key in keys]
         return Markdown(f"({'; '.join(links)})")
 
+    def row(self, key: str) -> Markdown:
+        """A source that a study names: a link where it is known, else its key as it stands."""
+        return self(key) if key in sources() else escape(key)
+
 
 def link(url: str, text: str) -> Markdown:
     """A link to an address, if it is one a browser may follow; else its text alone.

@@ -1,5 +1,6 @@
 """The command line. Data on stdout, progress on stderr; heavy imports only inside commands."""
 
+import errno
 import json
 import os
 import sys
@@ -16,25 +17,27 @@ SITE_WITH_GAPS = 3
 Json = dict[str, Any] | list[dict[str, Any]]
 
 
-class Level(click.ParamType[float]):
-    """A level of sparsity: a fraction from 0 (dense) to 1."""
+class Number(click.ParamType[float]):
+    """A finite number within bounds; NaN is within none."""
 
-    name = "LEVEL"
+    def __init__(self, name: str, most: float, expected: str) -> None:
+        self.name, self.most, self.expected = name, most, expected
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Read a number in [0, 1]; NaN is none."""
+        """Read a number from 0 to the most there may be."""
         try:
             number = float(value)
         except ValueError:
             number = float("nan")
-        if not 0 <= number <= 1:
-            self.fail(f"{value!r}: expected a level from 0 to 1; give 0.9 for 90 %", param, ctx)
+        if not 0 <= number <= self.most:
+            self.fail(f"{value!r}: expected {self.expected}", param, ctx)
         return number
 
 
-LEVEL = Level()
+LEVEL = Number("LEVEL", 1, "a level from 0 to 1; give 0.9 for 90 %")
+THRESHOLD = Number("NUMBER", sys.float_info.max, "a magnitude of 0 or more")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 POSITIVE = click.IntRange(min=1)
@@ -86,16 +89,17 @@ def build(
     open_site: bool,
 ) -> None:
     """Answer what the study asks and write the pages."""
+    from experiments import run
     from experiments.store import Recorded, Results
     from generator import site
 
     published = Recorded(recorded_beside(study))
-    failures: list[str] = []
+    if recorded and (fresh or dry_run):
+        raise click.UsageError("--recorded measures nothing: leave out --fresh and --dry-run.")
     if recorded:
         held = site.published(published)
-        failures += [str(damaged) for damaged in published.damaged]
+        failures = [*map(str, published.damaged), *run.missing(held)]
     else:
-        from experiments import run
         from experiments.study import load_study
 
         loaded = load_study(study)
@@ -122,15 +126,22 @@ def build(
 @gen.command()
 @click.argument("model")
 @click.option(
-    "--threshold", "thresholds", type=float, multiple=True, help="Count magnitudes below; repeat."
+    "--threshold",
+    "thresholds",
+    type=THRESHOLD,
+    multiple=True,
+    help="Count magnitudes below; repeat.",
 )
 @json_option
 def inspect(model: str, thresholds: tuple[float, ...], as_json: bool) -> None:
     """Count a checkpoint's zeros and near-zeros, tensor by tensor."""
-    from experiments import questions
+    from experiments import catalogue
     from generator import listing
 
-    show(questions.inspect(model, thresholds), as_json, listing.inspection)
+    checkpoint = catalogue.find_checkpoint(model)
+    from experiments import questions
+
+    show(questions.inspect(checkpoint, thresholds), as_json, listing.inspection)
 
 
 @gen.command()
@@ -163,11 +174,15 @@ def prune(
     as_json: bool,
 ) -> None:
     """Write a pruned copy of a checkpoint that plain transformers loads."""
-    from experiments import questions
+    from experiments import catalogue
     from generator import listing
 
+    checkpoint = catalogue.find_checkpoint(model)
+    catalogue.find_method(method)
+    from experiments import questions
+
     told = questions.prune(
-        model,
+        checkpoint,
         level=level,
         method_name=method,
         scope=scope,
@@ -206,15 +221,19 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Score a checkpoint on tasks, with intervals."""
-    from experiments import questions
+    from experiments import catalogue
     from generator import listing
 
-    asked = questions.bundled_tasks(tasks)
+    asked = catalogue.find_tasks(tasks)
     if data is not None:
-        asked.append(questions.task_from_file(data, text=text, label=label, metric=metric))
+        asked.append(catalogue.task_from_file(data, text=text, label=label, metric=metric))
     if not asked:
         raise click.UsageError("Nothing to evaluate on: give --task NAME or --data FILE.")
-    found = questions.evaluate(model, asked, limit=limit, batch=batch, against=against)
+    checkpoint = catalogue.find_checkpoint(model)
+    other = catalogue.find_checkpoint(against) if against else None
+    from experiments import questions
+
+    found = questions.evaluate(checkpoint, asked, limit=limit, batch=batch, against=other)
     show(found, as_json, listing.evaluation)
 
 
@@ -234,10 +253,13 @@ def latency(
     as_json: bool,
 ) -> None:
     """Time a forward pass, dense and masked, interleaved."""
-    from experiments import questions
+    from experiments import catalogue
     from generator import listing
 
-    found = questions.time(model, levels, batches=batches, tokens=tokens, threads=threads)
+    checkpoint = catalogue.find_checkpoint(model)
+    from experiments import questions
+
+    found = questions.time(checkpoint, levels, batches=batches, tokens=tokens, threads=threads)
     show(found, as_json, listing.latency)
 
 
@@ -247,10 +269,13 @@ def latency(
 @json_option
 def footprint(model: str, levels: tuple[float, ...], as_json: bool) -> None:
     """Weigh a checkpoint on disk: dense, compressed, sparse."""
-    from experiments import questions
+    from experiments import catalogue
     from generator import listing
 
-    show(questions.weigh(model, levels), as_json, listing.footprint)
+    checkpoint = catalogue.find_checkpoint(model)
+    from experiments import questions
+
+    show(questions.weigh(checkpoint, levels), as_json, listing.footprint)
 
 
 @gen.command("list")
@@ -265,9 +290,9 @@ def list_(what: str, as_json: bool) -> None:
 
         rows = [{"name": page.name, "title": page.title} for page in PAGES]
     else:
-        from experiments import questions
+        from experiments import catalogue
 
-        rows = questions.table_of(what)
+        rows = catalogue.table_of(what)
     show(rows, as_json, listing.rows)
 
 
@@ -329,10 +354,11 @@ def main() -> None:
     """Run a command; what a person can mend is told in one line, with the exit status it has."""
     debug = "--debug" in sys.argv
     try:
-        gen(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
+        with gen.make_context("gen", sys.argv[1:]) as context:
+            gen.invoke(context)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except (KeyboardInterrupt, click.exceptions.Abort):
         say("interrupted; what was measured is kept")
         sys.exit(130)
     except click.ClickException as error:
@@ -353,6 +379,8 @@ def explained(error: Exception) -> str:
     if isinstance(error, ReportError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'writing'}: {error.strerror}; what was measured is kept"
+        full = "; free some space and run again, what was measured is kept"
+        hint = full if error.errno == errno.ENOSPC else ""
+        return f"{error.filename or 'writing'}: {error.strerror}{hint}"
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return f"{text[:300]}; `gen --debug …` shows where"

@@ -123,8 +123,9 @@ def _evaluation(row: Answer) -> Iterator[str]:
 
     yield (
         f"{row['task']}, {row['split']}, n = {row['n']}: {metric} {shown(row['value'])} "
-        f"{interval(row['interval'], shown)}, accuracy {percent(row['accuracy'])}, majority class "
-        f"{percent(row['majority'])}"
+        f"{interval(row['interval'], shown)}, "
+        + (f"accuracy {percent(row['accuracy'])}, " if metric == "mcc" else "")
+        + f"majority class {percent(row['majority'])}"
     )
     yield f"  answered by {row['answered_by']}, labels matched {row['label_mapping']}"
     if "difference" in row:

@@ -121,7 +121,18 @@ def score(value: float | None, metric: str) -> Markdown:
     """
     if value is None:
         return Markdown(NONE)
-    return Markdown(signless_zero(f"{value:.3f}")) if metric == "mcc" else percent(value)
+    return correlation(value) if metric == "mcc" else percent(value)
+
+
+def correlation(value: float) -> Markdown:
+    """A correlation with three decimals; 1 and -1 only when it is exactly that.
+
+    >>> correlation(0.9996), correlation(1.0), correlation(-0.0302)
+    ('>0.999', '1.000', '−0.030')
+    """
+    if 0.9995 <= abs(value) < 1:
+        return Markdown(">0.999" if value > 0 else "<−0.999")
+    return Markdown(signless_zero(f"{value:.3f}"))
 
 
 def change(value: float | None, metric: str) -> Markdown:

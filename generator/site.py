@@ -77,11 +77,11 @@ def render(held: Sequence[Held], failures: Sequence[str] = ()) -> dict[str, byte
 
 def _drawn(drawing: Any) -> dict[str, bytes]:
     """Both faces of a figure."""
-    from generator.figures.style import FACES, styled, svg
+    from generator.figures.style import faces, styled
 
     with styled():
-        figure = drawing.draw()
-        return {f"figures/{drawing.name}-{face}.svg": svg(figure, face) for face in FACES}
+        drawn = faces(drawing.draw())
+    return {f"figures/{drawing.name}-{face}.svg": content for face, content in drawn.items()}
 
 
 def exhibits(value: Any) -> Iterator[Any]:

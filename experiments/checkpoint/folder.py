@@ -27,8 +27,11 @@ COMPANIONS = (
     "vocab.txt",
     "merges.txt",
     "spiece.model",
+    "spm.model",
     "tokenizer.model",
+    "sentencepiece.model",
     "sentencepiece.bpe.model",
+    "bpe.codes",
     "chat_template.jinja",
 )
 

@@ -60,7 +60,9 @@ def _tensor(path: Path, name: str, entry: Any, data: int) -> StoredTensor:
         dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError):
         raise _damaged(path, f"tensor {name!r} without dtype, shape and data_offsets") from None
-    if dtype not in DTYPES:
+    if not name.isprintable():
+        raise _damaged(path, f"a tensor whose name {name!a} cannot be printed")
+    if str(dtype) not in DTYPES:
         raise _damaged(path, f"tensor {name!r} of unknown dtype {dtype!r}")
     numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
     if not all(type(number) is int and number >= 0 for number in numbers):

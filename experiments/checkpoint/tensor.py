@@ -61,3 +61,8 @@ class StoredTensor:
         return np.memmap(
             self.path, DTYPES[self.dtype], mode="r", offset=self.offset, shape=self.shape or (1,)
         ).reshape(self.shape)
+
+
+def as_bytes(numbers: NDArray[np.generic]) -> memoryview:
+    """The bytes of an array as a file holds them: row-major."""
+    return np.ascontiguousarray(numbers).reshape(-1).view(np.uint8).data

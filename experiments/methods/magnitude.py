@@ -1,4 +1,4 @@
-"""Magnitude pruning: the smallest |w| go first (L1 of a single weight; LeCun 1990, Han 2015)."""
+"""Magnitude pruning: the smallest |w| go first (L1 of a single weight; LeCun 1989, Han 2015)."""
 
 from experiments.magnitudes import Keys, Weights, magnitude_keys
 

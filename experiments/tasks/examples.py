@@ -102,12 +102,22 @@ def read_rows(path: Path) -> list[Mapping[str, Any]]:
 
 
 def _tsv(content: bytes) -> Iterable[Mapping[str, Any]]:
-    lines = content.decode("utf-8-sig").splitlines()
-    return csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    lines = io.StringIO(content.decode("utf-8-sig"), newline=None)
+    return _whole(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def _csv(content: bytes) -> Iterable[Mapping[str, Any]]:
-    return csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    lines = io.StringIO(content.decode("utf-8-sig"), newline="")
+    return _whole(csv.DictReader(lines, strict=True))
+
+
+def _whole(reader: "csv.DictReader[str]") -> Iterable[Mapping[str, Any]]:
+    """Its rows; one with a field too many is damaged: a text may have been cut in two."""
+    for row in reader:
+        if extra := row.pop(None, None):
+            have = f"{len(row) + len(extra)} fields for {len(row)} columns"
+            raise ValueError(f"line {reader.line_num} has {have}")
+        yield row
 
 
 def _jsonl(content: bytes) -> Iterable[Mapping[str, Any]]:

@@ -48,6 +48,6 @@ def label(fraction: float) -> str:
     ('100', '>99', '0', '<1', '50')
     """
     if fraction in (0, 1):
-        return f"{100 * fraction:.0f}"
+        return "100" if fraction else "0"
     rounded = round(100 * fraction)
     return "<1" if rounded < 1 else ">99" if rounded > 99 else str(rounded)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from generator.figures.style import INK, MARKERS, SERIES
+from generator.figures.style import INK, MARKERS, SERIES, legend
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,5 @@ def draw(series: Sequence[Series]) -> Figure:
     axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
     axes.set_xlabel("weights removed")
     axes.set_ylabel("speed, dense = 1×")
-    axes.legend(loc="lower center", ncols=2, fontsize=9)
+    legend(axes, loc="lower center", ncols=2, fontsize=9)
     return figure

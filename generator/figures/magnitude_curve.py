@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from generator.figures.style import DASHES, MUTED, SERIES, magnitude_axis, percent_axis
+from generator.figures.style import DASHES, MUTED, SERIES, legend, magnitude_axis, percent_axis
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ def draw(curves: Sequence[Curve], levels: Sequence[float] = ()) -> Figure:
     figure = Figure(figsize=(6.4, 3.6))
     axes = figure.subplots()
     for index, curve in enumerate(curves):
-        x, y = zip(*curve.points, strict=True)
         style = DASHES[index % len(DASHES)]
+        x, y = [at for at, _ in curve.points], [below for _, below in curve.points]
         axes.plot(x, y, color=SERIES[index % len(SERIES)], linestyle=style, label=curve.label)
     for level in levels:
         axes.axhline(level, color=MUTED, linestyle=":", linewidth=1)
@@ -33,5 +33,5 @@ def draw(curves: Sequence[Curve], levels: Sequence[float] = ()) -> Figure:
     percent_axis(axes)
     axes.set_xlabel("magnitude threshold")
     axes.set_ylabel("weights below it")
-    axes.legend(loc="lower right", fontsize=9.5)
+    legend(axes, loc="lower right", fontsize=9.5)
     return figure

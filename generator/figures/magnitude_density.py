@@ -14,8 +14,9 @@ def draw(points: Sequence[tuple[float, float]], cuts: Sequence[tuple[float, floa
     axes = figure.subplots()
     edges = [threshold for threshold, _ in points]
     shares = [high - low for (_, low), (_, high) in pairwise(points)]
-    axes.stairs(shares, edges, fill=True, color=SERIES[0], alpha=0.35, linewidth=0)
-    axes.stairs(shares, edges, color=SERIES[0])
+    if shares:
+        axes.stairs(shares, edges, fill=True, color=SERIES[0], alpha=0.35, linewidth=0)
+        axes.stairs(shares, edges, color=SERIES[0])
     top = max(shares, default=0.0) or 1.0
     for index, (level, threshold) in enumerate(cuts):
         axes.axvline(threshold, color=INK, linewidth=1.1)

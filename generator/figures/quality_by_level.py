@@ -30,7 +30,8 @@ class Panel:
 def draw(panels: Sequence[Panel]) -> Figure:
     """Levels stand at equal steps: what matters happens in the last percents."""
     rows = len(panels)
-    figure = Figure(figsize=(6.4, 0.5 + 3.1 * rows))
+    named = max((len(panel.lines) for panel in panels), default=0)
+    figure = Figure(figsize=(6.4, 0.3 + 3.1 * rows + 0.2 * named))
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         levels = sorted({point[0] for line in panel.lines for point in line.points})
         step = {level: index for index, level in enumerate(levels)}

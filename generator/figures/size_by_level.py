@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from generator.figures.style import INK, MARKERS, SERIES
+from generator.figures.style import INK, MARKERS, SERIES, legend
 
 
 def draw(levels: Sequence[float], ratios: Mapping[str, Sequence[float]]) -> Figure:
@@ -18,11 +18,12 @@ def draw(levels: Sequence[float], ratios: Mapping[str, Sequence[float]]) -> Figu
         )  # fmt: skip
     axes.axhline(1, color=INK, linewidth=1)
     axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
-    axes.set_yscale("log")
-    ticks = [0.05, 0.1, 0.25, 0.5, 1, 2, 4]
-    axes.set_yticks(ticks, [f"{tick:g}×" for tick in ticks])
-    axes.minorticks_off()
+    if any(value > 0 for values in ratios.values() for value in values):
+        axes.set_yscale("log")
+        ticks = [0.05, 0.1, 0.25, 0.5, 1, 2, 4]
+        axes.set_yticks(ticks, [f"{tick:g}×" for tick in ticks])
+        axes.minorticks_off()
     axes.set_xlabel("weights removed")
     axes.set_ylabel("bytes, dense = 1×")
-    axes.legend(loc="lower left", fontsize=9.5)
+    legend(axes, loc="lower left", fontsize=9.5)
     return figure

@@ -6,7 +6,7 @@ Pure: a figure becomes SVG text, the same bytes every time.
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,15 +75,22 @@ def styled() -> Iterator[None]:
         yield
 
 
-def svg(figure: Figure, face: str) -> bytes:
-    """A figure as SVG for the light or the dark page, without a date."""
+def faces(figure: Figure) -> dict[str, bytes]:
+    """A figure as SVG for the light and for the dark page: drawn once, inks exchanged, no date."""
     text = io.StringIO()
-    with matplotlib.rc_context({**STYLE, "text.parse_math": False}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    swapped = FACES[face]
-    pattern = "|".join(swapped) or "(?!)"
-    found = re.sub(pattern, lambda match: swapped[match[0]], text.getvalue())
-    return re.sub(r"[ \t]+$", "", found, flags=re.MULTILINE).encode()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    drawn = re.sub(r"[ \t]+$", "", text.getvalue(), flags=re.MULTILINE)
+    return {face: _inked(drawn, inks).encode() for face, inks in FACES.items()}
+
+
+def _inked(drawn: str, inks: Mapping[str, str]) -> str:
+    return re.sub("#[0-9a-f]{6}", lambda match: inks.get(match[0], match[0]), drawn)
+
+
+def legend(axes: Axes, **place: Any) -> None:
+    """A legend, where there is anything to tell apart."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(**place)
 
 
 def percent_axis(axes: Axes, which: str = "y") -> None:

@@ -12,7 +12,6 @@ from generator.report import Report
 class Context:
     """What the page shows. The example is the first measured model."""
 
-    example: str
     cut: Drawing | None
     zeros: Markdown
     bits: Markdown
@@ -23,7 +22,6 @@ def context(report: Report) -> Context:
     """One model of the report is the example throughout."""
     row = next(iter(report.measured), None)
     return Context(
-        example=row.name if row else "",
         cut=_cut(report, row.name) if row and report.prunings(row.name) else None,
         zeros=_zeros(report, row.name) if row else Markdown(""),
         bits=_bits(report, row.name) if row else Markdown(""),

@@ -44,7 +44,6 @@ class Context:
     example_level: float
     example_prunable: int
     example_zeros: int
-    scope: str
     sections: tuple[ModelSection, ...]
 
 
@@ -58,7 +57,6 @@ def context(report: Report) -> Context:
         example_level=example.level if example else 0.0,
         example_prunable=example.prunable if example else 0,
         example_zeros=example.zeros if example else 0,
-        scope=example.scope if example else "global",
         sections=tuple(_section(report, row) for row in rows),
     )
 

@@ -72,6 +72,11 @@ def answering(report: Report, task: StudyTask) -> list[StudyModel]:
     return [row for row in report.measured if report.dense(row.name, task.name)]
 
 
+def stem(report: Report, task: StudyTask) -> str:
+    """A file name for a task: its place in the study, so that any name will do."""
+    return f"task-{report.study.tasks.index(task) + 1}"
+
+
 def _section(report: Report, task: StudyTask) -> TaskSection:
     rows = answering(report, task)
     dense = [answer for row in rows if (answer := report.dense(row.name, task.name))]
@@ -88,7 +93,7 @@ def _section(report: Report, task: StudyTask) -> TaskSection:
         ),
         table=table(report, task),
         figure=Drawing(
-            name=f"performance-{task.name}",
+            name=f"performance-{stem(report, task)}",
             alt=f"{' and '.join(metrics)} of each model on {task.name} against the level pruned",
             caption=f"{task.question} Bars are 95 % intervals; the shaded band is the range of the "
             "random control's seeds; the dashed line is a constant answer.",
@@ -162,7 +167,7 @@ def table(report: Report, task: StudyTask) -> Table:
     unit = "mcc" if task.metric == "mcc" else "accuracy"
     bounds = ("low", "high")
     return Table(
-        name=f"performance-{task.name}",
+        name=f"performance-{stem(report, task)}",
         columns=(
             Column("model", right=False),
             Column("level", lambda x: percent(x, 0) if x else Markdown("dense")),

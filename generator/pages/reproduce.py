@@ -3,10 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from experiments.records import Held, Study
+from experiments.records import Cell, Provenance
 from generator.render import Column, Table, code, size, whole
 from generator.report import Report
 
+Answered = tuple[str, Cell, Provenance]
 ORIGINS = {"here": "measured on the machine that built this site", "recorded": "recorded"}
 
 
@@ -27,8 +28,12 @@ class Context:
 
 def context(report: Report) -> Context:
     """Gather the provenance of every record."""
-    answers = [one for one in report.held if not isinstance(one.record.answer, Study)]
-    dates = sorted({one.record.provenance.date for one in answers})
+    answers = [
+        (held.origin, held.record.cell, held.record.provenance)
+        for held in report.held
+        if held.record.provenance is not None
+    ]
+    dates = sorted({provenance.date for _, _, provenance in answers})
     return Context(
         machines=_machines(answers),
         versions=_versions(answers),
@@ -36,14 +41,14 @@ def context(report: Report) -> Context:
         checkpoints=_checkpoints(answers),
         data=_data(answers),
         dates=(dates[0], dates[-1]) if dates else None,
-        commands=tuple(sorted({one.record.provenance.command for one in answers})),
+        commands=tuple(sorted({provenance.command for _, _, provenance in answers})),
         gaps=report.gaps,
         levels=report.study.levels,
     )
 
 
-def _machines(held: list[Held]) -> Table:
-    kinds = Counter((one.origin, one.record.provenance.machine) for one in held)
+def _machines(answers: list[Answered]) -> Table:
+    kinds = Counter((origin, provenance.machine) for origin, _, provenance in answers)
     return Table(
         name="machines",
         columns=(
@@ -72,10 +77,10 @@ def _machines(held: list[Held]) -> Table:
     )
 
 
-def _versions(held: list[Held]) -> Table:
+def _versions(answers: list[Answered]) -> Table:
     found: dict[str, set[str]] = {}
-    for one in held:
-        for name, version in one.record.provenance.versions.items():
+    for _, _, provenance in answers:
+        for name, version in provenance.versions.items():
             found.setdefault(name, set()).add(version)
     return Table(
         name="versions",
@@ -84,7 +89,7 @@ def _versions(held: list[Held]) -> Table:
     )
 
 
-def _records(held: list[Held]) -> Table:
+def _records(answers: list[Answered]) -> Table:
     """Every record: its question, what it depends on, and how long it took."""
     return Table(
         name="records",
@@ -96,24 +101,22 @@ def _records(held: list[Held]) -> Table:
         ),
         rows=tuple(
             (kind, model, len(times), round(sum(times), 1))
-            for (kind, model), times in sorted(_by_question(held).items())
+            for (kind, model), times in sorted(_by_question(answers).items())
         ),
     )
 
 
-def _by_question(held: list[Held]) -> dict[tuple[str, str], list[float]]:
+def _by_question(answers: list[Answered]) -> dict[tuple[str, str], list[float]]:
     found: dict[tuple[str, str], list[float]] = {}
-    for one in held:
-        cell, provenance = one.record.cell, one.record.provenance
+    for _, cell, provenance in answers:
         found.setdefault((cell.kind, cell.model), []).append(provenance.seconds)
     return found
 
 
-def _checkpoints(held: list[Held]) -> Table:
+def _checkpoints(answers: list[Answered]) -> Table:
     rows = {
         (p.checkpoint, p.revision or "", p.checkpoint_digest)
-        for one in held
-        for p in [one.record.provenance]
+        for _, _, p in answers
         if p.checkpoint and p.checkpoint_digest
     }
     return Table(
@@ -127,13 +130,8 @@ def _checkpoints(held: list[Held]) -> Table:
     )
 
 
-def _data(held: list[Held]) -> Table:
-    rows = {
-        (p.data, p.data_digest)
-        for one in held
-        for p in [one.record.provenance]
-        if p.data and p.data_digest
-    }
+def _data(answers: list[Answered]) -> Table:
+    rows = {(p.data, p.data_digest) for _, _, p in answers if p.data and p.data_digest}
     return Table(
         name="data",
         columns=(

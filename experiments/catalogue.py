@@ -1,0 +1,59 @@
+"""What there is to name: checkpoints, methods and tasks, found before anything heavy is imported.
+
+Looks at the disk, and at the network for a hub id alone.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.locate import locate, miniatures
+from experiments.errors import unknown_name
+from experiments.methods.table import METHODS, Method, method
+from experiments.metrics import METRICS
+from experiments.tasks.table import TASKS, Task, task
+
+
+def find_checkpoint(model: str) -> Checkpoint:
+    """The checkpoint that a MODEL means, seen from the current folder."""
+    return locate(model, relative_to=Path())
+
+
+def find_method(name: str) -> Method:
+    """The method of that name."""
+    return method(name)
+
+
+def find_tasks(names: Sequence[str]) -> list[Task]:
+    """The bundled tasks of those names."""
+    return [task(name) for name in names]
+
+
+def task_from_file(path: Path, *, text: str, label: str, metric: str) -> Task:
+    """A task made of the user's own labelled sentences."""
+    if metric not in METRICS:
+        raise unknown_name("metric", metric, METRICS)
+    return Task(
+        name=path.stem,
+        question=f"Which {label} does a sentence of {path.name} carry?",
+        file=path,
+        metric=metric,
+        text=text,
+        label=label,
+    )
+
+
+def table_of(what: str) -> list[dict[str, Any]]:
+    """The models that are bundled, or the methods or tasks there are, a row each."""
+    if what == "models":
+        return [{"name": name} for name in miniatures()]
+    if what == "methods":
+        return [
+            {"name": name, "scope": row.scope, "nested": row.nested, "summary": row.summary}
+            for name, row in METHODS.items()
+        ]
+    return [
+        {"name": name, "metric": row.metric, "question": row.question}
+        for name, row in TASKS.items()
+    ]
