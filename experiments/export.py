@@ -131,7 +131,10 @@ def _write(stored: StoredModel, choice: Choice, folder: Path) -> None:
         metadata = safetensors_file.read_header(path)[1] or {"format": "pt"}
         safetensors_file.write(folder / written_name(source, path), inside, content, metadata)
     index = source.folder / INDEX
-    for path in [*source.companions(), *([index] if index.is_file() else [])]:
+    for path in [
+        *source.companions(),
+        *([index] if index.is_file() and not source.weights else []),
+    ]:
         shutil.copyfile(path, folder / path.name)
 
 

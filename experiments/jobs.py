@@ -3,13 +3,14 @@
 Opens models, computes, and yields records; it neither stores nor draws them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 
 import torch
 
 from experiments import evaluation, export, footprint, inspection, latency, models, pruning
 from experiments.checkpoint.folder import Checkpoint
+from experiments.errors import ReportError
 from experiments.methods.table import METHODS
 from experiments.open_weights import InPlace
 from experiments.plan import TIMED_THREADS, Job, Planned
@@ -18,85 +19,83 @@ from experiments.pruning import Settings
 from experiments.records import Answer, Cell, Provenance, Record
 from experiments.tasks.table import Task
 
+Ask = Callable[[Cell], Answer]
 
-def answer(job: Job) -> Iterator[Record]:
-    """Answer every cell of a job."""
+
+def answers(job: Job) -> Iterator[tuple[Cell, Record | str]]:
+    """Answer every cell of a job; one that cannot be answered says why and ends no other."""
     models.be_quiet()
     torch.set_num_threads(TIMED_THREADS)
-    start = perf_counter()
-    for planned, found in _answers(job):
-        seconds = perf_counter() - start
-        yield _record(planned, found, job.command, seconds)
+    ask = _opened(job)
+    for planned in job.cells:
         start = perf_counter()
+        try:
+            found = ask(planned.cell)
+        except ReportError as error:
+            yield planned.cell, str(error)
+        else:
+            yield planned.cell, _record(planned, found, job.command, perf_counter() - start)
 
 
-def _answers(job: Job) -> Iterator[tuple[Planned, Answer]]:
+def _opened(job: Job) -> Ask:
+    """Open a job's checkpoint once; what answers its cells."""
     if job.timed:
-        opened = models.open_model(job.first.checkpoint)
-        for planned in job.cells:
-            settings = Settings(method=planned.cell.method or "")
-            timed = latency.measure(opened, settings, job.levels, threads=TIMED_THREADS)
-            yield planned, timed
-    elif job.first.task is not None:
-        yield from _evaluations(job, job.first.task)
-    else:
-        yield from _structure(job)
+        return _latency(job)
+    if job.first.task is not None:
+        return _evaluation(job.first.checkpoint, job.first.task)
+    return _structure(job)
 
 
-def _structure(job: Job) -> Iterator[tuple[Planned, Answer]]:
+def _structure(job: Job) -> Ask:
     """What is read from the stored tensors: inspection, pruning, footprint."""
     checkpoint = job.first.checkpoint
     stored = export.StoredModel(checkpoint)
-    for planned in job.cells:
-        cell = planned.cell
+
+    def ask(cell: Cell) -> Answer:
         if cell.kind == "inspection":
-            yield (
-                planned,
-                inspection.inspect(
-                    stored.tensors, stored.coverage, architecture=models.architecture(checkpoint)
-                ),
-            )
-            continue
-        settings = _settings(cell)
+            architecture = models.architecture(checkpoint)
+            return inspection.inspect(stored.tensors, stored.coverage, architecture=architecture)
+        settings, tensors = _settings(cell), list(stored.prunable.values())
         if cell.kind == "pruning":
-            (choice,) = pruning.choose(list(stored.prunable.values()), settings, [cell.level or 0])
-            yield planned, pruning.describe(list(stored.prunable.values()), choice)
-        else:
-            choices = pruning.choose(list(stored.prunable.values()), settings, job.levels)
-            yield (
-                planned,
-                footprint.footprint(
-                    stored.tensors, stored.prunable, choices, method=settings.method
-                ),
-            )
+            (choice,) = pruning.choose(tensors, settings, [cell.level or 0])
+            return pruning.describe(tensors, choice)
+        choices = pruning.choose(tensors, settings, job.levels)
+        return footprint.footprint(stored.tensors, stored.prunable, choices, method=settings.method)
+
+    return ask
+
+
+def _latency(job: Job) -> Ask:
+    """Timings of one open model."""
+    opened = models.open_model(job.first.checkpoint)
+
+    def ask(cell: Cell) -> Answer:
+        return latency.measure(opened, _settings(cell), job.levels, threads=TIMED_THREADS)
+
+    return ask
+
+
+def _evaluation(checkpoint: Checkpoint, task: Task) -> Ask:
+    """Dense and pruned answers of one open model, pruned in place level after level."""
+    opened = models.open_model(checkpoint)
+    question = evaluation.prepare(opened, task)
+    weights = InPlace(opened)
+    warnings = overlap_warnings(checkpoint, task)
+
+    def ask(cell: Cell) -> Answer:
+        if cell.method is not None:
+            weights.prune(_settings(cell), cell.level or 0)
+        predictions = evaluation.predict(opened, question)
+        return evaluation.score(
+            question, predictions, prunable=weights.count, zeros=weights.zeros, warnings=warnings
+        )
+
+    return ask
 
 
 def _settings(cell: Cell) -> Settings:
     method = cell.method or "magnitude"
     return Settings(method=method, scope=METHODS[method].scope, seed=cell.seed or 0)
-
-
-def _evaluations(job: Job, task: Task) -> Iterator[tuple[Planned, Answer]]:
-    """Dense and pruned evaluations of one model, pruned in place level after level."""
-    opened = models.open_model(job.first.checkpoint)
-    question = evaluation.prepare(opened, task)
-    weights = InPlace(opened)
-    warnings = overlap_warnings(job.first.checkpoint, task)
-    for planned in job.cells:
-        cell = planned.cell
-        if cell.method is not None:
-            weights.prune(_settings(cell), cell.level or 0)
-        predictions = evaluation.predict(opened, question)
-        yield (
-            planned,
-            evaluation.score(
-                question,
-                predictions,
-                prunable=weights.count,
-                zeros=weights.zeros,
-                warnings=warnings,
-            ),
-        )
 
 
 def overlap_warnings(checkpoint: Checkpoint, task: Task) -> tuple[str, ...]:

@@ -1,13 +1,14 @@
 """Latency: milliseconds of a forward pass, dense and masked.
 
-Threads are pinned and outputs are compared before anything is timed. Reads the clock; nothing else
-may run meanwhile.
+Threads are pinned; a path's first call is kept apart and its outputs compared before the rounds that
+are reported. Reads the clock; nothing else may run meanwhile.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from experiments.models import OpenModel, attention_to_first, position_tables
 from experiments.open_weights import prunable_tensors
 from experiments.pruning import Settings, choose
 from experiments.records import Latency, LatencyRow
-from experiments.stopwatch import Clock, Lane, time_lanes
+from experiments.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
 
 ROUNDS = 31
 SHAPES = ((1, 32), (8, 32))
@@ -49,8 +50,13 @@ def measure(
             inputs = random_inputs(opened, batch, tokens)
             call = partial(opened.model, **inputs)
             lanes = [Lane(partial(_put, in_place, weights), call) for _, weights in paths]
-            differences = [_difference(opened, inputs, in_place, w) for _, w in paths]
-            timings = time_lanes(lanes, rounds=rounds, clock=clock)
+            first = first_calls(lanes, clock=clock)
+            differences = [
+                _difference(opened, inputs, weights, outputs)
+                for (_, weights), (_, outputs) in zip(paths, first)
+            ]
+            times = time_rounds(lanes, rounds=rounds, clock=clock)
+            timings = [Timing(cold, seconds) for (cold, _), seconds in zip(first, times)]
             for (level, _), timing, difference in zip(paths, timings, differences):
                 ratio, interval = timing.ratio(timings[0])
                 rows.append(
@@ -94,13 +100,11 @@ def _put(in_place: Weights, weights: Weights) -> None:
 
 
 def _difference(
-    opened: OpenModel, inputs: Mapping[str, Tensor], in_place: Weights, weights: Weights
+    opened: OpenModel, inputs: Mapping[str, Tensor], weights: Weights, outputs: Any
 ) -> float:
-    """The largest difference between this path's outputs and the same weights' called functionally."""
-    _put(in_place, weights)
-    ours = opened.model(**inputs)[0]
-    theirs = functional_call(opened.model, dict(weights), kwargs=dict(inputs))[0]
-    return float((ours - theirs).abs().max())
+    """The largest difference between a path's outputs and the same weights' called functionally."""
+    theirs = functional_call(opened.model, dict(weights), kwargs=dict(inputs))
+    return float((outputs[0] - theirs[0]).abs().max())
 
 
 def random_inputs(opened: OpenModel, batch: int, tokens: int) -> dict[str, Tensor]:

@@ -155,12 +155,13 @@ def summarise(weights: Weights) -> Summary:
     wide = widen(weights).astype(np.float64)
     nan, inf = int(np.isnan(wide).sum()), int(np.isinf(wide).sum())
     finite = np.abs(wide[np.isfinite(wide)]) if nan or inf else np.abs(wide)
+    largest = float(finite.max()) if finite.size else 0.0
     return Summary(
         count=int(wide.size),
         zeros=int(np.count_nonzero(wide == 0)),
         nan=nan,
         inf=inf,
         l1=float(finite.sum()),
-        l2=math.sqrt(float(np.square(finite).sum())),
-        max=float(finite.max()) if finite.size else 0.0,
+        l2=largest * math.sqrt(float(np.square(finite / (largest or 1.0)).sum())),
+        max=largest,
     )

@@ -57,6 +57,7 @@ def open_model(checkpoint: Checkpoint) -> OpenModel:
     """
     config = _config(checkpoint)
     kind = _architecture(checkpoint, config)
+    checkpoint.tensors()  # a damaged file is told as such, before transformers meets it
     try:
         with _as_folder(checkpoint) as folder:
             loaded: Any = kind.from_pretrained(
@@ -122,10 +123,16 @@ def longest_input(opened: OpenModel) -> int:
 
 
 def position_tables(opened: OpenModel) -> list[int]:
-    """How many positions the model's tables have: none where positions are relative."""
+    """How many positions the model's tables offer: none where positions are relative.
+
+    LED pads its input to whole attention windows, so only whole windows of its table are of use.
+    """
+    config = opened.model.config
     names = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
-    sizes = [getattr(opened.model.config, name, None) for name in names]
-    return [size for size in sizes if type(size) is int and size > 0]
+    sizes = [getattr(config, name, None) for name in names]
+    stated = getattr(config, "attention_window", 1)
+    window = max(stated) if isinstance(stated, list) else stated
+    return [size - size % window for size in sizes if type(size) is int and size > 0]
 
 
 def attention_to_first(opened: OpenModel, ids: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -149,6 +149,7 @@ def _identity(
     if task is not None:
         found["data"] = digests.file(task.file)
         found["metric"] = task.metric
+        found["trained on"] = " ".join(checkpoint.trained_on())
         found["columns"] = "|".join([task.text, task.label, task.cluster or ""])
     if cell.kind in ("footprint", "latency"):
         found["levels"] = " ".join(map(str, study.levels))

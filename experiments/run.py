@@ -6,7 +6,7 @@ is all measured costs no more than reading its records.
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,6 +26,7 @@ from experiments.study import LoadedStudy
 from experiments.tasks.table import Task
 
 Say = Callable[[str], None]
+Failed = dict[Cell, str]
 
 KILLED = "its worker process was killed (out of memory?)"
 
@@ -59,8 +60,9 @@ def run_study(
     asked = [one for one in wanted if one.cell.kind != "comparison"]
     if asked:
         count = workers or usable_cores()
-        outcome.failures += _run_jobs(asked, loaded.study.levels, results, count, say)
-        known |= _known(asked, results)
+        lines, failed = _run_jobs(asked, loaded.study.levels, results, count, say)
+        outcome.failures += lines
+        known |= _known([one for one in asked if one.cell not in failed], results)
     for one in wanted:
         if one.cell.kind == "comparison" and (joined := _compare(one, known)):
             results.put(joined)
@@ -68,6 +70,8 @@ def run_study(
     outcome.held = [Held(known[one.cell], "here") for one in plan.here if one.cell in known]
     _fill(plan, recorded, outcome)
     outcome.held.append(Held(study_record(loaded), "here"))
+    # Pages show these lines: they name files as seen from the study, not where it lies on this machine.
+    outcome.failures = [line.replace(f"{loaded.folder}/", "") for line in outcome.failures]
     return outcome
 
 
@@ -113,14 +117,15 @@ def shown(cell: Cell) -> str:
 
 def _run_jobs(
     asked: Sequence[Planned], levels: tuple[float, ...], results: Results, workers: int, say: Say
-) -> list[str]:
-    """Run the cells' jobs in worker processes, timed ones last and alone.
+) -> tuple[list[str], Failed]:
+    """Run the cells' jobs in worker processes, timed ones last and alone; what failed.
 
     A worker that is killed takes the jobs beside it along: each of them runs again by itself.
     """
     jobs = jobs_of(asked, levels, command())
     batches = [[job for job in jobs if not job.timed], *([job] for job in jobs if job.timed)]
-    failures: list[str] = []
+    lines: list[str] = []
+    failed: Failed = {}
     done = 0
     pool = _workers(workers)
     try:
@@ -135,8 +140,9 @@ def _run_jobs(
                     continue
                 done += 1
                 say(f"[{done}/{len(jobs)}] {job.title}")
-                if reason := KILLED if killed else future.result():
-                    failures.append(f"{job.title}: {reason}")
+                lost = _all_failed(job, KILLED) if killed else future.result()
+                lines += _told(job, lost)
+                failed |= lost
             if any(future.exception() for future in futures):
                 pool.shutdown(wait=False)
                 pool = _workers(workers)
@@ -146,7 +152,7 @@ def _run_jobs(
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    return failures
+    return lines, failed
 
 
 def _workers(count: int) -> ProcessPoolExecutor:
@@ -163,21 +169,38 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(job: Job, folder: Path) -> str | None:
-    """In a worker: answer a job's cells and keep each; what went wrong, or None."""
-    from experiments.jobs import answer
+def _work(job: Job, folder: Path) -> Failed:
+    """In a worker: answer a job's cells and keep each record at once; what failed, and why."""
+    from experiments.jobs import answers
 
-    results = Results(folder)
+    results, failed, answered = Results(folder), {}, set()
     try:
-        for record in answer(job):
-            results.put(record)
+        for cell, found in answers(job):
+            if isinstance(found, Record):
+                results.put(found)
+                answered.add(cell)
+            else:
+                failed[cell] = found
     except ReportError as error:
-        return str(error)
+        reason = str(error)
     except OSError as error:
-        return f"{error.strerror or error} ({error.filename or 'no file named'})"
-    except Exception as error:  # one cell's fault must not end the others
-        return f"{type(error).__name__}: {error}".splitlines()[0]
-    return None
+        reason = f"{error.strerror or error} ({error.filename or 'no file named'})"
+    except Exception as error:  # one job's fault must not end the others
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    else:
+        return failed
+    return _all_failed(job, reason, but=answered) | failed
+
+
+def _all_failed(job: Job, reason: str, *, but: Collection[Cell] = ()) -> Failed:
+    return {one.cell: reason for one in job.cells if one.cell not in but}
+
+
+def _told(job: Job, failed: Failed) -> list[str]:
+    """A line for each cell that failed, or one for the job where all did for one reason."""
+    if len(failed) == len(job.cells) and len(set(failed.values())) == 1:
+        return [f"{job.title}: {reason}" for reason in set(failed.values())]
+    return [f"{shown(cell)}: {reason}" for cell, reason in failed.items()]
 
 
 def _compare(planned: Planned, known: dict[Cell, Record]) -> Record | None:

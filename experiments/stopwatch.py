@@ -48,27 +48,30 @@ class Timing:
         return statistics.median(ratios), median_interval(ratios)
 
 
-def time_lanes(lanes: Sequence[Lane], *, rounds: int, clock: Clock) -> list[Timing]:
-    """Time the lanes in turn, `rounds` times, after each one's cold call.
+def first_calls(lanes: Sequence[Lane], *, clock: Clock) -> list[tuple[float, object]]:
+    """Each lane's first call: its seconds, and what it returned."""
+    found = []
+    for lane in lanes:
+        lane.prepare()
+        start = clock()
+        returned = lane.call()
+        found.append((clock() - start, returned))
+    return found
+
+
+def time_rounds(lanes: Sequence[Lane], *, rounds: int, clock: Clock) -> list[tuple[float, ...]]:
+    """Seconds of each lane, a call a round.
 
     In every round a lane is prepared, called once untimed (its weights may have just been put in
     place), and called once timed. The order alternates, so that no lane always follows another.
     """
-
-    def seconds(lane: Lane) -> float:
-        start = clock()
-        lane.call()
-        return clock() - start
-
-    cold = []
-    for lane in lanes:
-        lane.prepare()
-        cold.append(seconds(lane))
     times: list[list[float]] = [[] for _ in lanes]
     for number in range(rounds):
         order = range(len(lanes)) if number % 2 == 0 else range(len(lanes) - 1, -1, -1)
         for index in order:
             lanes[index].prepare()
             lanes[index].call()
-            times[index].append(seconds(lanes[index]))
-    return [Timing(first, tuple(later)) for first, later in zip(cold, times)]
+            start = clock()
+            lanes[index].call()
+            times[index].append(clock() - start)
+    return [tuple(seconds) for seconds in times]

@@ -149,6 +149,7 @@ DAMAGED = {
     "a shape whose product passes 64 bits": (
         {"w": entry(0, 4, shape=[2**40, 2**40])}, 4, "bytes by its shape",
     ),
+    "more bytes than a shape needs": ({"w": entry(0, 8)}, 8, "4 bytes by its shape, 8 in the file"),
     "end before begin": ({"w": entry(4, 0)}, 4, "by its shape, -4 in the file"),
     "a negative size": ({"w": entry(0, 4, shape=[-1, -1])}, 4, "no count"),
     "a size that is no whole number": ({"w": entry(0, 4, shape=[1.0])}, 4, "no count"),

@@ -540,12 +540,12 @@ def test_a_traceback_is_shown_only_when_asked_for(
     gen: Gen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(questions, "inspect", _bug)
-    done = gen("inspect", "tiny")
+    done = gen("inspect", "mini/gpt2-reviews")
     assert done.status == 1
     assert done.line.startswith("error: RuntimeError: two lines; ")
     assert "--debug" in done.line
     with pytest.raises(RuntimeError, match="two"):
-        gen("--debug", "inspect", "tiny")
+        gen("--debug", "inspect", "mini/gpt2-reviews")
 
 
 def test_an_interrupt_is_status_130_and_one_line(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -553,7 +553,7 @@ def test_an_interrupt_is_status_130_and_one_line(gen: Gen, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     monkeypatch.setattr(questions, "inspect", interrupt)
-    done = gen("inspect", "tiny")
+    done = gen("inspect", "mini/gpt2-reviews")
     assert done.status == 130
     assert done.line == "interrupted; what was measured is kept"
 

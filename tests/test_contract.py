@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("experiments", "generator")
 VISIBLE = {"experiments.errors", "experiments.records", "experiments.store"}
-CALLED = {"experiments.questions", "experiments.run", "experiments.study"}
+CALLED = {"experiments.catalogue", "experiments.questions", "experiments.run", "experiments.study"}
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONTRACTS = {
     contract["name"]: contract for contract in SETTINGS["tool"]["importlinter"]["contracts"]

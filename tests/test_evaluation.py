@@ -200,6 +200,18 @@ def test_what_is_longer_than_the_position_table_is_cut_and_counted(
     assert len(evaluation.predict(opened, question)) == 3
 
 
+def test_led_answers_every_length_its_whole_windows_hold(saved: Saved, films: Task) -> None:
+    """Padded to windows of 8, a table of 20 places holds 16 tokens: the 17th would be past its end."""
+    lengths = (5, 8, 13, 16, 17, 20, 21)
+    rows = [" ".join(["film"] * (length - 2)) + "\tpositive" for length in lengths]
+    films.file.write_text("\n".join(["sentence\tlabel", *rows]))
+    opened = open_model(Checkpoint("tiny", saved("LED", max_encoder_position_embeddings=20)))
+    question = evaluation.prepare(opened, films)
+    assert [len(tokens) for tokens in question.tokens] == [5, 8, 13, 16, 16, 16, 16]
+    assert question.truncated == 3
+    assert len(evaluation.predict(opened, question)) == 7
+
+
 def test_a_limit_is_said_in_the_split(saved: Saved, films: Task) -> None:
     question = evaluation.prepare(open_model(Checkpoint("tiny", saved())), films, limit=7)
     assert len(question.tokens) == len(question.examples.references) == 7

@@ -14,7 +14,7 @@ from experiments.models import OpenModel, open_model
 from experiments.open_weights import prunable_tensors
 from experiments.provenance import usable_cores
 from experiments.pruning import Settings
-from experiments.stopwatch import Lane, Timing, time_lanes
+from experiments.stopwatch import Lane, Timing, first_calls, time_rounds
 
 Saved = Callable[..., Path]
 
@@ -40,7 +40,9 @@ class Stage:
         return Lane(prepare, call)
 
     def time(self, *lanes: Lane, rounds: int) -> list[Timing]:
-        return time_lanes(lanes, rounds=rounds, clock=lambda: self.now)
+        first = first_calls(lanes, clock=lambda: self.now)
+        later = time_rounds(lanes, rounds=rounds, clock=lambda: self.now)
+        return [Timing(cold, seconds) for (cold, _), seconds in zip(first, later)]
 
 
 def test_a_cold_first_call_is_shown_apart_from_the_median() -> None:
@@ -102,12 +104,15 @@ def test_every_path_runs_its_own_weights_and_dense_ones_are_put_back(opened: Ope
         Settings(),
         [0.0, 0.5, 0.9],
         shapes=[(1, 5), (3, 5)],
-        rounds=6,
+        rounds=7,
         clock=lambda: next(ticks),
     )
     handle.remove()
     zeros = [0, round(0.5 * count), round(0.9 * count)]
-    assert {number: seen.count(number) for number in zeros} == dict.fromkeys(zeros, len(seen) // 3)
+    compared = 3 * 2  # functional calls, while the last path's weights are in place
+    calls = dict.fromkeys(zeros, (len(seen) - compared) // 3)
+    calls[zeros[-1]] += compared
+    assert {number: seen.count(number) for number in zeros} == calls
     after = opened.model.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before)
     assert [(row.level, row.path, row.batch, row.tokens) for row in found.rows] == [
@@ -117,9 +122,28 @@ def test_every_path_runs_its_own_weights_and_dense_ones_are_put_back(opened: Ope
     ]
     for row in found.rows:
         assert row.cold_ms == row.median_ms == row.p10_ms == row.p90_ms == 1000.0
-        assert (row.ratio, row.rounds, row.threads) == (1.0, 6, 1)
+        assert (row.ratio, row.rounds, row.threads) == (1.0, 7, 1)
         assert row.ratio_interval == ((1.0, 1.0) if row.level else None)
         assert row.max_abs_difference == 0.0
+
+
+def test_first_calls_come_before_the_comparison_and_that_before_the_rounds(
+    opened: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    def clock() -> float:
+        events.append("tick")
+        return float(len(events))
+
+    def compared(*_: object) -> float:
+        events.append("compare")
+        return 0.0
+
+    monkeypatch.setattr("experiments.latency._difference", compared)
+    measure(opened, Settings(), [0.5], shapes=[(1, 4)], rounds=2, clock=clock)
+    paths, calls = 2, 2
+    assert events == ["tick", "tick"] * paths + ["compare"] * paths + ["tick"] * 2 * paths * calls
 
 
 def test_inputs_are_fixed_never_padding_and_start_a_decoder(opened: OpenModel) -> None:

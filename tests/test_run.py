@@ -155,6 +155,9 @@ def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
     assert inspected.totals.prunable.count == 6144
     pruned: Pruning = answer(outcome, "pruning", method="magnitude")
     assert (pruned.zeros, pruned.prunable, pruned.level) == (3072, 6144, 0.5)
+    controls = [answer(outcome, "pruning", method="random", seed=seed) for seed in range(3)]
+    assert {control.zeros for control in controls} == {3072}
+    assert len({control.layers for control in controls}) == 3  # each seed its own draw
     timed: Latency = answer(outcome, "latency")
     assert {(row.level, row.rounds, row.threads) for row in timed.rows} == {
         (0.0, 31, 1),
@@ -207,7 +210,7 @@ def test_other_weights_under_the_same_name_are_measured_again(
 ) -> None:
     save_tiny_model(folder / "tiny", seed=1, initializer_range=0.5, n_positions=40)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "_run_jobs", lambda *_: [])
+        patch.setattr(run, "_run_jobs", lambda *_: ([], {}))
         outcome, _ = again(folder)
         assert kinds(outcome) == {}  # not one answer of the old weights is taken for the new
     outcome, said = again(folder)
@@ -238,10 +241,11 @@ def test_a_broken_row_fails_alone_and_the_others_go_on(
     text = "\n".join(outcome.failures)
     for told in (
         "headless: films: headless (GPT2LMHeadModel): expected a model with a trained",
-        "nan: structure: tensor bert.encoder.layer.0.output.dense.weight: expected finite",
+        "nan, pruning, magnitude 0.5: tensor bert.encoder.layer.0.output.dense.weight: expected finite",
+        "nan, footprint, magnitude: tensor bert.encoder.layer.0.output.dense.weight: expected finite",
         "nan: films: nan on films: expected finite outputs",
-        "pointer: structure: ",
-        "it is a Git LFS pointer",
+        "pointer: structure: pointer/model.safetensors: expected a safetensors file, found it is a Git",
+        "pointer: latency: pointer/model.safetensors: expected a safetensors file, found it is a Git",
         "lost: model 'lost': expected a folder",
     ):
         assert told in text
