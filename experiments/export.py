@@ -22,7 +22,8 @@ from experiments.checkpoint.tensor import StoredTensor, as_bytes
 from experiments.coverage import Coverage
 from experiments.errors import ReportError, UsageError
 from experiments.pruning import Choice, Prunable, Settings, masked
-from experiments.records import Pruning, to_json
+from experiments.record_json import to_json
+from experiments.records import Pruning
 
 
 class StoredModel:

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from experiments.records import Cell, Record, decode, encode
+from experiments.record_json import decode, encode
+from experiments.records import Cell, Record
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from experiments.records import Held, encode
+from experiments.record_json import encode
+from experiments.records import Held
 from experiments.store import Recorded, replace_if_changed
 
 PACKAGE = Path(__file__).parent

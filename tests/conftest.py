@@ -20,7 +20,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny models gain nothing from threads that wait for a core
 
 # The same examples on every run and no stopwatch: a red test stays red, a slow machine is no fault.
-hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+# `make check-deep` runs more of them, drawn anew (--hypothesis-profile=deep).
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
+hypothesis.settings.register_profile("deep", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("repeatable")
 
 WIDTH, INNER, HEADS, VOCABULARY, LONGEST = 16, 32, 2, 40, 24

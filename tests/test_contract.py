@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("experiments", "generator")
-VISIBLE = {"experiments.errors", "experiments.records", "experiments.store"}
+VISIBLE = {f"experiments.{name}" for name in ("errors", "records", "record_json", "store")}
 CALLED = {"experiments.catalogue", "experiments.questions", "experiments.run", "experiments.study"}
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONTRACTS = {
@@ -159,7 +159,7 @@ def test_the_command_line_imports_light_modules_alone_at_its_top() -> None:
         assert inside or name.split(".")[0] in light or top(name) == "experiments.errors", name
 
 
-@pytest.mark.parametrize("name", ["errors", "records", "store", "provenance"])
+@pytest.mark.parametrize("name", ["errors", "records", "record_json", "store", "provenance"])
 def test_keeping_records_takes_the_standard_library_alone(name: str) -> None:
     for imported, _ in imports(ROOT / f"experiments/{name}.py"):
         first = imported.split(".")[0]

@@ -8,18 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.records import (
-    ANSWERS,
-    SCHEMA,
-    Cell,
-    Machine,
-    Provenance,
-    Record,
-    Study,
-    decode,
-    encode,
-    to_json,
-)
+from experiments.record_json import SCHEMA, decode, encode, to_json
+from experiments.records import ANSWERS, Cell, Machine, Provenance, Record, Study
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 st.register_type_strategy(float, FINITE)
@@ -32,7 +22,7 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("kind", ANSWERS)
 @given(data=st.data())
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_a_record_of_every_kind_survives_its_json_form(kind: str, data: st.DataObject) -> None:
     record = Record(
         cell=data.draw(st.builds(Cell, kind=st.just(kind))),

@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 import markdown
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mkdocs.utils.yaml import yaml_load
 from synthetic import HOSTILE
@@ -80,7 +80,6 @@ def test_a_percentage_is_rounded_but_0_and_100_are_kept_for_none_and_all(
 
 
 @given(total=st.integers(1, 10**12), data=st.data(), digits=st.integers(0, 3))
-@settings(max_examples=200)
 def test_100_percent_means_every_weight_and_0_percent_none(
     total: int, data: st.DataObject, digits: int
 ) -> None:
@@ -104,7 +103,6 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @given(value=st.floats(-1, 1))
-@settings(max_examples=60)
 @example(-0.0)
 @example(-0.0004)
 @example(-5e-324)
@@ -187,7 +185,6 @@ def test_bytes_are_shown_in_decimal_units_with_three_digits(count: int, shown: s
 
 
 @given(st.integers(0, 10**14))
-@settings(max_examples=200)
 def test_a_size_always_has_a_unit_and_never_an_exponent(count: int) -> None:
     number_, unit = size(count).split(" ")
     scale = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
@@ -293,7 +290,6 @@ PLACES = {
 
 @pytest.mark.parametrize("place", PLACES)
 @given(name=NEEDS)
-@settings(max_examples=120)
 @example("<![")
 @example("a|b")
 @example("_x_ __init__")
@@ -313,7 +309,6 @@ def test_any_name_is_shown_as_it_is_wherever_it_stands(place: str, name: str) ->
 
 
 @given(name=NEEDS)
-@settings(max_examples=120)
 @example("a`b")
 @example("h.0.attn_*_w_")
 def test_any_name_in_a_fixed_width_face_is_one_code_element(name: str) -> None:
@@ -323,7 +318,6 @@ def test_any_name_in_a_fixed_width_face_is_one_code_element(name: str) -> None:
 
 
 @given(name=NAMES)
-@settings(max_examples=120)
 @example("</title><script>alert(1)</script>")
 @example("__init__")
 @example("a_b_c")
@@ -338,7 +332,6 @@ def test_any_name_in_a_heading_is_plain_words_of_it(name: str) -> None:
 
 
 @given(name=NAMES, other=NAMES)
-@settings(max_examples=120)
 @example("a|b", "`c|d`")
 @example("", "")
 @example("    ", "|")
@@ -370,7 +363,6 @@ def test_a_pipe_in_a_cell_is_text() -> None:
 
 
 @given(name=NAMES)
-@settings(max_examples=120)
 @example("```\n# x")
 @example("~~~")
 def test_any_command_in_a_fence_stays_one_line_of_it(name: str) -> None:
@@ -388,7 +380,6 @@ def _no_figure() -> None:
 
 
 @given(name=NEEDS)
-@settings(max_examples=80)
 @example('" onerror="alert(1)')
 @example("](x) ![")
 def test_any_name_in_a_figure_s_words_stays_in_its_alt_and_caption(name: str) -> None:
@@ -470,7 +461,6 @@ def test_a_csv_keeps_numbers_raw_and_whole() -> None:
 
 
 @given(st.lists(st.tuples(NAMES, st.floats(allow_nan=False)), max_size=4))
-@settings(max_examples=100)
 def test_any_name_is_one_cell_of_a_csv(rows: list[tuple[str, float]]) -> None:
     table = Table("t", (Column("name"), Column("value")), tuple(rows))
     read = csv_rows(table)[1:]

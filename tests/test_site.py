@@ -20,7 +20,8 @@ import synthetic
 from jinja2 import nodes
 from mkdocs.utils.yaml import yaml_load
 
-from experiments.records import Held, encode
+from experiments.record_json import encode
+from experiments.records import Held
 from experiments.store import Recorded
 from generator import site
 from generator.pages.table import PAGES

@@ -1,6 +1,7 @@
 """The store: files appear whole or not at all, are found by content, and are rewritten for a reason."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from experiments import store
-from experiments.records import Cell, Evaluation, Machine, Provenance, Record, encode
+from experiments.record_json import encode
+from experiments.records import Cell, Evaluation, Machine, Provenance, Record
 from experiments.store import Recorded, Results, file_name, replace_if_changed, slug
 
 PROVENANCE = Provenance(
@@ -175,7 +177,7 @@ while True:
 def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
     path, moments = tmp_path / "file", random.Random(0)
     whole = {letter * 3_000_000 for letter in (b"a", b"b")}
-    for _ in range(12):
+    for _ in range(int(os.environ.get("KILLS", "12"))):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, path],
             stdout=subprocess.PIPE,

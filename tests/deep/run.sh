@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# What takes longer than `make check` allows: every page in a browser. Installs what it needs (Chromium
-# from Debian, Playwright's driver from the Python index, axe-core from npm) and never skips silently.
+# What takes longer than `make check` allows: thousands of drawn examples, hundreds of kills while a record
+# is written, every page in a browser. Installs what it needs (Chromium from Debian, Playwright's driver
+# from the Python index, axe-core from npm) and never skips silently.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+
+KILLS=300 .venv/bin/python -m pytest --hypothesis-profile=deep \
+  tests/test_checkpoint.py tests/test_magnitudes.py tests/test_masks.py tests/test_records.py \
+  tests/test_render.py tests/test_store.py
 
 command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
 .venv/bin/python -m pip install --quiet 'playwright>=1.50'
