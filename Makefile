@@ -2,9 +2,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Material prints a notice about its successor at every build: whoever maintains the site knows it.
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := site
-.PHONY: site check check-deep bench miniatures reference serve clean
+.PHONY: site check check-deep miniatures serve clean
 
 # The environment: exact versions from constraints.txt, made again when they change.
 .venv/ready: pyproject.toml constraints.txt
