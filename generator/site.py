@@ -5,6 +5,7 @@ A file is replaced, whole, only when its bytes change, so that `mkdocs serve` re
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from experiments.store import Recorded, replace_if_changed
 
 PACKAGE = Path(__file__).parent
 DRAWN_WITH = ("jinja2", "matplotlib", "numpy")
+UNIT = re.compile(r"(?<=\d) (?=(?:%|points|ms|[kMG]?B)(?!\w))")
 OWNED = ("figures/*.svg", "data/*.csv", "assets/*")
 
 
@@ -100,9 +102,9 @@ def exhibits(value: Any) -> Iterator[Any]:
 
 
 def _tidy(text: str) -> bytes:
-    """No trailing spaces, no runs of empty lines, one newline at the end."""
+    """No trailing spaces, no runs of empty lines, one newline at the end; units stay by their numbers."""
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in UNIT.sub("\u00a0", text).splitlines():
         line = line.rstrip()
         if line or (lines and lines[-1]):
             lines.append(line)

@@ -390,7 +390,7 @@ def test_a_model_without_prunable_weights_has_its_pages() -> None:
 def test_a_report_of_one_model_one_task_and_one_level_is_made() -> None:
     held = synthetic.held(("GPT-2",), tasks=("reviews",), levels=(1.0,), blocks=1, waiting=())
     files = site.render(held)
-    assert "100 %" in files["method.md"].decode()
+    assert "100\u00a0%" in files["method.md"].decode()
     assert "Not measured here" not in files["models.md"].decode()
 
 

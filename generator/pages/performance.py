@@ -171,7 +171,7 @@ def table(report: Report, task: StudyTask) -> Table:
         columns=(
             Column("model", right=False),
             Column("level", lambda x: percent(x, 0) if x else Markdown("dense")),
-            Column("metric", right=False),
+            Column("metric", right=False, shown=False),
             Column("score", partial(score, metric=unit)),
             Column(
                 "95 % interval", lambda x: interval(x, partial(score, metric=unit)), parts=bounds
