@@ -11,7 +11,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate, miniatures
 from experiments.errors import unknown_name
 from experiments.methods.table import METHODS, Method, method
-from experiments.metrics import METRICS
+from experiments.metrics import STUDY_METRICS
 from experiments.tasks.table import TASKS, Task, task
 
 
@@ -32,8 +32,8 @@ def find_tasks(names: Sequence[str]) -> list[Task]:
 
 def task_from_file(path: Path, *, text: str, label: str, metric: str) -> Task:
     """A task made of the user's own labelled sentences."""
-    if metric not in METRICS:
-        raise unknown_name("metric", metric, METRICS)
+    if metric not in STUDY_METRICS:
+        raise unknown_name("metric", metric, STUDY_METRICS)
     return Task(
         name=path.stem,
         question=f"Which {label} does a sentence of {path.name} carry?",

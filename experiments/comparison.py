@@ -65,7 +65,7 @@ def _mcc_difference(
     first: Evaluation, other: Evaluation, clusters: Sequence[str] | None
 ) -> Interval | None:
     """The bootstrap interval of a difference of MCC; None where both always answer one label."""
-    if first.constant_prediction and other.constant_prediction:
+    if len(set(first.predictions)) == len(set(other.predictions)) == 1:
         return None
     size = len(first.labels) + 1
     references = np.array(first.references)

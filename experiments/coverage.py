@@ -16,7 +16,6 @@ from transformers.pytorch_utils import Conv1D
 from experiments.checkpoint.tensor import StoredTensor
 
 LINEAR = (nn.Linear, Conv1D)
-LAYER = re.compile(r"(?:^|\.)(\d+)(?:\.|$)")
 
 # What a linear map inside a block does, by the end of its module's name, first match first.
 ROLES: tuple[tuple[str, str], ...] = (
@@ -61,9 +60,13 @@ class Coverage:
         self.architecture = type(model).__name__
         self.prefix = f"{getattr(model, 'base_model_prefix', '')}."
         tied = ties(model)
+        stacks = [
+            path for path, module in model.named_modules() if isinstance(module, nn.ModuleList)
+        ]
         self.entries: dict[str, Entry] = {}
         for name, module, tensor in _named_tensors(model):
-            self.entries[name] = _entry(name, module, tensor, tied.get(name), include_head)
+            depth = _depth(name, stacks)
+            self.entries[name] = _entry(name, module, tensor, tied.get(name), depth, include_head)
         # A tied head that was asked for is stored under the name of what it is tied to.
         heads = {entry.tied_to: entry.name for entry in self.entries.values() if entry.prunable}
         for name, entry in self.entries.items():
@@ -121,13 +124,25 @@ def _named_tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, torch.Ten
             yield (f"{path}.{leaf}" if path else leaf), module, tensor
 
 
+def _depth(name: str, stacks: list[str]) -> int | None:
+    """The number of the block a tensor stands in: its place in the outermost list of modules."""
+    for stack in sorted(stacks, key=len):
+        prefix = f"{stack}." if stack else ""
+        if name.startswith(prefix):
+            return int(name.removeprefix(prefix).split(".")[0])
+    return None
+
+
 def _entry(
-    name: str, module: nn.Module, tensor: torch.Tensor, tied_to: str | None, include_head: bool
+    name: str,
+    module: nn.Module,
+    tensor: torch.Tensor,
+    tied_to: str | None,
+    depth: int | None,
+    include_head: bool,
 ) -> Entry:
-    place = LAYER.search(name)
     parts = name.split(".")
     stack = next((part for part in parts if part in ("encoder", "decoder")), "")
-    depth = int(place[1]) if place else None
     if isinstance(module, LINEAR) and parts[-1] == "weight" and tensor.ndim == 2:
         inside = depth is not None
         return Entry(

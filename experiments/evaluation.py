@@ -25,7 +25,6 @@ from experiments.tasks.table import Task
 HEAD = "classification head"
 GENERATED = "generated label word"
 BATCH = 64
-LABEL_TOKENS = 4
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,11 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Quest
     )
     longest = longest_input(opened)
     encoded = opened.tokenizer(list(examples.texts))["input_ids"]
-    kept = opened.tokenizer(list(examples.texts), truncation=True, max_length=longest)["input_ids"]
+    kept = encoded
+    if any(len(ids) > longest for ids in encoded):
+        kept = opened.tokenizer(list(examples.texts), truncation=True, max_length=longest)[
+            "input_ids"
+        ]
     return Question(
         task=task,
         examples=examples,
@@ -117,13 +120,23 @@ def batches(shapes: Sequence[tuple[int, int]], size: int) -> Iterator[list[int]]
 
 def _classify(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[int]:
     logits = opened.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits  # (B, labels)
+    _refuse_non_finite(opened, question, logits)
+    return [question.outputs[index] for index in logits.argmax(dim=-1).tolist()]
+
+
+def _refuse_non_finite(opened: OpenModel, question: Question, logits: torch.Tensor) -> None:
     if not torch.isfinite(logits).all():
         raise ReportError(
             f"{opened.checkpoint.name} on {question.task.name}",
             "finite outputs, found NaN or infinity",
-            "evaluate it in float32, or inspect its weights",
+            "inspect its weights",
         )
-    return [question.outputs[index] for index in logits.argmax(dim=-1).tolist()]
+
+
+def _longest_label(opened: OpenModel, question: Question) -> int:
+    """How many tokens the longest label word takes."""
+    words = opened.tokenizer(list(question.examples.labels), add_special_tokens=False)["input_ids"]
+    return max(len(word) for word in words)
 
 
 def _generate(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[int]:
@@ -132,12 +145,16 @@ def _generate(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[
     generated = generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
-        max_new_tokens=LABEL_TOKENS,
+        max_new_tokens=_longest_label(opened, question) + 2,
         do_sample=False,
         num_beams=1,
+        output_logits=True,
+        return_dict_in_generate=True,
         **attention_to_first(opened, ids),
     )
-    texts = opened.tokenizer.batch_decode(generated, skip_special_tokens=True)
+    for logits in generated.logits:  # one (B, vocabulary) a token
+        _refuse_non_finite(opened, question, logits)
+    texts = opened.tokenizer.batch_decode(generated.sequences, skip_special_tokens=True)
     said = [text.strip().casefold() for text in texts]
     return [words.index(word) if word in words else -1 for word in said]
 
@@ -156,7 +173,7 @@ def score(
     references = np.array(examples.references, np.intp)
     counts = confusion(references, predictions, len(labels))
     metric = metric_name(question)
-    constant = len(set(predictions.tolist())) == 1
+    said = set(predictions.tolist())
     right = int(np.trace(counts[: len(labels), : len(labels)]))
     shares = np.bincount(references, minlength=len(labels))
     return Evaluation(
@@ -165,12 +182,12 @@ def score(
         n=n,
         metric=metric,
         value=float(METRICS[metric](counts)),
-        interval=_interval(metric, references, predictions, examples, constant),
+        interval=_interval(metric, references, predictions, examples),
         accuracy=right / n,
         accuracy_interval=wilson(right, n),
         answered_by=question.answered_by,
         label_mapping=question.label_mapping,
-        constant_prediction=constant,
+        constant_prediction=len(said) == 1 and said != {-1},
         majority=float(shares.max()) / n,
         majority_label=labels[int(shares.argmax())],
         not_a_label=int((predictions < 0).sum()),
@@ -195,12 +212,11 @@ def _interval(
     references: NDArray[np.intp],
     predictions: NDArray[np.intp],
     examples: Examples,
-    constant: bool,
 ) -> Interval | None:
     size = len(examples.labels) + 1
     if metric != "mcc":
         return wilson(int((references == predictions).sum()), len(references))
-    if constant or len(set(references.tolist())) == 1:
+    if any(len(set(side.tolist())) == 1 for side in (references, predictions)):
         return None
     present, categories = np.unique(references * size + predictions % size, return_inverse=True)
 

@@ -18,7 +18,7 @@ from experiments import models, pruning
 from experiments.checkpoint import safetensors_file
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.formats import INDEX
-from experiments.checkpoint.tensor import StoredTensor, as_bytes
+from experiments.checkpoint.tensor import StoredTensor, as_bytes, same_bytes
 from experiments.coverage import Coverage
 from experiments.errors import ReportError, UsageError
 from experiments.pruning import Choice, Prunable, Settings, masked
@@ -36,13 +36,14 @@ class StoredModel:
 
     @cached_property
     def counted_as(self) -> dict[str, str]:
-        """Stored name to stored name of every prunable tensor: of tied ones the file's first."""
-        first: dict[str, str] = {}
+        """Stored name to stored name of every prunable tensor: of tied, equal ones the file's first."""
+        first: dict[str, StoredTensor] = {}
         found: dict[str, str] = {}
         for tensor in self.tensors:
             entry = self.coverage.of(tensor)
             if entry.prunable:
-                found[tensor.name] = first.setdefault(entry.tied_to or entry.name, tensor.name)
+                owner = first.setdefault(entry.tied_to or entry.name, tensor)
+                found[tensor.name] = owner.name if same_bytes(owner, tensor) else tensor.name
         return found
 
     @cached_property
@@ -100,17 +101,27 @@ def check_output(out: Path, checkpoint: Checkpoint, *, force: bool) -> None:
 @contextmanager
 def appearing_whole(out: Path) -> Iterator[Path]:
     """A temporary folder beside `out` that takes its place when the block ends well."""
+    out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         yield folder
         folder.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        folder.replace(out)
+        _take_place(folder, out)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _take_place(folder: Path, out: Path) -> None:
+    """Rename a folder to `out`; what stood there is moved aside first and removed last."""
+    if not out.exists():
+        folder.replace(out)
+        return
+    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.old.")) / out.name
+    out.replace(aside)
+    folder.replace(out)
+    shutil.rmtree(aside.parent)
 
 
 def written_name(source: Checkpoint, path: Path) -> str:
@@ -133,7 +144,7 @@ def _write(stored: StoredModel, choice: Choice, folder: Path) -> None:
         safetensors_file.write(folder / written_name(source, path), inside, content, metadata)
     index = source.folder / INDEX
     for path in [
-        *source.companions(),
+        *source.copied(),
         *([index] if index.is_file() and not source.weights else []),
     ]:
         shutil.copyfile(path, folder / path.name)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from experiments.checkpoint.tensor import StoredTensor
+from experiments.checkpoint.tensor import StoredTensor, same_bytes
 from experiments.coverage import Coverage, Entry
 from experiments.magnitudes import Weights, count_below, summarise
 from experiments.records import (
@@ -101,15 +101,9 @@ def _duplicates(tensors: Iterable[StoredTensor], entries: dict[str, Entry]) -> d
     found = {}
     for tensor in tensors:
         owner = stored.get(entries[tensor.name].tied_to or "")
-        if owner is not None and _same_bytes(tensor, owner):
+        if owner is not None and same_bytes(tensor, owner):
             found[tensor.name] = owner.name
     return found
-
-
-def _same_bytes(one: StoredTensor, other: StoredTensor) -> bool:
-    if (one.shape, one.dtype) != (other.shape, other.dtype):
-        return False
-    return one.read().tobytes() == other.read().tobytes()
 
 
 def _totals(rows: Sequence[TensorRow], floating: set[str]) -> Totals:

@@ -33,6 +33,8 @@ def answers(job: Job) -> Iterator[tuple[Cell, Record | str]]:
             found = ask(planned.cell)
         except ReportError as error:
             yield planned.cell, str(error)
+        except (RuntimeError, ValueError, MemoryError) as error:  # torch's own refusals
+            yield planned.cell, f"{type(error).__name__}: {error}".splitlines()[0]
         else:
             yield planned.cell, _record(planned, found, job.command, perf_counter() - start)
 

@@ -1,6 +1,5 @@
 """Matching a model's labels to a task's, by name wherever names are given. Pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from experiments.errors import ReportError
@@ -22,7 +21,7 @@ def match_labels(
     if set(wanted) <= set(own):
         return [wanted.index(name) if name in wanted else -1 for name in own], "by name"
     order = list(range(len(own)))
-    if all(re.fullmatch(r"label_\d+", name) for name in own) and len(own) == len(wanted):
+    if own == [f"label_{index}" for index in order] and len(own) == len(wanted):
         return order, "by order: the model's labels are LABEL_0, LABEL_1, …"
     if wanted == [str(index) for index in order]:
         return order, "by number: the task's labels are 0, 1, …"

@@ -103,6 +103,10 @@ def _difference(
     opened: OpenModel, inputs: Mapping[str, Tensor], weights: Weights, outputs: Any
 ) -> float:
     """The largest difference between a path's outputs and the same weights' called functionally."""
+    if not torch.isfinite(outputs[0]).all():
+        raise ReportError(
+            opened.checkpoint.name, "finite outputs, found NaN or infinity", "inspect its weights"
+        )
     theirs = functional_call(opened.model, dict(weights), kwargs=dict(inputs))
     return float((outputs[0] - theirs[0]).abs().max())
 

@@ -11,7 +11,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
 from experiments.methods.table import METHODS
-from experiments.provenance import Digests, digest_text, processor
+from experiments.provenance import Digests, digest_text, processor, usable_cores, versions
 from experiments.records import Cell, Study, StudyModel
 from experiments.study import LoadedStudy
 from experiments.tasks.table import Task
@@ -150,12 +150,16 @@ def _identity(
         found["data"] = digests.file(task.file)
         found["metric"] = task.metric
         found["trained on"] = " ".join(checkpoint.trained_on())
-        found["columns"] = "|".join([task.text, task.label, task.cluster or ""])
+        found["columns"] = json.dumps([task.text, task.label, task.cluster, task.labels])
+    if cell.method is not None:
+        found["scope"] = METHODS[cell.method].scope
     if cell.kind in ("footprint", "latency"):
         found["levels"] = " ".join(map(str, study.levels))
     if cell.kind == "latency":
         found["processor"] = processor()
         found["threads"] = str(TIMED_THREADS)
+        found["cores"] = str(usable_cores())
+        found["torch"] = versions().get("torch", "")
     return found
 
 

@@ -18,9 +18,8 @@ from experiments.open_weights import prunable_tensors
 from experiments.provenance import usable_cores
 from experiments.pruning import Settings
 from experiments.records import Evaluation
+from experiments.study import DEFAULT_LEVELS
 from experiments.tasks.table import Task
-
-DEFAULT_LEVELS = (0.10, 0.50, 0.90, 0.95, 0.99)
 
 
 def inspect(model: Checkpoint, thresholds: Sequence[float]) -> dict[str, Any]:

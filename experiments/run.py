@@ -71,7 +71,8 @@ def run_study(
     _fill(plan, recorded, outcome)
     outcome.held.append(Held(study_record(loaded), "here"))
     # Pages show these lines: they name files as seen from the study, not where it lies on this machine.
-    outcome.failures = [line.replace(f"{loaded.folder}/", "") for line in outcome.failures]
+    if loaded.folder.is_absolute():
+        outcome.failures = [x.replace(f"{loaded.folder}/", "") for x in outcome.failures]
     return outcome
 
 

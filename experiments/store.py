@@ -100,7 +100,7 @@ def read(path: Path) -> Record | Damaged | None:
         return decode(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         return Damaged(path, " ".join(str(error).split())[:200] or "nothing readable")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from experiments.errors import ReportError
 from experiments.methods.table import METHODS
-from experiments.metrics import METRICS
+from experiments.metrics import STUDY_METRICS
 from experiments.records import Study, StudyModel, StudyTask
 from experiments.tasks.table import TASKS, Task
 
@@ -164,7 +164,7 @@ def _own_tasks(reader: _Reader, table: Mapping[str, Any], folder: Path) -> dict[
             name=name,
             question=text("question", default=f"Which label does a {name} sentence carry?"),
             file=file,
-            metric=text("metric", default="accuracy", one_of=METRICS),
+            metric=text("metric", default="accuracy", one_of=STUDY_METRICS),
             text=text("text", default="sentence"),
             label=text("label", default="label"),
             source=text("source", default=""),
@@ -191,7 +191,7 @@ def _study(reader: _Reader, table: Mapping[str, Any], tasks: Mapping[str, Task])
     return Study(
         title=reader.text(table, "title", top, default="Sparsity report"),
         levels=_levels(reader, table),
-        methods=reader.texts(table, "methods", METHODS, ("magnitude", "random")),
+        methods=_methods(reader, table),
         tasks=tuple(_shown(task) for name, task in tasks.items() if name in used),
         models=models,
     )
@@ -244,6 +244,16 @@ def _tables(
         reader.fault(("", 0), key, f"{key}: expected [[{key}]] tables")
         return []
     return list(enumerate(entries))
+
+
+def _methods(reader: _Reader, table: Mapping[str, Any]) -> tuple[str, ...]:
+    """The methods, the one the report is about first: a control has nothing to be compared with."""
+    methods = reader.texts(table, "methods", METHODS, ("magnitude", "random"))
+    if methods and METHODS[methods[0]].seeds > 1:
+        reader.fault(
+            ("", 0), "methods", f"methods begin with the control {methods[0]!r}: name it last"
+        )
+    return methods
 
 
 def _levels(reader: _Reader, table: Mapping[str, Any]) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -117,8 +118,7 @@ def build(
     for failure in failures:
         say(f"not measured: {failure}")
     if open_site:
-        click.launch("http://127.0.0.1:8000/")
-        os.execvp(sys.executable, [sys.executable, "-m", "mkdocs", "serve"])
+        os.execv(sys.executable, [sys.executable, "-m", "mkdocs", "serve", "--open"])
     if failures:
         sys.exit(SITE_WITH_GAPS)
 
@@ -353,6 +353,7 @@ def show(answer: Json, as_json: bool, as_text: Callable[[Any], Sequence[str]]) -
 def main() -> None:
     """Run a command; what a person can mend is told in one line, with the exit status it has."""
     debug = "--debug" in sys.argv
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with gen.make_context("gen", sys.argv[1:]) as context:
             gen.invoke(context)
@@ -372,6 +373,11 @@ def main() -> None:
             raise
         say(f"error: {explained(error)}")
         sys.exit(getattr(error, "exit_status", 1))
+
+
+def _interrupt(*_: object) -> None:
+    """A request to end is an interrupt: workers are ended too, and what was measured is kept."""
+    raise KeyboardInterrupt
 
 
 def explained(error: Exception) -> str:

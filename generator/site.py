@@ -19,7 +19,6 @@ from experiments.store import Recorded, replace_if_changed
 PACKAGE = Path(__file__).parent
 DRAWN_WITH = ("jinja2", "matplotlib", "numpy")
 UNIT = re.compile(r"(?<=\d) (?=(?:%|points|ms|[kMG]?B)(?!\w))")
-OWNED = ("figures/*.svg", "data/*.csv", "assets/*")
 
 
 def published(recorded: Recorded) -> list[Held]:
@@ -40,7 +39,7 @@ def write(
         return 0
     files = render(held, failures)
     changed = sum(replace_if_changed(docs / name, content) for name, content in files.items())
-    changed += _remove_stale(docs, files)
+    changed += _remove_stale(docs, files, stamp)
     if stamp is not None:
         made = {"source": source, "files": {name: _sha(content) for name, content in files.items()}}
         replace_if_changed(stamp, json.dumps(made, indent=0, sort_keys=True).encode())
@@ -104,20 +103,33 @@ def exhibits(value: Any) -> Iterator[Any]:
 def _tidy(text: str) -> bytes:
     """No trailing spaces, no runs of empty lines, one newline at the end; units stay by their numbers."""
     lines: list[str] = []
-    for line in UNIT.sub("\u00a0", text).splitlines():
-        line = line.rstrip()
+    fenced = False
+    for line in map(str.rstrip, text.splitlines()):
+        fenced ^= line.lstrip().startswith("```")
+        line = line if fenced else UNIT.sub("\u00a0", line)
         if line or (lines and lines[-1]):
             lines.append(line)
     return ("\n".join(lines).rstrip("\n") + "\n").encode()
 
 
-def _remove_stale(docs: Path, files: Iterable[str]) -> int:
-    """Remove figures, tables and assets of an earlier site; other files in docs/ are not ours."""
-    kept = {docs / name for name in files}
-    stale = [path for pattern in OWNED for path in docs.glob(pattern) if path not in kept]
-    for path in stale:
+def _remove_stale(docs: Path, files: Iterable[str], stamp: Path | None) -> int:
+    """Remove what an earlier site made and this one does not; no other file in docs/ is ours."""
+    stale = [docs / name for name in _made(stamp) if name not in set(files)]
+    found = [
+        path for path in stale if path.is_file() and path.resolve().is_relative_to(docs.resolve())
+    ]
+    for path in found:
         path.unlink()
-    return len(stale)
+    return len(found)
+
+
+def _made(stamp: Path | None) -> dict[str, str]:
+    """The files of the site that the stamp remembers, with their digests."""
+    try:
+        files = json.loads(stamp.read_text(encoding="utf-8"))["files"] if stamp else {}
+        return {str(name): str(digest) for name, digest in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _sha(content: bytes) -> str:

@@ -329,12 +329,17 @@ def test_a_broken_stamp_is_no_stamp(here: Path) -> None:
 def test_what_an_earlier_site_left_goes_and_the_reader_s_own_files_stay(here: Path) -> None:
     docs = here / "docs"
     stale = ["figures/size-model-9-dark.svg", "data/layers-model-9.csv"]
-    own = ["notes.md", "figures/photo.png", "data/raw.parquet", "CNAME", "deep/figures/own.svg"]
+    own = ["notes.md", "figures/photo.svg", "data/raw.csv", "CNAME", "assets/own.css"]
     for name in [*stale, *own]:
         (docs / name).parent.mkdir(parents=True, exist_ok=True)
         (docs / name).write_text("x")
-    (here / "site.json").unlink()
+    stamp = json.loads((here / "site.json").read_text())
+    stamp["source"] = "an earlier one"
+    stamp["files"] |= dict.fromkeys([*stale, "../outside.csv"], "")
+    (here / "site.json").write_text(json.dumps(stamp))
+    (here / "outside.csv").write_text("x")
     assert write(here) == len(stale)
+    assert (here / "outside.csv").exists()
     assert not any((docs / name).exists() for name in stale)
     assert all((docs / name).read_text() == "x" for name in own)
 

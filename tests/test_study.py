@@ -65,7 +65,7 @@ measure = "never"
         "encoder-decoder; did you mean decoder-only?",
         "study.toml:9: unknown key 'checkpont'; did you mean checkpoint?",
         "study.toml:13: file 'none.tsv': expected a labelled file there",
-        "study.toml:14: metric 'f1': expected one of accuracy, exact_match, mcc",
+        "study.toml:14: metric 'f1': expected one of accuracy, mcc",
         "study.toml:17: model 'One' stands twice",
         "study.toml:19: checkpoint = 3: expected a text",
         "study.toml:20: tasks 'acceptabilty': expected one of reviews, acceptability, tickets; "
@@ -87,7 +87,11 @@ measure = "never"
         ("methods = []", "methods = []: expected a list of names"),
         ('methods = "random"', "methods = 'random': expected a list of names"),
         ("methods = [3]", "methods = 3: expected a text"),
-        ('methods = ["random", "random"]', "methods 'random' stands twice"),
+        ('methods = ["magnitude", "random", "random"]', "methods 'random' stands twice"),
+        (
+            'methods = ["random", "magnitude"]',
+            "methods begin with the control 'random': name it last",
+        ),
         ("title = 3", "title = 3: expected a text"),
         ('colour = "red"', "unknown key 'colour'; known keys: title, levels"),
     ],

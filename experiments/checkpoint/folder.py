@@ -69,12 +69,11 @@ class Checkpoint:
             card = (self.folder / "README.md").read_text(encoding="utf-8", errors="replace")
             front = card.split("---\n", 2)[1] if card.startswith("---\n") else ""
             stated = yaml.safe_load(front)
-        except (OSError, IndexError, yaml.YAMLError):
+        except (OSError, IndexError, ValueError, yaml.YAMLError):
             return ()
         named = stated.get("datasets") if isinstance(stated, dict) else None
-        return tuple(
-            str(name) for name in (named if isinstance(named, list) else [named] if named else [])
-        )
+        listed = named if isinstance(named, list) else [named]
+        return tuple(name for name in listed if isinstance(name, str))
 
     def weight_files(self) -> list[Path]:
         """The files that hold the weights, in the order of their names."""
@@ -87,6 +86,11 @@ class Checkpoint:
     def companions(self) -> list[Path]:
         """The configuration and tokenizer files that are there."""
         return [self.folder / name for name in COMPANIONS if (self.folder / name).is_file()]
+
+    def copied(self) -> list[Path]:
+        """What a pruned copy takes along beside its weights: the companions and the model card."""
+        card = self.folder / "README.md"
+        return [*self.companions(), *([card] if card.is_file() else [])]
 
     def digest(self, digests: Digests) -> str:
         """One digest of weights, configuration and tokenizer, by content."""

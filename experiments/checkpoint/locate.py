@@ -66,7 +66,7 @@ def _from_hub(model: str) -> Checkpoint:
 
     repository, _, revision = model.partition("@")
     offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
-    patterns = ["*.json", "*.txt", "*.model", "*.jinja"]
+    patterns = ["*.json", "*.txt", "*.model", "*.jinja", "README.md"]
     patterns += [f"*{suffix}" for suffix in formats.FORMATS]
     try:
         folder = snapshot_download(
@@ -75,7 +75,7 @@ def _from_hub(model: str) -> Checkpoint:
             allow_patterns=patterns,
             local_files_only=offline,
         )
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         reason = "HF_HUB_OFFLINE is set" if offline else type(error).__name__
         raise ReportError(
             f"model {model!r}",

@@ -67,6 +67,8 @@ def _tensor(path: Path, name: str, entry: Any, data: int) -> StoredTensor:
     numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise _damaged(path, f"tensor {name!r} with a shape or offset that is no count")
+    if any(number is not None and number >= 1 << 62 for number in numbers):
+        raise _damaged(path, f"tensor {name!r} with a shape or offset beyond any file")
     tensor = StoredTensor(
         name=name, shape=tuple(shape), dtype=dtype, path=path, offset=data + begin
     )

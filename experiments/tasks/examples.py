@@ -63,10 +63,12 @@ def read_examples(
     answers = [_label(row.get(label)) for row in rows]
     if all(answer in UNLABELLED for answer in answers):
         raise ReportError(f"{path}", "labels, this split is unlabelled", "give a labelled split")
-    known = labels or tuple(sorted(set(answers)))
+    known = labels or in_order(set(answers) - UNLABELLED)
     for number, (row, answer) in enumerate(zip(rows, answers), start=1):
         if not str(row.get(text) or "").strip():
             raise ReportError(f"{path}, row {number}", "a text, found none", "remove the row")
+        if answer in UNLABELLED:
+            raise ReportError(f"{path}, row {number}", "a label, found none", "remove the row")
         if answer not in known:
             raise ReportError(
                 f"{path}, row {number}",
@@ -82,6 +84,16 @@ def read_examples(
         references=tuple(known.index(answer) for answer in answers),
         clusters=tuple(str(row[cluster]) for row in rows) if cluster else None,
     )
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Labels sorted: by value where all are whole numbers, else by name.
+
+    >>> in_order({"10", "9", "0"}), in_order({"b", "a"})
+    (('0', '9', '10'), ('a', 'b'))
+    """
+    names = sorted(labels)
+    return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else names)
 
 
 def read_rows(path: Path) -> list[Mapping[str, Any]]:

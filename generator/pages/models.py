@@ -1,5 +1,6 @@
 """Models: the picks by family, what each is made of, and the rows that wait."""
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 
@@ -57,7 +58,9 @@ def context(report: Report) -> Context:
         overview=_overview(report),
         families=tuple(section for section in families if section.measured),
         waiting=_waiting(report) if report.waiting else None,
-        commands=tuple((row.name, f"gen inspect {row.checkpoint}") for row in report.waiting),
+        commands=tuple(
+            (row.name, shlex.join(["gen", "inspect", row.checkpoint])) for row in report.waiting
+        ),
     )
 
 
