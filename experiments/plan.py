@@ -20,7 +20,7 @@ from experiments.tasks.table import Task
 VERSIONS = {
     "inspection": 1,
     "pruning": 1,
-    "evaluation": 1,
+    "evaluation": 2,
     "comparison": 1,
     "footprint": 1,
     "latency": 1,

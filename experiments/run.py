@@ -152,7 +152,7 @@ def _run_jobs(
             process.terminate()
         raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
     return lines, failed
 
 

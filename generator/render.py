@@ -92,6 +92,15 @@ def percent(fraction: float | None, digits: int = 1) -> Markdown:
     return Markdown(signless_zero(f"{100 * fraction:.{digits}f}") + " %")
 
 
+def level_name(level: float) -> Markdown:
+    """A level in percent with all the digits it was given; 0 is dense.
+
+    >>> level_name(0.975), level_name(0.1), level_name(0)
+    ('97.5 %', '10 %', 'dense')
+    """
+    return Markdown(f"{100 * level:.10g} %" if level else "dense")
+
+
 def signless_zero(text: str) -> str:
     """A number's text with a true minus sign, and none before a zero.
 
@@ -290,6 +299,7 @@ def environment(cite: Callable[..., Markdown]) -> jinja2.Environment:
         "heading": heading,
         "indent": indent,
         "plain": plain,
+        "level": level_name,
         "percent": percent,
         "points": points,
         "size": size,

@@ -50,6 +50,11 @@ class Report:
         return next((o.origin for o in self.held if o.record.cell.model == model), "")
 
     @property
+    def seeds(self) -> list[int]:
+        """The seeds with which what depends on chance was run."""
+        return sorted({cell.seed for cell in self.by_cell if cell.seed is not None})
+
+    @property
     def measured(self) -> list[StudyModel]:
         """The rows that have at least an inspection, in the study's order."""
         return [row for row in self.study.models if self.inspection(row.name)]

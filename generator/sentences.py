@@ -9,6 +9,7 @@ from generator.render import (
     change,
     escape,
     interval,
+    level_name,
     listed,
     percent,
     points,
@@ -32,6 +33,12 @@ class Step:
         """Whether the whole interval of the difference lies below zero."""
         bounds = self.loss.difference_interval
         return bounds is not None and bounds[1] < 0
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it no longer tells sentences apart: one answer to everything, or no label at all."""
+        answers = self.evaluation
+        return answers.constant_prediction or answers.not_a_label == answers.n
 
 
 def steps(report: Report, model: str, task: str) -> list[Step]:
@@ -66,33 +73,32 @@ def _losses(taken: Sequence[Step]) -> list[str]:
     """Up to where no loss shows, what the first loss is, and where the model gives up."""
     unharmed = []
     for step in taken:
-        if step.lost:
+        if step.lost or step.given_up:
             break
         unharmed.append(step)
     parts = []
     if unharmed:
         last = unharmed[-1]
         parts.append(
-            f"Up to {percent(last.level, 0)} removed no loss shows: {_difference(last)} "
-            f"({_could_have_seen(last)})."
+            f"Up to {level_name(last.level)} removed no loss shows: {_difference(last)} "
+            f"({_needed(last)})."
         )
     rest = taken[len(unharmed) :]
     if rest:
         first = rest[0]
         start = "Already at" if not unharmed else "At"
-        parts.append(f"{start} {percent(first.level, 0)} it changes by {_difference(first)}.")
-    silent = [step.level for step in rest if step.evaluation.not_a_label == step.evaluation.n]
-    constant = [step.level for step in rest if step.evaluation.constant_prediction]
-    spoken = [level for level in constant if level not in silent]
-    if spoken:
-        parts.append(f"At {_levels(spoken)} it gives one answer to everything.")
+        parts.append(f"{start} {level_name(first.level)} it changes by {_difference(first)}.")
+    silent = [step.level for step in taken if step.evaluation.not_a_label == step.evaluation.n]
+    constant = [step.level for step in taken if step.evaluation.constant_prediction]
+    if constant:
+        parts.append(f"At {_levels(constant)} it gives one answer to everything.")
     if silent:
         parts.append(f"At {_levels(silent)} not one of its answers is a label.")
     return parts
 
 
 def _levels(levels: Sequence[float]) -> Markdown:
-    return listed([percent(level, 0) for level in levels])
+    return listed([level_name(level) for level in levels])
 
 
 def _difference(step: Step) -> str:
@@ -102,14 +108,18 @@ def _difference(step: Step) -> str:
     return f"{change(step.loss.difference, metric)}{unit} {bounds}"
 
 
-def _could_have_seen(step: Step) -> str:
+def _needed(step: Step) -> str:
+    """What a loss would have had to be to count as one, and what answering without reading scores."""
     least = points(step.loss.smallest_detectable).removeprefix("+")
-    return f"a net loss in accuracy below {least} points could not have shown"
+    return (
+        f"McNemar's test would call a net loss of {least} points of accuracy significant; always "
+        f"naming one class scores {percent(step.evaluation.majority)}"
+    )
 
 
 def control_sentence(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
     """At which levels the method beats removing weights at random, for every seed."""
-    beaten, tried, seeds = [], [], 0
+    beaten, worse, tried, seeds = [], [], [], 0
     for level in report.study.levels:
         rivals = report.against_control(model.name, task.name, level)
         if not rivals:
@@ -119,14 +129,16 @@ def control_sentence(report: Report, model: StudyModel, task: StudyTask) -> Mark
         bounds = [rival.difference_interval for rival in rivals]
         if all(bound is not None and bound[0] > 0 for bound in bounds):
             beaten.append(level)
+        if all(bound is not None and bound[1] < 0 for bound in bounds):
+            worse.append(level)
     if not tried:
         return Markdown("")
-    levels = listed([percent(level, 0) for level in beaten])
+    levels = listed([level_name(level) for level in beaten])
     what = (
-        f"beats removal at random at {levels}"
-        if beaten
-        else "is nowhere told apart from removal at random"
+        f"beats removal at random at {levels}" if beaten else "beats removal at random at no level"
     )
+    if worse:
+        what += f", and does worse at {_levels(worse)}"
     note = f"all {seeds} seeds" if seeds > 1 else "one seed"
     return Markdown(
         f"**{escape(model.name)}**, {escape(task.name)}: {report.method} {what} ({note})."
@@ -145,7 +157,7 @@ def latency_sentence(rows: Sequence[LatencyRow]) -> Markdown:
     if not faster and not slower:
         return Markdown(
             f"Over {len(masked)} levels and shapes the masked model ran {span}, and every interval "
-            "of that ratio includes 1: masking made it neither faster nor slower."
+            "of that ratio includes 1: no difference in speed shows."
         )
     return Markdown(
         f"Over {len(masked)} levels and shapes the masked model ran {span}; the interval lies above "

@@ -347,6 +347,8 @@ def test_a_missing_or_damaged_configuration_is_told(
         ("---\ndatasets: imdb\n---\n", ("imdb",)),
         ("---\nlicense: mit\n---\ndatasets: no\n", ()),
         ("---\n[\n---\n", ()),
+        ("---\ndate: 2024-02-30\ndatasets: imdb\n---\n", ()),  # YAML reads it as a date, and fails
+        ("---\na: &a [x, x]\ndatasets: [*a, *a, imdb]\n---\n", ("imdb",)),  # aliases may multiply
         ("# A model\n", ()),
         ("", ()),
     ],

@@ -124,6 +124,14 @@ def test_a_tensor_the_architecture_does_not_know_is_skipped_and_says_so(
     assert entry.reason == "no tensor of BertForSequenceClassification"
 
 
+def test_a_head_of_several_numbered_layers_is_no_block(tiny_model: TinyModel) -> None:
+    model = tiny_model("BERT")
+    model.classifier = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 2))
+    entries = Coverage(model).entries
+    assert [entries[f"classifier.{n}.weight"].prunable for n in (0, 2)] == [False, False]
+    assert entries["bert.encoder.layer.0.output.dense.weight"].depth == 0
+
+
 @pytest.mark.parametrize("dtype", ["U8", "I8", "I32"])
 def test_packed_weights_are_not_prunable(dtype: str, tiny_model: TinyModel) -> None:
     entry = Coverage(tiny_model("GPT-2")).of(stored("h.0.attn.c_attn.weight", dtype=dtype))

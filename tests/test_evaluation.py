@@ -167,6 +167,14 @@ def test_outputs_that_are_no_numbers_are_refused(saved: Saved, films: Task) -> N
         answers(opened, films)
 
 
+def test_generated_outputs_that_are_no_numbers_are_refused(saved: Saved, films: Task) -> None:
+    opened = open_model(Checkpoint("tiny", saved("LED")))
+    with torch.no_grad():
+        opened.model.led.decoder.layernorm_embedding.weight[0] = float("nan")
+    with pytest.raises(ReportError, match="tiny on films: expected finite outputs, found NaN"):
+        answers(opened, films)
+
+
 def test_a_head_that_was_never_trained_is_refused(saved: Saved) -> None:
     folder = saved("BERT")
     BertModel.from_pretrained(folder).save_pretrained(folder)  # the head is lost here

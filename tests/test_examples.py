@@ -97,6 +97,13 @@ def test_numbers_and_booleans_are_labels_named_by_their_digits(read: Read) -> No
     assert (found.labels, found.references) == (("0", "1"), (1, 0, 1, 0))
 
 
+def test_labels_that_are_numbers_stand_in_the_order_of_their_value(read: Read) -> None:
+    rows = "".join(f"a\t{number}\n" for number in reversed(range(12)))
+    found = read(f"sentence\tlabel\n{rows}")
+    assert found.labels == tuple(map(str, range(12)))  # by name 10 and 11 would stand before 2
+    assert found.references == tuple(reversed(range(12)))
+
+
 def test_minimal_pairs_are_clusters(read: Read) -> None:
     content = "pair\tsentence\tlabel\np1\ta\tx\np1\tb\ty\np2\tc\tx\n"
     assert read(content, cluster="pair").clusters == ("p1", "p1", "p2")
@@ -112,6 +119,7 @@ def test_minimal_pairs_are_clusters(read: Read) -> None:
         ("sentence\tlabel\na\tx\n \ty\n", "row 2: expected a text, found none"),
         ("sentence\tlabel\na\t-1\nb\t-1\n", "this split is unlabelled"),
         ("sentence\tlabel\na\t\nb\t\n", "this split is unlabelled"),
+        ("sentence\tlabel\na\tx\nb\t\nc\ty\n", "row 2: expected a label, found none"),
         ("sentence\tlabel\na\tx\nb\tx\n", "two labels or more"),
         ("sentence\tlabel\na\tx\nb, c\ty\tz\n", "line 3 has 3 fields for 2 columns"),
         ("other\tlabel\na\tx\ty\n", "line 2 has 3 fields for 2 columns"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -10,11 +11,15 @@ from generator.figures.style import MARKERS, MUTED, SERIES, percent_axis
 
 @dataclass(frozen=True)
 class Line:
-    """A model's scores: level, value and interval bounds (the value itself where there is none)."""
+    """A model's scores: level, value and interval bounds (the value itself where there is none).
+
+    `place` is the model's in the study: it decides the colour, the same in every panel.
+    """
 
     label: str
     points: tuple[tuple[float, float, float, float], ...]
     control: tuple[tuple[float, float, float], ...] = ()
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -30,22 +35,24 @@ class Panel:
 def draw(panels: Sequence[Panel]) -> Figure:
     """Levels stand at equal steps: what matters happens in the last percents."""
     rows = len(panels)
-    named = max((len(panel.lines) for panel in panels), default=0)
-    figure = Figure(figsize=(6.4, 0.3 + 3.1 * rows + 0.2 * named))
+    models = {line.label for panel in panels for line in panel.lines}
+    figure = Figure(figsize=(6.4, 0.3 + 3.1 * rows + 0.2 * len(models)))
+    named: dict[str, Any] = {}
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         levels = sorted({point[0] for line in panel.lines for point in line.points})
         step = {level: index for index, level in enumerate(levels)}
         shown = len(panel.lines)
         for index, line in enumerate(panel.lines):
             shift = 0.09 * (index - (shown - 1) / 2)
-            colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)]
+            colour = SERIES[line.place % len(SERIES)]
+            marker = MARKERS[line.place % len(MARKERS)]
             x = [step[point[0]] + shift for point in line.points]
             y = [point[1] for point in line.points]
             low = [max(0.0, point[1] - point[2]) for point in line.points]
             high = [max(0.0, point[3] - point[1]) for point in line.points]
-            axes.errorbar(
+            named[line.label] = axes.errorbar(
                 x, y, yerr=(low, high), color=colour, marker=marker, capsize=2.5,
-                elinewidth=1.2, label=line.label,
+                elinewidth=1.2,
             )  # fmt: skip
             if line.control:
                 axes.fill_between(
@@ -54,10 +61,10 @@ def draw(panels: Sequence[Panel]) -> Figure:
                     [high for _, _, high in line.control],
                     color=colour, alpha=0.16, linewidth=0,
                 )  # fmt: skip
-                axes.plot(
+                (named[f"{line.label}, at random"],) = axes.plot(
                     [step[level] + shift for level, _, _ in line.control],
                     [(low + high) / 2 for _, low, high in line.control],
-                    color=colour, linestyle=":", linewidth=1.6, label=f"{line.label}, at random",
+                    color=colour, linestyle=":", linewidth=1.6,
                 )  # fmt: skip
         axes.axhline(panel.floor, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
         axes.annotate(
@@ -70,6 +77,12 @@ def draw(panels: Sequence[Panel]) -> Figure:
         if panel.metric != "MCC":
             percent_axis(axes)
     axes.set_xlabel("weights removed")
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9.5)
+    ordered = sorted(named.items(), key=lambda item: item[0].endswith(", at random"))
+    figure.legend(
+        [handle for _, handle in ordered],
+        [label.replace("_", "\u2009_", 1) if label[:1] == "_" else label for label, _ in ordered],
+        loc="outside lower center",
+        ncols=2,
+        fontsize=9.5,
+    )
     return figure

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from experiments.records import Comparison
 from generator.pages.method import emptied, short
-from generator.render import Markdown, escape, listed, percent, score, whole
+from generator.render import Markdown, escape, level_name, listed, percent, points, score, whole
 from generator.report import Report
 from generator.sentences import METRIC_NAMES, latency_sentence
 
@@ -46,7 +45,7 @@ def _collapse(report: Report) -> Iterator[Markdown]:
             first, gone = empty[0]
             names = listed([short(layer.name) for layer in gone[:3]])
             yield Markdown(
-                f"**{escape(row.name)}**: the first layers are emptied at {percent(first.level, 0)}: "
+                f"**{escape(row.name)}**: the first layers are emptied at {level_name(first.level)}: "
                 f"{len(gone)} of {len(first.layers)}, {names} among them."
             )
         else:
@@ -62,11 +61,12 @@ def _hidden(report: Report) -> Iterator[Markdown]:
             for level in report.study.levels
             if (answer := report.evaluation(row.name, task.name, level))
             and answer.constant_prediction
+            and answer.metric == "mcc"
         ]
         if found:
             name, level, answer = max(found, key=lambda one: one[2].accuracy)
             yield Markdown(
-                f"On {escape(task.name)} {escape(name)} at {percent(level, 0)} answers one thing to "
+                f"On {escape(task.name)} {escape(name)} at {level_name(level)} answers one thing to "
                 f"all {answer.n} sentences and still has an accuracy of {percent(answer.accuracy)}; "
                 f"its {METRIC_NAMES[answer.metric]} is {score(answer.value, answer.metric)}."
             )
@@ -86,19 +86,22 @@ def _embeddings(report: Report) -> Iterator[Markdown]:
 
 
 def _noise(report: Report) -> Markdown:
-    """The widest and the narrowest interval of a difference, and what could not have been seen."""
+    """What a loss had to be to count as one, over the comparisons with dense."""
     losses = [
-        held.record.answer
-        for held in report.held
-        if isinstance(held.record.answer, Comparison) and held.record.cell.against == "dense"
+        loss
+        for row in report.measured
+        for task in report.study.tasks
+        for level in report.study.levels
+        if (loss := report.loss(row.name, task.name, level))
     ]
     if not losses:
         return Markdown("")
     least = min(one.smallest_detectable for one in losses)
     most = max(one.smallest_detectable for one in losses)
     return Markdown(
-        f"Over {len(losses)} comparisons of this report with dense, the smallest net loss in accuracy "
-        f"that could have shown lies between {percent(least)} and {percent(most)}."
+        f"Over {len(losses)} comparisons of this report with dense, McNemar's test would have called a "
+        f"net loss in accuracy significant from {points(least).removeprefix('+')} to "
+        f"{points(most).removeprefix('+')} points, depending on how many answers changed."
     )
 
 
@@ -113,5 +116,5 @@ def _bytes(report: Report) -> Iterator[Markdown]:
             yield Markdown(
                 f"**{escape(row.name)}**: the dense file has the same {whole(dense.pop())} bytes at every "
                 f"level; only compressing it shows the zeros: gzip brings the one at "
-                f"{percent(packed.level, 0)} to {percent(packed.ratio)} of the dense file."
+                f"{level_name(packed.level)} to {percent(packed.ratio)} of the dense file."
             )

@@ -14,6 +14,7 @@ from generator.render import (
     Table,
     code,
     escape,
+    level_name,
     listed,
     number,
     percent,
@@ -44,6 +45,7 @@ class Context:
     example_level: float
     example_prunable: int
     example_zeros: int
+    control: int
     sections: tuple[ModelSection, ...]
 
 
@@ -57,6 +59,7 @@ def context(report: Report) -> Context:
         example_level=example.level if example else 0.0,
         example_prunable=example.prunable if example else 0,
         example_zeros=example.zeros if example else 0,
+        control=len(report.seeds),
         sections=tuple(_section(report, row) for row in rows),
     )
 
@@ -78,7 +81,7 @@ def _cuts(name: str, prunings: Sequence[Pruning]) -> Table:
     return Table(
         name=f"cuts-{name}",
         columns=(
-            Column("level", partial(percent, digits=0)),
+            Column("level", level_name),
             Column("prunable weights", whole),
             Column("k by the rule", whole),
             Column("zeros before", whole),
@@ -113,7 +116,7 @@ def _layers(name: str, prunings: Sequence[Pruning]) -> Table:
         columns=(
             Column("layer", code, right=False),
             Column("weights", whole),
-            *(Column(str(percent(one.level, 0)), percent) for one in prunings),
+            *(Column(str(level_name(one.level)), percent) for one in prunings),
         ),
         rows=tuple(
             (
@@ -142,7 +145,7 @@ def _heat(title: str, name: str, prunings: Sequence[Pruning]) -> Drawing:
         draw=partial(
             heat_map.draw,
             [short(last[index].name) for index in chosen],
-            [str(percent(one.level, 0)) for one in prunings],
+            [str(level_name(one.level)) for one in prunings],
             values,
             axis="level",
         ),
@@ -167,7 +170,7 @@ def _spread(prunings: Sequence[Pruning]) -> Markdown:
     shares = {layer.name: layer.zeros / layer.count for layer in one.layers}
     low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
     return Markdown(
-        f"At {percent(one.level, 0)} overall, {code(low)} loses {percent(shares[low])} of its weights "
+        f"At {level_name(one.level)} overall, {code(low)} loses {percent(shares[low])} of its weights "
         f"and {code(high)} {percent(shares[high])}."
     )
 
@@ -179,6 +182,6 @@ def _wiped(pruning: Pruning) -> Markdown:
     names = listed([short(layer.name) for layer in gone[:6]])
     more = f" and {len(gone) - 6} more" if len(gone) > 6 else ""
     return Markdown(
-        f"At {percent(pruning.level, 0)} nothing is left of {len(gone)} of {len(pruning.layers)} "
+        f"At {level_name(pruning.level)} nothing is left of {len(gone)} of {len(pruning.layers)} "
         f"layers: {names}{escape(more)}."
     )

@@ -5,7 +5,7 @@ from functools import partial
 
 from generator.figures import quality_by_level
 from generator.pages import performance, runtime
-from generator.render import Drawing, Markdown, listed, percent
+from generator.render import Drawing, Markdown, level_name, listed
 from generator.report import Report
 from generator.sentences import finding
 
@@ -37,7 +37,7 @@ def context(report: Report) -> Context:
         title=report.study.title,
         models=listed([row.name for row in report.measured]),
         families=listed(list(dict.fromkeys(row.family for row in report.measured))),
-        levels=listed([percent(level, 0) for level in report.study.levels]),
+        levels=listed([level_name(level) for level in report.study.levels]),
         tasks=listed([task.name for task in asked]),
         method=report.method,
         figure=Drawing(

@@ -13,9 +13,9 @@ from generator.render import (
     Table,
     change,
     interval,
+    level_name,
     listed,
     number,
-    percent,
     score,
     whole,
 )
@@ -46,6 +46,7 @@ class Context:
 
     sections: tuple[TaskSection, ...]
     collapsed: int
+    silent: int
     asked: int
 
 
@@ -63,6 +64,7 @@ def context(report: Report) -> Context:
     return Context(
         sections=sections,
         collapsed=sum(answer.constant_prediction for answer in answers),
+        silent=sum(answer.not_a_label == answer.n for answer in answers),
         asked=len(answers),
     )
 
@@ -127,6 +129,7 @@ def panel(report: Report, task: StudyTask) -> Panel:
                     if (answer := report.evaluation(row.name, task.name, level))
                 ),
                 _control(report, row.name, task.name),
+                report.study.models.index(row),
             )
             for row in rows
         ),
@@ -170,7 +173,7 @@ def table(report: Report, task: StudyTask) -> Table:
         name=f"performance-{stem(report, task)}",
         columns=(
             Column("model", right=False),
-            Column("level", lambda x: percent(x, 0) if x else Markdown("dense")),
+            Column("level", level_name),
             Column("metric", right=False, shown=False),
             Column("score", partial(score, metric=unit)),
             Column(

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from experiments.records import Cell, Provenance
-from generator.render import Column, Table, code, size, whole
+from generator.render import Column, Markdown, Table, code, listed, size, whole
 from generator.report import Report
 
 Answered = tuple[str, Cell, Provenance]
@@ -24,6 +24,7 @@ class Context:
     commands: tuple[str, ...]
     gaps: tuple[str, ...]
     levels: tuple[float, ...]
+    seeds: Markdown
 
 
 def context(report: Report) -> Context:
@@ -44,6 +45,7 @@ def context(report: Report) -> Context:
         commands=tuple(sorted({provenance.command for _, _, provenance in answers})),
         gaps=report.gaps,
         levels=report.study.levels,
+        seeds=listed([str(seed) for seed in report.seeds]),
     )
 
 

@@ -12,6 +12,7 @@ from generator.render import (
     Table,
     escape,
     interval,
+    level_name,
     number,
     percent,
     size,
@@ -122,7 +123,7 @@ def in_short(report: Report, row: StudyModel) -> Markdown:
     if dense is None or masked is None:
         return Markdown("")
     return Markdown(
-        f"**{escape(row.name)}** with {percent(level, 0)} of its prunable weights set to zero: "
+        f"**{escape(row.name)}** with {level_name(level)} of its prunable weights set to zero: "
         f"the file takes {size(files[level])}, {same}; a forward pass of {first.batch} × "
         f"{first.tokens} tokens takes {masked.median_ms:.2f} ms instead of {dense.median_ms:.2f} ms, "
         f"{masked.ratio:.2f} times as fast "
@@ -138,8 +139,8 @@ def _break_even(weighed: Footprint, name: str) -> Markdown:
         return Markdown(f"{FORMATS[name]}: never smaller than dense at the levels tried")
     best = smaller[-1]
     return Markdown(
-        f"{FORMATS[name]}: smaller than dense from {percent(smaller[0].level, 0)} on; at "
-        f"{percent(best.level, 0)} it takes {percent(best.ratio)} of the dense bytes"
+        f"{FORMATS[name]}: smaller than dense from {level_name(smaller[0].level)} on; at "
+        f"{level_name(best.level)} it takes {percent(best.ratio)} of the dense bytes"
     )
 
 
@@ -159,7 +160,7 @@ def _sizes(name: str, weighed: Footprint) -> Table:
     return Table(
         name=f"size-{name}",
         columns=(
-            Column("level", lambda x: percent(x, 0) if x else Markdown("dense")),
+            Column("level", level_name),
             Column("of", right=False),
             Column("format", right=False),
             Column("stored as", right=False),
@@ -174,7 +175,7 @@ def _times(name: str, rows: tuple[LatencyRow, ...]) -> Table:
     return Table(
         name=f"latency-{name}",
         columns=(
-            Column("level", lambda x: percent(x, 0) if x else Markdown("dense")),
+            Column("level", level_name),
             Column("path", right=False),
             Column("batch × tokens", lambda x: f"{x[0]} × {x[1]}", parts=("batch", "tokens")),
             Column("median ms", partial(number, digits=3)),
