@@ -35,7 +35,7 @@ check-deep: .venv/ready
 serve: site
 	$(BIN)/mkdocs serve
 
-# Train the bundled miniatures again: about half an hour on two cores.
+# Train the bundled miniatures again: about a quarter of an hour on two cores.
 miniatures: .venv/ready
 	$(BIN)/python -m experiments.miniatures.grammar
 	$(BIN)/python -m experiments.miniatures.train

@@ -94,8 +94,13 @@ def check_output(out: Path, checkpoint: Checkpoint, *, force: bool) -> None:
         raise UsageError(f"--out {out}", "a folder other than the source", "choose another")
     if out.exists() and not out.is_dir():
         raise ReportError(f"--out {out}", "a folder, found a file", "choose another")
-    if out.is_dir() and any(out.iterdir()) and not force:
-        raise ReportError(f"--out {out}", "an empty or a new folder", "add --force to replace it")
+    if out.is_dir() and any(out.iterdir()):
+        if not force:
+            raise ReportError(
+                f"--out {out}", "an empty or a new folder", "add --force to replace it"
+            )
+        if not (out / "config.json").is_file():
+            raise ReportError(f"--out {out}", "a checkpoint to replace", "choose another folder")
 
 
 @contextmanager

@@ -110,7 +110,9 @@ def _totals(rows: Sequence[TensorRow], floating: set[str]) -> Totals:
     real = [row for row in rows if row.name in floating]
     return Totals(
         prunable=_count(row for row in real if row.prunable),
-        all_weights=_count(row for row in real if len(row.shape) >= 2 and not row.tied_to),
+        all_weights=_count(
+            row for row in real if len(row.shape) >= 2 and not row.tied_to and row.role != "buffer"
+        ),
         parameters=_count(real),
         parameters_deduplicated=_count(row for row in real if not row.tied_to),
         integer=_count(row for row in rows if row.name not in floating),

@@ -229,10 +229,10 @@ def _clusters(task: Task) -> tuple[str, ...] | None:
     return task.load().clusters
 
 
-def study_record(loaded: LoadedStudy, name: str = "report") -> Record:
+def study_record(loaded: LoadedStudy) -> Record:
     """The study itself as a record, so that it can cross the wall."""
     return Record(
-        cell=Cell(kind="study", model=name),
+        cell=Cell(kind="study", model=loaded.name),
         identity={},
         provenance=None,
         answer=loaded.study,

@@ -27,7 +27,7 @@ class Damaged:
     def __str__(self) -> str:
         return (
             f"{self.path.parent.name}/{self.path.name}: expected a record, found {self.reason}; "
-            "delete the file to measure it again"
+            "it counts as missing"
         )
 
 

@@ -35,8 +35,9 @@ class StudyError(ReportError):
 
 @dataclass(frozen=True)
 class LoadedStudy:
-    """A study, the folder its paths start from, and its tasks ready to be loaded."""
+    """A study, its file's name, the folder its paths start from, and its tasks ready to be loaded."""
 
+    name: str
     study: Study
     folder: Path
     tasks: Mapping[str, Task]
@@ -60,7 +61,7 @@ def load_study(path: Path) -> LoadedStudy:
     study = _study(reader, table, tasks)
     if reader.faults:
         raise StudyError([fault for _, fault in sorted(reader.faults)])
-    return LoadedStudy(study, path.parent, tasks)
+    return LoadedStudy(path.stem, study, path.parent, tasks)
 
 
 class _Reader:

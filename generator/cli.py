@@ -98,7 +98,7 @@ def build(
     if recorded and (fresh or dry_run):
         raise click.UsageError("--recorded measures nothing: leave out --fresh and --dry-run.")
     if recorded:
-        held = site.published(published)
+        held = site.published(published, study.stem)
         failures = [*map(str, published.damaged), *run.missing(held)]
     else:
         from experiments.study import load_study

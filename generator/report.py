@@ -61,8 +61,14 @@ class Report:
 
     @property
     def waiting(self) -> list[StudyModel]:
-        """The rows that nobody has measured yet."""
-        return [row for row in self.study.models if not self.inspection(row.name)]
+        """The rows that are for later."""
+        rows = self.study.models
+        return [row for row in rows if row.measure == "later" and not self.inspection(row.name)]
+
+    @property
+    def checkpoints(self) -> list[tuple[str, str]]:
+        """Each measured row with the checkpoint by which it is inspected, pruned, weighed and timed."""
+        return [(row.name, row.checkpoint) for row in self.measured]
 
     @property
     def method(self) -> str:

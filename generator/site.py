@@ -21,9 +21,14 @@ DRAWN_WITH = ("jinja2", "matplotlib", "numpy")
 UNIT = re.compile(r"(?<=\d) (?=(?:%|points|ms|[kMG]?B)(?!\w))")
 
 
-def published(recorded: Recorded) -> list[Held]:
-    """Every published record."""
-    return [Held(record, "recorded") for record in recorded.all()]
+def published(recorded: Recorded, study: str = "report") -> list[Held]:
+    """The published records, with the study of that name."""
+    records = recorded.all()
+    return [
+        Held(record, "recorded")
+        for record in records
+        if record.cell.kind != "study" or record.cell.model == study
+    ]
 
 
 def write(

@@ -499,12 +499,16 @@ def test_force_replaces_a_folder_and_a_failure_leaves_it_whole(
 ) -> None:
     (here / "full").mkdir()
     (here / "full/kept.txt").write_text("x")
+    done = gen("prune", "tiny", "--level", "0.5", "--out", "full", "--force")
+    assert (done.status, files(here / "full")) == (1, {"kept.txt": b"x"})
+    assert "expected a checkpoint to replace" in done.line  # somebody's folder, not ours to empty
+    (here / "full/config.json").write_text("{}")
     with monkeypatch.context() as patched:
         patched.setattr("experiments.export._recount", _full_disk)
         done = gen("prune", "tiny", "--level", "0.5", "--out", "full", "--force")
         assert done.status == 1
         assert "No space left" in done.line
-    assert files(here / "full") == {"kept.txt": b"x"}
+    assert files(here / "full") == {"kept.txt": b"x", "config.json": b"{}"}
     assert not [path for path in here.iterdir() if path.name.startswith(".")]
     assert gen("prune", "tiny", "--level", "0.5", "--out", "full", "--force").status == 0
     assert "kept.txt" not in files(here / "full")
@@ -862,7 +866,7 @@ def test_nothing_recorded_is_a_site_that_says_so_and_status_3(gen: Gen, here: Pa
     done = gen("build", "--recorded")
     assert done.status == 3
     assert "not measured: nothing is recorded" in done.err
-    assert "Nothing has been measured yet" in (here / "docs/index.md").read_text()
+    assert "There is nothing to show yet" in (here / "docs/index.md").read_text()
 
 
 def test_a_damaged_published_record_is_named_and_left_out(gen: Gen, built: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_damaged_record_is_noted_and_measured_again(
     assert results.get(record.cell, record.identity) is None
     (noted,) = results.damaged
     assert str(noted).startswith(f"evaluation/{path.name}: expected a record, found ")
-    assert str(noted).endswith("delete the file to measure it again")
+    assert str(noted).endswith("it counts as missing")
     assert "\n" not in str(noted)
     results.put(record)
     assert results.get(record.cell, record.identity) == record

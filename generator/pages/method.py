@@ -22,7 +22,7 @@ from generator.render import (
 )
 from generator.report import Report
 
-MOST_ROWS = 24
+MOST_ROWS = 40
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class ModelSection:
 class Context:
     """What the page shows."""
 
+    checkpoints: tuple[tuple[str, str], ...]
+
     example_model: str
     example_level: float
     example_prunable: int
@@ -55,6 +57,7 @@ def context(report: Report) -> Context:
     first = report.prunings(rows[0].name) if rows else []
     example = next((one for one in first if one.level == 0.5), first[0] if first else None)
     return Context(
+        checkpoints=tuple(report.checkpoints),
         example_model=rows[0].name if rows else "",
         example_level=example.level if example else 0.0,
         example_prunable=example.prunable if example else 0,
@@ -133,11 +136,11 @@ def _heat(title: str, name: str, prunings: Sequence[Pruning]) -> Drawing:
     """Zeros of every layer at every level; of many layers, the most and the least pruned."""
     last = prunings[-1].layers
     order = sorted(range(len(last)), key=lambda i: last[i].zeros / last[i].count)
-    chosen = sorted(order if len(order) <= MOST_ROWS else order[:12] + order[-12:])
+    chosen = sorted(order if len(order) <= MOST_ROWS else order[:20] + order[-20:])
     values = [
         [one.layers[index].zeros / one.layers[index].count for one in prunings] for index in chosen
     ]
-    some = "" if len(chosen) == len(last) else ", the 12 most and the 12 least pruned layers"
+    some = "" if len(chosen) == len(last) else ", the 20 most and the 20 least pruned layers"
     return Drawing(
         name=f"layer-zeros-{name}",
         alt=f"Share of zeros in each layer of {title} at every level",
@@ -145,9 +148,9 @@ def _heat(title: str, name: str, prunings: Sequence[Pruning]) -> Drawing:
         draw=partial(
             heat_map.draw,
             [short(last[index].name) for index in chosen],
-            [str(level_name(one.level)) for one in prunings],
+            [str(level_name(one.level)).removesuffix(" %") for one in prunings],
             values,
-            axis="level",
+            axis="level, %",
         ),
     )
 

@@ -23,6 +23,7 @@ class Context:
     figure: Drawing | None
     findings: tuple[Markdown, ...]
     buys: tuple[Markdown, ...]
+    scale: Markdown
     waiting: int
     gaps: tuple[str, ...]
 
@@ -43,8 +44,7 @@ def context(report: Report) -> Context:
         figure=Drawing(
             name="quality-by-level",
             alt="Quality of every model against the share of prunable weights removed, a panel a task",
-            caption="Quality against level. Bars are 95 % intervals, shaded bands the random control, "
-            "the dashed line a constant answer.",
+            caption=f"Quality against level, levels at equal steps. {performance.legend(report)}",
             draw=partial(
                 quality_by_level.draw, [performance.panel(report, task) for task in asked]
             ),
@@ -53,6 +53,21 @@ def context(report: Report) -> Context:
         else None,
         findings=tuple(filter(None, findings)),
         buys=tuple(filter(None, (runtime.in_short(report, row) for row in report.measured))),
+        scale=_scale(report),
         waiting=len(report.waiting),
         gaps=report.gaps,
+    )
+
+
+def _scale(report: Report) -> Markdown:
+    """How large the measured models are, and so how far their numbers carry."""
+    found = (report.inspection(row.name) for row in report.measured)
+    sizes = [one.totals.parameters_deduplicated.count for one in found if one]
+    if not sizes:
+        return Markdown("")
+    low, high = (f"{count / 1e6:.1f}" for count in (min(sizes), max(sizes)))
+    span = f"{low} million" if low == high else f"{low} to {high} million"
+    return Markdown(
+        f"The models measured here have {span} parameters: what holds at this size need not hold at "
+        "another."
     )

@@ -97,8 +97,7 @@ def _section(report: Report, task: StudyTask) -> TaskSection:
         figure=Drawing(
             name=f"performance-{stem(report, task)}",
             alt=f"{' and '.join(metrics)} of each model on {task.name} against the level pruned",
-            caption=f"{task.question} Bars are 95 % intervals; the shaded band is the range of the "
-            "random control's seeds; the dashed line is a constant answer.",
+            caption=f"{task.question} Levels stand at equal steps. {legend(report)}",
             draw=partial(quality_by_level.draw, [panel(report, task)]),
         ),
         findings=tuple(filter(None, (finding(report, row, task) for row in rows))),
@@ -107,6 +106,14 @@ def _section(report: Report, task: StudyTask) -> TaskSection:
             f"{row.name}: {warning}" for row, a in zip(rows, dense) for warning in a.warnings
         ),
     )
+
+
+def legend(report: Report) -> str:
+    """What a quality figure's marks mean."""
+    control = (
+        "dotted lines the random control with the range of its seeds, " if report.seeds else ""
+    )
+    return f"Bars are 95 % intervals, {control}the dashed line is a constant answer."
 
 
 def panel(report: Report, task: StudyTask) -> Panel:

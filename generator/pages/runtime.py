@@ -48,6 +48,8 @@ class ModelSection:
 class Context:
     """What the page shows."""
 
+    checkpoints: tuple[tuple[str, str], ...]
+
     sections: tuple[ModelSection, ...]
     latency_figure: Drawing | None
     processor: str
@@ -65,6 +67,7 @@ def context(report: Report) -> Context:
         if (provenance := report.provenance(kind="latency", model=row.name, method=report.method))
     }
     return Context(
+        checkpoints=tuple(report.checkpoints),
         sections=sections,
         latency_figure=_latency_figure(report, timed) if timed else None,
         processor=", ".join(sorted(machines)),

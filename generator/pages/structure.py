@@ -44,6 +44,8 @@ class ModelSection:
 class Context:
     """What the page shows."""
 
+    checkpoints: tuple[tuple[str, str], ...]
+
     totals: Table
     thresholds: Table
     exact: Markdown
@@ -58,6 +60,7 @@ def context(report: Report) -> Context:
     rows = report.measured
     centre = _centre(_inspections(report, rows))
     return Context(
+        checkpoints=tuple(report.checkpoints),
         totals=_totals(report, rows),
         thresholds=_thresholds(report, rows),
         exact=_exact(report, rows),
