@@ -259,14 +259,27 @@ def forecast(
 
 
 def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> tuple[int, list[str]]:
-    """Copy this machine's records of a study into `recorded/`; how many, and what is missing."""
+    """Copy this machine's records of a study into `recorded/`; how many, and what is missing.
+
+    Records that no published study asks for any more are removed.
+    """
     plan = make_plan(loaded, Digests(results.folder / "digests.json"))
     known = _known(plan.here, results)
     for record in known.values():
         recorded.put(record)
     recorded.put(study_record(loaded))
+    recorded.keep(set(_asked(recorded)))
     missing = [shown(one.cell) for one in plan.here if one.cell not in known]
     return len(known), [*plan.failures, *missing]
+
+
+def _asked(recorded: Recorded) -> Iterator[Cell]:
+    """Every question of every published study, and the studies themselves."""
+    for record in recorded.all():
+        if isinstance(study := record.answer, Study):
+            yield record.cell
+            for model in study.models:
+                yield from questions(study, model)
 
 
 def status(loaded: LoadedStudy, results: Results, recorded: Recorded) -> Iterator[dict[str, Any]]:

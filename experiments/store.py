@@ -9,7 +9,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -92,6 +92,12 @@ class Recorded:
                 self.damaged.append(found)
             elif found is not None:
                 yield found
+
+    def keep(self, cells: Collection[Cell]) -> None:
+        """Remove the records of every other question."""
+        for record in list(self.all()):
+            if record.cell not in cells:
+                self.path(record.cell).unlink(missing_ok=True)
 
 
 def read(path: Path) -> Record | Damaged | None:
