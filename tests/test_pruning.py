@@ -16,8 +16,10 @@ from transformers.pytorch_utils import Conv1D
 
 from experiments import pruning
 from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.locate import locate, miniatures
 from experiments.coverage import Entry, prunable_parameters
 from experiments.errors import ReportError, UsageError
+from experiments.export import StoredModel
 from experiments.masks import Axis
 from experiments.models import open_model
 from experiments.open_weights import InPlace, prunable_tensors
@@ -64,6 +66,23 @@ def test_the_same_weights_go_as_in_torch_but_for_ties_at_the_threshold(
         assert set(differing.tolist()) <= {threshold}
         tied += (magnitudes == threshold).sum() > 1
     assert tied, "no level of this model has a tie: the test would not see one"
+
+
+@pytest.mark.parametrize("name", miniatures())
+def test_each_miniature_loses_the_weights_torch_takes_but_for_ties(name: str) -> None:
+    checkpoint = locate(name, relative_to=Path())
+    opened, stored = open_model(checkpoint), StoredModel(checkpoint)
+    in_memory, in_file = prunable_tensors(opened.model), list(stored.prunable.values())
+    in_file.sort(key=lambda tensor: tensor.entry.name.encode())
+    chosen = (choose(tensors, Settings(), LEVELS) for tensors in (in_memory, in_file))
+    for level, ours, from_file in zip(LEVELS, *chosen):
+        expected, magnitudes = removed_by_torch(opened.model, level)
+        taken = np.concatenate([~ours.mask(tensor).reshape(-1) for tensor in in_memory])
+        from_half = np.concatenate([~from_file.mask(tensor).reshape(-1) for tensor in in_file])
+        threshold = describe(in_memory, ours).threshold
+        assert taken.sum() == expected.sum() == round(level * magnitudes.size)
+        assert set(magnitudes[taken != expected].tolist()) <= {threshold}
+        assert (taken == from_half).all()  # the float16 file ranks as its float32 copy does
 
 
 def test_level_after_level_in_place_leaves_exactly_the_rules_zeros(
