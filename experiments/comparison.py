@@ -32,8 +32,8 @@ def compare(
     ):
         raise ReportError(
             f"{first.task}, {first.metric} against {other.task}, {other.metric}",
-            "two evaluations of the same examples",
-            "evaluate both on the same data",
+            "two evaluations of the same examples in the same metric",
+            "compare models that answer in the same way",
         )
     right, other_right = _right(first), _right(other)
     gained, lost = int((right & ~other_right).sum()), int((other_right & ~right).sum())

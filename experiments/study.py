@@ -53,7 +53,9 @@ def load_study(path: Path) -> LoadedStudy:
         text = path.read_text(encoding="utf-8")
         table = tomllib.loads(text)
     except FileNotFoundError:
-        raise ReportError(f"study {path}", "a TOML file", "check the path") from None
+        raise ReportError(
+            f"study {path}", "a TOML file, found none", "run where it lies, or give --study FILE"
+        ) from None
     except ValueError as error:
         raise StudyError([f"{path.name}: not TOML: {error}"]) from None
     reader = _Reader(path.name, text)
@@ -263,7 +265,11 @@ def _levels(reader: _Reader, table: Mapping[str, Any]) -> tuple[float, ...]:
     for number in numbers:
         real = isinstance(number, int | float) and not isinstance(number, bool)
         if not (real and 0 < number <= 1):
-            reader.fault(("", 0), "levels", f"level {number!r}: expected a number above 0, up to 1")
+            reader.fault(
+                ("", 0),
+                "levels",
+                f"level {number!r}: expected a number above 0, up to 1; 0.9 is 90 %",
+            )
             return ()
     if not numbers or sorted(set(numbers)) != numbers:
         reader.fault(("", 0), "levels", "levels: expected one or more, in rising order")

@@ -193,6 +193,8 @@ def prune(
         force=force,
     )
     show(told, as_json, listing.pruning)
+    if not as_json:
+        click.echo(f"written to {out}/")
 
 
 @gen.command()

@@ -131,14 +131,15 @@ def _evaluation(row: Answer) -> Iterator[str]:
     if "difference" in row:
         bounds = interval(row["difference_interval"], lambda x: change(x, metric))
         yield (
-            f"  difference {change(row['difference'], metric)} {bounds}, "
+            f"  difference from the other model {change(row['difference'], metric)} {bounds}, "
             f"McNemar p = {row['p_value']:.3g}"
         )
     if row["constant_prediction"]:
         yield "  caution: it gives one answer to everything"
-    for what in ("not_a_label", "truncated"):
-        if row[what]:
-            yield f"  caution: {row[what]} {what.replace('_', ' ')}"
+    if row["not_a_label"]:
+        yield f"  caution: {row['not_a_label']} of its answers are no label"
+    if row["truncated"]:
+        yield f"  caution: {row['truncated']} sentences were cut to what the model takes"
     yield from (f"  caution: {warning}" for warning in row["warnings"])
 
 

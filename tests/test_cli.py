@@ -450,8 +450,8 @@ def test_a_model_without_prunable_weights_is_told_in_one_line(gen: Gen, here: Pa
         (("prune", "tiny", "--level", "0.5", "--out", "tiny"), 2, ["the source"]),
         (("prune", "tiny", "--level", "0.5", "--out", "."), 2, ["the source"]),
         (("prune", "tiny", "--level", "0.5", "--out", "full"), 1, ["full", "--force"]),
-        (("build", "--study", "none.toml"), 1, ["none.toml", "check the path"]),
-        (("status", "--study", "none.toml"), 1, ["none.toml", "check the path"]),
+        (("build", "--study", "none.toml"), 1, ["none.toml", "give --study FILE"]),
+        (("status", "--study", "none.toml"), 1, ["none.toml", "give --study FILE"]),
     ],
 )  # fmt: skip
 def test_what_a_person_can_mend_is_told_in_one_line(

@@ -56,7 +56,7 @@ measure = "never"
 """
     assert faults(tmp_path, text) == [
         "study.toml:1: unknown key 'titel'; did you mean title?",
-        "study.toml:2: level 1.5: expected a number above 0, up to 1",
+        "study.toml:2: level 1.5: expected a number above 0, up to 1; 0.9 is 90 %",
         "study.toml:3: methods 'magnitud': expected one of magnitude, random; did you mean magnitude?",
         "study.toml:4: tasks 'revews': expected one of reviews, acceptability, tickets; "
         "did you mean reviews?",

@@ -75,8 +75,8 @@ def _from_hub(model: str) -> Checkpoint:
             allow_patterns=patterns,
             local_files_only=offline,
         )
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-        reason = "HF_HUB_OFFLINE is set" if offline else type(error).__name__
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError):
+        reason = "HF_HUB_OFFLINE is set" if offline else "none there, or no answer"
         raise ReportError(
             f"model {model!r}",
             f"a local folder or file, or a repository on the hub ({reason})",
