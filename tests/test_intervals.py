@@ -56,7 +56,7 @@ def test_wilsons_bounds_are_the_roots_of_the_score(n: int) -> None:
         (1, 7, 21, -0.5172, -0.0260),
     ],
 )
-def test_tangos_interval_is_as_printed(
+def test_tangos_interval_is_that_of_the_sources_beside_each(
     gained: int, lost: int, n: int, low: float, high: float
 ) -> None:
     expected = (pytest.approx(low, abs=6e-5), pytest.approx(high, abs=6e-5))
