@@ -16,8 +16,10 @@ from experiments.tasks.table import TASKS, Task, task
 
 
 def find_checkpoint(model: str) -> Checkpoint:
-    """The checkpoint that a MODEL means, seen from the current folder."""
-    return locate(model, relative_to=Path())
+    """The checkpoint that a MODEL means, seen from the current folder, its files checked."""
+    found = locate(model, relative_to=Path())
+    found.check()
+    return found
 
 
 def find_method(name: str) -> Method:

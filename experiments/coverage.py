@@ -5,7 +5,8 @@ code of the checkpoint). Touches neither disk nor network.
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,17 +23,17 @@ ROLES: tuple[tuple[str, str], ...] = (
     (r"query_global$", "global attention query"),
     (r"key_global$", "global attention key"),
     (r"value_global$", "global attention value"),
-    (r"pos_(key|query)_proj$", "attention position"),
-    (r"(c_attn|query_key_value|qkv_proj|Wqkv)$", "attention query-key-value"),
+    (r"pos_((key|query|q)_)?proj$", "attention position"),
+    (r"(c_attn|query_key_value|qkv_proj|Wqkv|self\.in_proj)$", "attention query-key-value"),
     (r"(q_proj|query_proj|query|q_lin|q_attn|\.q)$", "attention query"),
     (r"(k_proj|key_proj|key|k_lin|\.k)$", "attention key"),
     (r"(v_proj|value_proj|value|v_lin|\.v)$", "attention value"),
     (r"(out_proj|o_proj|out_lin|attn\.c_proj|attention\.output\.dense|attention\.dense)$",
      "attention output"),
     (r"(attn\.output|[aA]ttention\.o)$", "attention output"),
-    (r"(fc1|c_fc|wi|wi_0|lin1|fc_in|dense_h_to_4h|up_proj|intermediate\.dense)$",
+    (r"(fc1|c_fc|wi|wi_1|lin1|fc_in|dense_h_to_4h|up_proj|intermediate\.dense)$",
      "feed-forward in"),
-    (r"(wi_1|gate_proj)$", "feed-forward gate"),
+    (r"(wi_0|gate_proj)$", "feed-forward gate"),
     (r"(fc2|mlp\.c_proj|wo|lin2|fc_out|dense_4h_to_h|down_proj|output\.dense)$",
      "feed-forward out"),
 )  # fmt: skip
@@ -54,11 +55,18 @@ class Entry:
 
 
 class Coverage:
-    """The verdicts on a model's tensors, by canonical transformers name."""
+    """The verdicts on a model's tensors, by canonical transformers name.
 
-    def __init__(self, model: nn.Module, *, include_head: bool = False) -> None:
+    `stored` are the names a checkpoint holds: they tell whether something was wrapped around the
+    model, whose name then stands before every tensor's ("module.", "t5_encoder.").
+    """
+
+    def __init__(
+        self, model: nn.Module, *, include_head: bool = False, stored: Iterable[str] = ()
+    ) -> None:
         self.architecture = type(model).__name__
         self.prefix = f"{getattr(model, 'base_model_prefix', '')}."
+        self.wrapper = ""
         tied = ties(model)
         stacks = [
             path for path, module in model.named_modules() if isinstance(module, nn.ModuleList)
@@ -74,6 +82,16 @@ class Coverage:
             if head and not entry.prunable:
                 reason = f"{entry.reason}, tied to {head}, asked for"
                 self.entries[name] = replace(entry, prunable=True, reason=reason)
+        self.wrapper = self._wrapper(stored)
+
+    def _wrapper(self, stored: Iterable[str]) -> str:
+        """The first part of the names that, taken away, makes most of them this model's."""
+        found = Counter(
+            name.partition(".")[0] + "."
+            for name in stored
+            if self.canonical(name) is None and self.canonical(name.partition(".")[2]) is not None
+        )
+        return found.most_common(1)[0][0] if found else ""
 
     def of(self, tensor: StoredTensor) -> Entry:
         """The verdict on a stored tensor; one the architecture does not know is skipped, and says so."""
@@ -83,15 +101,78 @@ class Coverage:
             if entry.prunable and not tensor.floating:
                 return replace(entry, prunable=False, reason=f"packed as {tensor.dtype}")
             return entry
+        if EXPERT.search(tensor.name):  # transformers stacks these into one tensor when it loads
+            return by_name(tensor)
+        if self.wrapper and not tensor.name.startswith(self.wrapper):
+            reason = f"head: outside the blocks, beside {self.wrapper}"
+            return Entry(name=tensor.name, role="head", prunable=False, reason=reason)
         reason = f"no tensor of {self.architecture}"
         return Entry(name=tensor.name, role="unknown", prunable=False, reason=reason)
 
     def canonical(self, name: str) -> str | None:
         """The transformers name of a stored tensor, with or without the backbone's prefix."""
-        for candidate in (name, self.prefix + name, name.removeprefix(self.prefix)):
+        bare = LEGACY.sub(lambda found: MODERN[found[1]], name.removeprefix(self.wrapper))
+        if bare not in self.entries:
+            bare = re.sub(r"^embed_out\.", "lm_head.", bare)  # GPT-NeoX's head, as files call it
+        for candidate in (bare, self.prefix + bare, bare.removeprefix(self.prefix)):
             if candidate in self.entries:
                 return candidate
         return None
+
+
+EXPERT = re.compile(r"\.experts\.\d+\.")
+LEGACY = re.compile(r"(?<=\.)(gamma|beta)$")  # as TensorFlow called a norm's weight and bias
+MODERN = {"gamma": "weight", "beta": "bias"}
+
+
+class NameCoverage(Coverage):
+    """The verdicts where no architecture is known: by names and shapes alone."""
+
+    def __init__(self, stored: Iterable[StoredTensor]) -> None:
+        self.architecture, self.prefix, self.wrapper = "unknown", "", ""
+        self.entries = {tensor.name: by_name(tensor) for tensor in stored}
+
+
+BLOCK = re.compile(r"(?:^|\.)(\d+)\.")
+NO_MAP = re.compile(r"norm|ln_|embed|wte|wpe|posit|relative|rotary|bias|lora_", re.IGNORECASE)
+TRANSPOSED = re.compile(r"\.(c_attn|c_fc|c_proj|q_attn)\.weight$")  # GPT-2's Conv1D
+
+
+def by_name(tensor: StoredTensor) -> Entry:
+    """The verdict that a stored tensor's name and shape allow, where no architecture says more.
+
+    A floating matrix called weight inside a numbered block is a linear map's, unless its name tells
+    of a norm, an embedding, a position table or a bias.
+    """
+    name = tensor.name
+    block = BLOCK.search(name)
+    matrix = len(tensor.shape) == 2 and min(tensor.shape) > 1 and name.endswith(".weight")
+    kind = next((role for pattern, role in NAMED if re.search(pattern, name, re.IGNORECASE)), "")
+    prunable = bool(matrix and block and not NO_MAP.search(name) and tensor.floating)
+    parts = name.split(".")
+    return Entry(
+        name=name,
+        role=_role(name.removesuffix(".weight")) if prunable else kind or "other",
+        prunable=prunable,
+        reason=f"by its name: {_why_by_name(prunable, matrix, kind)}",
+        stack=next((part for part in parts if part in ("encoder", "decoder")), ""),
+        depth=int(block[1]) if block else None,
+        input_axis=0 if TRANSPOSED.search(name) else 1,
+    )
+
+
+NAMED = (
+    (r"norm|ln_", "norm"),
+    (r"bias$|bias\.weight$", "bias"),
+    (r"posit|wpe|relative|rotary", "position table"),
+    (r"embed|wte|shared\.weight$", "embedding"),
+)
+
+
+def _why_by_name(prunable: bool, matrix: bool, kind: str) -> str:
+    if prunable:
+        return "matrix inside a numbered block"
+    return kind or ("matrix outside the blocks" if matrix else "no matrix")
 
 
 def prunable_parameters(

@@ -4,56 +4,26 @@ Reads and writes files. The output appears whole or not at all, and the zeros it
 again from what was written.
 """
 
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from experiments import models, pruning
-from experiments.checkpoint import safetensors_file
+from experiments import cores, models, pruning
+from experiments.checkpoint import formats, safetensors_file
 from experiments.checkpoint.folder import Checkpoint
-from experiments.checkpoint.formats import INDEX
-from experiments.checkpoint.tensor import StoredTensor, as_bytes, same_bytes
-from experiments.coverage import Coverage
+from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError, UsageError
-from experiments.pruning import Choice, Prunable, Settings, masked
+from experiments.magnitudes import Weights
+from experiments.masks import left
+from experiments.progress import SILENT, Progress
+from experiments.pruning import Choice, Prunable, Settings
 from experiments.record_json import to_json
 from experiments.records import Pruning
-
-
-class StoredModel:
-    """A checkpoint's stored tensors with their coverage, and the prunable ones by stored name."""
-
-    def __init__(self, checkpoint: Checkpoint, *, include_head: bool = False) -> None:
-        self.checkpoint = checkpoint
-        self.tensors: list[StoredTensor] = checkpoint.tensors()
-        self.coverage = Coverage(models.skeleton(checkpoint), include_head=include_head)
-
-    @cached_property
-    def counted_as(self) -> dict[str, str]:
-        """Stored name to stored name of every prunable tensor: of tied, equal ones the file's first."""
-        first: dict[str, StoredTensor] = {}
-        found: dict[str, str] = {}
-        for tensor in self.tensors:
-            entry = self.coverage.of(tensor)
-            if entry.prunable:
-                owner = first.setdefault(entry.tied_to or entry.name, tensor)
-                found[tensor.name] = owner.name if same_bytes(owner, tensor) else tensor.name
-        return found
-
-    @cached_property
-    def prunable(self) -> dict[str, Prunable]:
-        """The prunable tensors by stored name, tied ones once."""
-        return {
-            tensor.name: Prunable(self.coverage.of(tensor), tensor.read())
-            for tensor in self.tensors
-            if self.counted_as.get(tensor.name) == tensor.name
-        }
+from experiments.stored_model import StoredModel
 
 
 def prune_to_folder(
@@ -64,27 +34,65 @@ def prune_to_folder(
     *,
     include_head: bool = False,
     force: bool = False,
+    say: Callable[[str], object] = lambda line: None,
+    progress: Progress = SILENT,
 ) -> Pruning:
     """Prune a checkpoint into `out` and say what went, as recounted from the written files.
 
+    `say` is given the forecast before anything is read.
+
     Raises:
         UsageError: where `out` is the source.
-        ReportError: where `out` holds something and `force` is not given.
+        ReportError: where `out` holds something and `force` is not given, or the disk is too full.
     """
     check_output(out, checkpoint, force=force)
     stored = StoredModel(checkpoint, include_head=include_head)
+    refuse_packed(stored)
     prunable = list(stored.prunable.values())
     if not prunable:
         raise ReportError(
             f"{checkpoint.name}", "prunable weights, found none", "see `gen inspect` for why"
         )
-    (choice,) = pruning.choose(prunable, settings, [level])
+    pruning.check(prunable, settings, [level])
+    files = stored.output_files()
+    say(forecast(files, prunable, out))
+    (choice,) = pruning.choose(prunable, settings, [level], progress=progress)
     with appearing_whole(out) as folder:
-        _write(stored, choice, folder)
-        told = pruning.describe(prunable, choice)
-        _recount(told, stored, folder)
+        told = _write(stored, files, choice, folder, progress)
+        _recount(told, stored, folder, files)
         (folder / "pruning.json").write_text(to_json(document(told)) + "\n", encoding="utf-8")
     return told
+
+
+def refuse_packed(stored: StoredModel) -> None:
+    """Raise where some of the linear maps are packed: the others alone would be half a pruning."""
+    for name, packing in stored.packed.items():
+        raise ReportError(
+            f"{stored.checkpoint.name}, tensor {name}",
+            f"weights that can be ranked, found them packed by {packing.by}",
+            "dequantise the checkpoint first",
+        )
+
+
+def forecast(
+    files: Mapping[str, Sequence[StoredTensor]], prunable: Sequence[Prunable], out: Path
+) -> str:
+    """What will be read and written, in bytes.
+
+    Raises:
+        ReportError: where the disk has no room for it.
+    """
+    size = sum(tensor.nbytes for tensors in files.values() for tensor in tensors)
+    place = next(parent for parent in (out.resolve(), *out.resolve().parents) if parent.is_dir())
+    free = shutil.disk_usage(place).free
+    if size > free:
+        raise ReportError(
+            f"--out {out}", f"{size:,} bytes of room, found {free:,}", "free some space"
+        )
+    many = f"{len(files)} files" if len(files) > 1 else "one file"
+    return (
+        f"{pruning.sum_of(prunable):,} prunable weights; writing {size:,} bytes in {many} to {out}/"
+    )
 
 
 def check_output(out: Path, checkpoint: Checkpoint, *, force: bool) -> None:
@@ -129,43 +137,66 @@ def _take_place(folder: Path, out: Path) -> None:
     shutil.rmtree(aside.parent)
 
 
-def written_name(source: Checkpoint, path: Path) -> str:
-    """A shard keeps its name; a file that was named by itself gets the one transformers looks for."""
-    return "model.safetensors" if source.weights else path.name
-
-
-def _write(stored: StoredModel, choice: Choice, folder: Path) -> None:
+def _write(
+    stored: StoredModel,
+    files: Mapping[str, Sequence[StoredTensor]],
+    choice: Choice,
+    folder: Path,
+    progress: Progress,
+) -> Pruning:
     """Write every weight file with the chosen weights zero, and copy the rest."""
-    source = stored.checkpoint
+    counted: dict[str, tuple[int, int]] = {}
 
-    def content(tensor: StoredTensor) -> memoryview:
-        owner = stored.counted_as.get(tensor.name)
-        weights = tensor.read() if owner is None else masked(stored.prunable[owner], choice)
-        return as_bytes(weights)
+    def content(tensor: StoredTensor) -> Iterator[Weights]:
+        before = after = 0
+        for weights, zeros in stored.pruned(tensor, choice):
+            before, after = before + zeros, after + weights.size - left(weights)
+            progress.add(weights.size)
+            yield weights
+        if tensor.name in stored.prunable:
+            counted[stored.entries[tensor.name].name] = before, after
 
-    for path in source.weight_files():
-        inside = [tensor for tensor in stored.tensors if tensor.path == path]
-        metadata = safetensors_file.read_header(path)[1] or {"format": "pt"}
-        safetensors_file.write(folder / written_name(source, path), inside, content, metadata)
-    index = source.folder / INDEX
-    for path in [
-        *source.copied(),
-        *([index] if index.is_file() and not source.weights else []),
-    ]:
-        shutil.copyfile(path, folder / path.name)
+    progress.stage("writing", sum(t.count for tensors in files.values() for t in tensors))
+    metadata = {"format": "pt"}
+    for name, tensors in files.items():
+        safetensors_file.write(folder / name, tensors, content, metadata)
+    _write_index(stored.checkpoint, files, folder)
+    models.copy_companions(stored.checkpoint, folder)
+    prunable = list(stored.prunable.values())
+    return pruning.told(prunable, choice, [counted[tensor.entry.name] for tensor in prunable])
 
 
-def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
-    """Count the zeros of the written files: they must be those that were told."""
-    source = stored.checkpoint
-    names = {tensor.name: stored.coverage.of(tensor).name for tensor in stored.tensors}
-    written = {
-        names[tensor.name]: tensor.count - int(np.count_nonzero(tensor.read()))
-        for path in source.weight_files()
-        for tensor in safetensors_file.read_header(folder / written_name(source, path))[0]
-        if tensor.name in stored.prunable
+def _write_index(
+    source: Checkpoint, files: Mapping[str, Sequence[StoredTensor]], folder: Path
+) -> None:
+    """The index of the shards, in the form and with the metadata that the source's has."""
+    index = formats.index_of(source.folder)
+    if len(files) == 1 or index is None:
+        return
+    stated = json.loads(index.read_text(encoding="utf-8"))
+    size = sum(tensor.nbytes for tensors in files.values() for tensor in tensors)
+    written = stated | {
+        "metadata": (stated.get("metadata") or {}) | {"total_size": size},
+        "weight_map": {tensor.name: name for name, tensors in files.items() for tensor in tensors},
     }
-    if written != {layer.name: layer.zeros for layer in told.layers}:
+    text = json.dumps(written, indent=2, sort_keys=True) + "\n"
+    (folder / formats.INDEX).write_text(text, encoding="utf-8")
+
+
+def _recount(
+    told: Pruning, stored: StoredModel, folder: Path, files: Mapping[str, Sequence[StoredTensor]]
+) -> None:
+    """Count the zeros of the written files: they must be those that were told."""
+
+    def count(tensor: StoredTensor) -> tuple[str, int]:
+        zeros = sum(block.size - left(block) for block in tensor.blocks())
+        return stored.entries[tensor.name].name, zeros
+
+    written = [
+        tensor for name in files for tensor in safetensors_file.read_header(folder / name)[0]
+    ]
+    counted = dict(cores.each(count, [t for t in written if t.name in stored.prunable]))
+    if counted != {layer.name: layer.zeros for layer in told.layers}:
         raise AssertionError("the written file's zeros differ from those that were to be written")
 
 

@@ -6,35 +6,30 @@ of bit mask and CSR are exact sums over the prunable tensors, whose masks are at
 
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from experiments.checkpoint import safetensors_file
-from experiments.checkpoint.tensor import StoredTensor, as_bytes
+from experiments.checkpoint.tensor import StoredTensor
 from experiments.magnitudes import Weights
-from experiments.pruning import Choice, Prunable, masked
+from experiments.masks import left
+from experiments.pruning import Choice, Prunable
 from experiments.records import Footprint, FootprintRow
+from experiments.stored_model import StoredModel
 
 GZIP_LEVEL = 6
 GZIP_WRAPPER = 31  # zlib's code for a gzip header and trailer around the deflated bytes
 
 
-def footprint(
-    tensors: Sequence[StoredTensor],
-    prunable: Mapping[str, Prunable],
-    choices: Sequence[Choice],
-    *,
-    method: str,
-) -> Footprint:
-    """Bytes at dense and at each choice's level. `prunable` is by stored name."""
-    dtype = ", ".join(sorted({tensor.dtype for tensor in tensors if tensor.name in prunable}))
+def footprint(stored: StoredModel, choices: Sequence[Choice], *, method: str) -> Footprint:
+    """Bytes at dense and at each choice's level."""
+    dtype = ", ".join(
+        sorted({tensor.dtype for tensor in stored.tensors if tensor.name in stored.prunable})
+    )
     rows: list[FootprintRow] = []
     sizes: dict[str, int] = {}
     for level, choice in [(0.0, None), *((choice.level, choice) for choice in choices)]:
-        changed = {} if choice is None else _masked(prunable, choice)
-        for of, name, size in _sizes(tensors, prunable, changed):
+        for of, name, size in _sizes(stored, choice):
             dense = sizes.setdefault(of, size) if name == "dense" else sizes[of]
             rows.append(
                 FootprintRow(
@@ -44,31 +39,28 @@ def footprint(
     return Footprint(method=method, rows=tuple(rows))
 
 
-def _masked(prunable: Mapping[str, Prunable], choice: Choice) -> dict[str, Weights]:
-    """The prunable weights with the chosen ones set to zero, by stored name."""
-    return {name: masked(tensor, choice) for name, tensor in prunable.items()}
-
-
-def _sizes(
-    tensors: Sequence[StoredTensor],
-    prunable: Mapping[str, Prunable],
-    changed: Mapping[str, Weights],
-) -> Iterator[tuple[str, str, int]]:
+def _sizes(stored: StoredModel, choice: Choice | None) -> Iterator[tuple[str, str, int]]:
     """(of what, format, bytes), dense first."""
+    nonzero = dict.fromkeys(stored.prunable, 0)
+
+    def content(tensor: StoredTensor) -> Iterator[Weights]:
+        for weights, _ in stored.pruned(tensor, choice):
+            if tensor.name in nonzero:
+                nonzero[tensor.name] += left(weights)
+            yield weights
+
+    dense = packed = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
-        safetensors_file.write(
-            path,
-            tensors,
-            lambda tensor: as_bytes(changed.get(tensor.name, tensor.read())),
-            {"format": "pt"},
-        )
-        yield "file", "dense", path.stat().st_size
-        yield "file", "gzip", gzip_bytes(path)
-    weights = {name: changed.get(name, tensor.weights) for name, tensor in prunable.items()}
-    yield "prunable", "dense", sum(matrix.nbytes for matrix in weights.values())
+        for tensors in stored.output_files().values():
+            safetensors_file.write(path, tensors, content, {"format": "pt"})
+            dense += path.stat().st_size
+            packed += gzip_bytes(path)
+    yield "file", "dense", dense
+    yield "file", "gzip", packed
+    yield "prunable", "dense", sum(t.count * t.dtype.itemsize for t in stored.prunable.values())
     for name, size_of in FORMATS.items():
-        yield "prunable", name, sum(size_of(prunable[key], weights[key]) for key in weights)
+        yield "prunable", name, sum(size_of(stored.prunable[key], nonzero[key]) for key in nonzero)
 
 
 def gzip_bytes(path: Path) -> int:
@@ -98,15 +90,14 @@ def csr_bytes(rows: int, nonzero: int, itemsize: int, index: int) -> int:
     return nonzero * (itemsize + index) + (rows + 1) * index
 
 
-def _bitmask(tensor: Prunable, weights: Weights) -> int:
-    del tensor
-    return bitmask_bytes(weights.size, int(np.count_nonzero(weights)), weights.itemsize)
+def _bitmask(tensor: Prunable, nonzero: int) -> int:
+    return bitmask_bytes(tensor.count, nonzero, tensor.dtype.itemsize)
 
 
-def _csr(index: int) -> Callable[[Prunable, Weights], int]:
-    def size(tensor: Prunable, weights: Weights) -> int:
-        rows = weights.shape[1 - tensor.entry.input_axis]
-        return csr_bytes(rows, int(np.count_nonzero(weights)), weights.itemsize, index)
+def _csr(index: int) -> Callable[[Prunable, int], int]:
+    def size(tensor: Prunable, nonzero: int) -> int:
+        rows = tensor.shape[1 - tensor.entry.input_axis]
+        return csr_bytes(rows, nonzero, tensor.dtype.itemsize, index)
 
     return size
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from experiments.checkpoint.tensor import StoredTensor, same_bytes
-from experiments.coverage import Coverage, Entry
-from experiments.magnitudes import Weights, count_below, summarise
+from experiments import cores, models
+from experiments.checkpoint.tensor import DTYPES, StoredTensor
+from experiments.magnitudes import Summary, summarise
+from experiments.progress import SILENT, Progress
 from experiments.records import (
-    Architecture,
     Count,
     CurvePoint,
     Inspection,
@@ -19,95 +19,95 @@ from experiments.records import (
     TensorRow,
     Totals,
 )
+from experiments.stored_model import StoredModel
 
 ABSOLUTE = (1e-4, 1e-3, 1e-2)
+MEASURED = ("zeros", "nan", "inf", "l1", "l2", "max")
 RELATIVE = (0.01, 0.1, 0.5)
 CURVE = tuple(float(f"{10 ** (step / 8):.3g}") for step in range(-40, 9))
 
 
 def inspect(
-    tensors: Sequence[StoredTensor],
-    coverage: Coverage,
+    stored: StoredModel,
     *,
-    architecture: Architecture,
     absolute: Sequence[float] = ABSOLUTE,
     relative: Sequence[float] = RELATIVE,
+    progress: Progress = SILENT,
 ) -> Inspection:
     """Every tensor's row, the totals by each denominator, and the curve of prunable magnitudes.
 
     `absolute` thresholds are magnitudes, `relative` ones multiples of each tensor's RMS.
     """
-    entries = {tensor.name: coverage.of(tensor) for tensor in tensors}
-    duplicates = _duplicates(tensors, entries)
+    asked = [(threshold, "absolute") for threshold in absolute]
+    asked += [(factor, "rms") for factor in relative]
+
+    def numbers(tensor: StoredTensor) -> Summary | None:
+        progress.add(tensor.count)
+        if tensor.name in stored.packed:
+            return None
+        return summarise(
+            tensor.blocks,
+            DTYPES[tensor.dtype],
+            absolute=[*CURVE, *absolute] if tensor.floating else (),
+            relative=relative if tensor.floating else (),
+        )
+
+    progress.stage("reading", sum(tensor.count for tensor in stored.tensors))
     rows, below = [], np.zeros(len(CURVE), np.int64)
-    for tensor in tensors:
-        entry, weights = entries[tensor.name], tensor.read()
-        tied = duplicates.get(tensor.name)
-        rows.append(_row(tensor, entry, weights, tied, absolute, relative))
-        if entry.prunable and tied is None:
-            below += [count_below(weights, threshold) for threshold in CURVE]
-    totals = _totals(rows, {tensor.name for tensor in tensors if tensor.floating})
+    for tensor, found in zip(stored.tensors, cores.each(numbers, stored.tensors)):
+        rows.append(_row(stored, tensor, found, asked))
+        if found and rows[-1].prunable:
+            below += found.below[: len(CURVE)]
+    totals = _totals(rows, {tensor.name for tensor in stored.tensors if tensor.floating})
     prunable = max(totals.prunable.count, 1)
     return Inspection(
-        architecture=architecture,
+        architecture=models.architecture(stored.checkpoint),
         tensors=tuple(rows),
         totals=totals,
+        packed_weights=sum(row.logical for row in rows if row.packed),
         curve=tuple(
             CurvePoint(threshold=threshold, below=int(count) / prunable)
             for threshold, count in zip(CURVE, below)
         ),
-        file_bytes=sum(path.stat().st_size for path in {tensor.path for tensor in tensors}),
+        file_bytes=sum(path.stat().st_size for path in {tensor.path for tensor in stored.tensors}),
     )
 
 
 def _row(
+    stored: StoredModel,
     tensor: StoredTensor,
-    entry: Entry,
-    weights: Weights,
-    tied_to: str | None,
-    absolute: Sequence[float],
-    relative: Sequence[float],
+    numbers: Summary | None,
+    asked: Sequence[tuple[float, str]],
 ) -> TensorRow:
-    numbers = summarise(weights)
-    asked = [(threshold, "absolute", threshold) for threshold in absolute]
-    asked += [(factor, "rms", factor * numbers.rms) for factor in relative]
+    entry, tied_to = stored.entries[tensor.name], stored.repeats.get(tensor.name)
+    packing = stored.packed.get(tensor.name)
     return TensorRow(
         name=tensor.name,
         shape=tensor.shape,
         dtype=tensor.dtype,
+        stored_as=tensor.stored_as,
+        packed=packing.by if packing else "",
+        logical=packing.logical if packing else tensor.count,
         role=entry.role,
         prunable=entry.prunable and tied_to is None,
         reason=f"the same bytes as {tied_to}" if tied_to else entry.reason,
         stack=entry.stack,
         depth=entry.depth,
         tied_to=tied_to,
-        count=numbers.count,
-        zeros=numbers.zeros,
-        nan=numbers.nan,
-        inf=numbers.inf,
+        count=tensor.count,
         near_zero=tuple(
-            NearZero(threshold=given, relative_to=unit, count=count_below(weights, bound))
-            for given, unit, bound in (asked if tensor.floating else ())
-        ),
-        l1=numbers.l1,
-        l2=numbers.l2,
-        max=numbers.max,
+            NearZero(threshold=threshold, relative_to=unit, count=count)
+            for (threshold, unit), count in zip(asked, numbers.below[len(CURVE) :])
+        )
+        if numbers
+        else (),
+        **{name: getattr(numbers, name, None) for name in MEASURED},
     )
 
 
-def _duplicates(tensors: Iterable[StoredTensor], entries: dict[str, Entry]) -> dict[str, str]:
-    """Stored tensors whose architecture ties them to another stored one with the same bytes."""
-    stored = {entries[tensor.name].name: tensor for tensor in tensors}
-    found = {}
-    for tensor in tensors:
-        owner = stored.get(entries[tensor.name].tied_to or "")
-        if owner is not None and same_bytes(tensor, owner):
-            found[tensor.name] = owner.name
-    return found
-
-
 def _totals(rows: Sequence[TensorRow], floating: set[str]) -> Totals:
-    real = [row for row in rows if row.name in floating]
+    measured = [row for row in rows if not row.packed]
+    real = [row for row in measured if row.name in floating]
     return Totals(
         prunable=_count(row for row in real if row.prunable),
         all_weights=_count(
@@ -115,10 +115,12 @@ def _totals(rows: Sequence[TensorRow], floating: set[str]) -> Totals:
         ),
         parameters=_count(real),
         parameters_deduplicated=_count(row for row in real if not row.tied_to),
-        integer=_count(row for row in rows if row.name not in floating),
+        integer=_count(row for row in measured if row.name not in floating),
     )
 
 
 def _count(rows: Iterable[TensorRow]) -> Count:
     chosen = list(rows)
-    return Count(count=sum(row.count for row in chosen), zeros=sum(row.zeros for row in chosen))
+    return Count(
+        count=sum(row.count for row in chosen), zeros=sum(row.zeros or 0 for row in chosen)
+    )

@@ -8,7 +8,7 @@ from time import perf_counter
 
 import torch
 
-from experiments import evaluation, export, footprint, inspection, latency, models, pruning
+from experiments import evaluation, footprint, inspection, latency, models, pruning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.methods.table import METHODS
@@ -17,6 +17,7 @@ from experiments.plan import TIMED_THREADS, Job, Planned
 from experiments.provenance import machine, today, versions
 from experiments.pruning import Settings
 from experiments.records import Answer, Cell, Provenance, Record
+from experiments.stored_model import StoredModel
 from experiments.tasks.table import Task
 
 Ask = Callable[[Cell], Answer]
@@ -51,18 +52,17 @@ def _opened(job: Job) -> Ask:
 def _structure(job: Job) -> Ask:
     """What is read from the stored tensors: inspection, pruning, footprint."""
     checkpoint = job.first.checkpoint
-    stored = export.StoredModel(checkpoint)
+    stored = StoredModel(checkpoint)
 
     def ask(cell: Cell) -> Answer:
         if cell.kind == "inspection":
-            architecture = models.architecture(checkpoint)
-            return inspection.inspect(stored.tensors, stored.coverage, architecture=architecture)
+            return inspection.inspect(stored)
         settings, tensors = _settings(cell), list(stored.prunable.values())
         if cell.kind == "pruning":
             (choice,) = pruning.choose(tensors, settings, [cell.level or 0])
             return pruning.describe(tensors, choice)
         choices = pruning.choose(tensors, settings, job.levels)
-        return footprint.footprint(stored.tensors, stored.prunable, choices, method=settings.method)
+        return footprint.footprint(stored, choices, method=settings.method)
 
     return ask
 

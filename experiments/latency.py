@@ -85,10 +85,10 @@ def _masked(
 ) -> Sequence[tuple[float, Weights]]:
     """Each level's weights: dense storage with zeros where the level removes."""
     tensors = prunable_tensors(opened.model)
+    weights = {entry.name: tensor for entry, tensor in prunable_parameters(opened.model)}
     found = []
     for level, choice in zip(levels, choose(tensors, settings, levels)):
         masks = {t.entry.name: torch.from_numpy(choice.mask(t)) for t in tensors}
-        weights = {t.entry.name: torch.from_numpy(t.weights) for t in tensors}
         kept = {name: weights[name].masked_fill(~mask, 0) for name, mask in masks.items()}
         found.append((level, kept))
     return found

@@ -1,48 +1,66 @@
 """Magnitudes of weights, exactly: their order, counts, norms and the cut a level makes.
 
 Pure: arrays in, numbers out. Weights are numpy arrays of any float dtype (bfloat16 and float8 come
-from ml_dtypes); each is widened exactly, so that mixed dtypes compare as real numbers.
+from ml_dtypes). The order of magnitudes is that of their bits without the sign, so a histogram of
+bit patterns holds every count there is to ask for: a 16-bit float has 32,768 magnitudes.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments import cores, kernels
+
 Keys = NDArray[np.unsignedinteger]
 Weights = NDArray[np.generic]
+Blocks = Callable[[], Iterable[Weights]]  # the same blocks of numbers each time it is called
 
-CHUNK = 1 << 20
 DIGIT_BITS = 16
+WORDS = {8 * size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
 
-def widen(weights: Weights) -> NDArray[np.floating]:
-    """The same numbers as float64 if they are that, else as float32; exact for every dtype."""
-    return weights.astype(np.float64 if weights.dtype == np.float64 else np.float32, copy=False)
+def bits_of(weights: Weights) -> Keys:
+    """The bit patterns of an array, as unsigned integers of the same width; no copy if contiguous.
+
+    >>> bits_of(np.array([-0.0], np.float16)).tolist()
+    [32768]
+    """
+    return np.ascontiguousarray(weights).view(WORDS[8 * weights.dtype.itemsize])
 
 
 def magnitude_keys(weights: Weights) -> Keys:
-    """|w| as unsigned integers of the same order: IEEE bits without the sign. Same shape.
+    """|w| as unsigned integers of the same order and width: IEEE bits without the sign. Same shape.
 
     >>> magnitude_keys(np.array([-0.0, 2.0, -1.0], np.float32)).argsort().tolist()
     [0, 2, 1]
     """
-    wide = np.ascontiguousarray(widen(weights))
-    if wide.dtype == np.float64:
-        return wide.view(np.uint64) & np.uint64(0x7FFF_FFFF_FFFF_FFFF)
-    return wide.view(np.uint32) & np.uint32(0x7FFF_FFFF)
+    words = bits_of(weights)
+    return words & words.dtype.type((1 << (8 * words.itemsize - 1)) - 1)
 
 
-def magnitude_of_key(key: int, bits: int) -> float:
+def magnitude_of_key(key: int, dtype: np.dtype[np.generic]) -> float:
     """The magnitude that a key stands for; the inverse of `magnitude_keys`.
 
-    >>> magnitude_of_key(int(magnitude_keys(np.array([0.5], np.float32))[0]), 32)
+    >>> magnitude_of_key(int(magnitude_keys(np.array([0.5], np.float32))[0]), np.dtype(np.float32))
     0.5
     """
-    kind, word = (np.float64, np.uint64) if bits == 64 else (np.float32, np.uint32)
-    return float(np.array([key], word).view(kind)[0])
+    return float(np.array([key], WORDS[8 * dtype.itemsize]).view(dtype)[0])
+
+
+def common_dtype(dtypes: Iterable[np.dtype[np.generic]]) -> np.dtype[np.generic]:
+    """The dtype in which all of these compare as real numbers: their own, else float32 or float64.
+
+    >>> common_dtype([np.dtype("f2"), np.dtype("f4")])
+    dtype('float32')
+    """
+    kinds = set(dtypes)
+    if len(kinds) == 1:
+        return kinds.pop()
+    return np.dtype(np.float64 if np.dtype(np.float64) in kinds else np.float32)
 
 
 def removed_count(level: float, count: int) -> int:
@@ -58,78 +76,88 @@ def removed_count(level: float, count: int) -> int:
 class Cut:
     """The exact boundary of a ranking group: keys below `key` go, and the first `ties` equal to it.
 
-    `ties` counts in canonical order (tensor name bytewise, then row-major index).
+    `ties` counts in canonical order (tensor name bytewise, then row-major index); `tied` is how many
+    keys of the group equal `key`.
     """
 
     key: int
     ties: int
+    tied: int
 
 
-def cuts(stream: Callable[[], Iterable[Keys]], counts: Sequence[int], *, bits: int) -> list[Cut]:
-    """For each k of `counts`, the cut that removes exactly the k smallest keys of the stream.
+Stretch = Callable[[], Iterable[Keys]]  # a part of a group: its keys, block by block
 
-    `stream` is called once for every 16 bits of a key and yields the group's arrays of unsigned
-    integers; memory is one histogram a count, never the group. Radix selection.
 
-    >>> cuts(lambda: [np.array([1, 1, 1, 2], np.uint32)], [0, 2], bits=32)
-    [Cut(key=0, ties=0), Cut(key=1, ties=2)]
+def cuts(stretches: Sequence[Stretch], counts: Sequence[int], *, bits: int) -> list[Cut]:
+    """For each k of `counts`, the cut that removes exactly the k smallest of the group's keys.
+
+    The keys are words of `bits` bits. Each stretch is read once for every 16 bits of a key, on all
+    cores; memory is a histogram a count, never the group. Radix selection.
+
+    >>> cuts([lambda: [np.array([1, 1, 1, 2], np.uint32)]], [0, 2], bits=32)
+    [Cut(key=0, ties=0, tied=0), Cut(key=1, ties=2, tied=3)]
     """
-    found = [(0, count) for count in counts]
-    for shift in range(bits - DIGIT_BITS, -1, -DIGIT_BITS):
-        prefixes = {prefix for prefix, _ in found}
-        histograms = _histograms(stream(), prefixes, shift, bits)
-        found = [_descend(histograms[prefix], prefix, rest) for prefix, rest in found]
-    return [Cut(key, rest) if count else Cut(0, 0) for (key, rest), count in zip(found, counts)]
+    digits = min(bits, DIGIT_BITS)
+    (first,) = _tallied(stretches, partial(_tally_top, bits), 1)
+    found = [_descend(first, 0, count, digits) for count in counts]
+    for shift in range(bits - 2 * DIGIT_BITS, -1, -DIGIT_BITS):
+        prefixes = sorted({cut.key for cut in found})
+        tally = _tally_below(prefixes, shift, bits)
+        histograms = dict(zip(prefixes, _tallied(stretches, tally, len(prefixes))))
+        found = [_descend(histograms[cut.key], cut.key, cut.ties, digits) for cut in found]
+    return [cut if count else Cut(0, 0, 0) for cut, count in zip(found, counts)]
 
 
-def _histograms(
-    stream: Iterable[Keys], prefixes: set[int], shift: int, bits: int
-) -> dict[int, NDArray[np.int64]]:
-    """How often each digit follows each prefix: one array of 65,536 counts a prefix."""
-    size = 1 << DIGIT_BITS
-    counts = {prefix: np.zeros(size, np.int64) for prefix in prefixes}
-    first = shift == bits - DIGIT_BITS
-    for keys in _chunks(stream):
-        digits = (keys >> shift) & (size - 1)
-        for prefix, histogram in counts.items():
-            inside = digits if first else digits[(keys >> (shift + DIGIT_BITS)) == prefix]
-            histogram += np.bincount(inside.astype(np.int64), minlength=size)
-    return counts
+Tally = Callable[[Keys, NDArray[np.uint32]], None]
 
 
-def _descend(histogram: NDArray[np.int64], prefix: int, rest: int) -> tuple[int, int]:
+def _tallied(stretches: Sequence[Stretch], tally: Tally, rows: int) -> NDArray[np.int64]:
+    """The histograms of a group: those of its stretches, added. Shape (rows, 65,536)."""
+
+    def of(stretch: Stretch) -> NDArray[np.uint32]:
+        counts = np.zeros((rows, 1 << DIGIT_BITS), np.uint32)  # a stretch is far below 2**32 keys
+        for keys in stretch():
+            tally(keys.reshape(-1), counts)
+        return counts
+
+    total = np.zeros((rows, 1 << DIGIT_BITS), np.int64)
+    for counts in cores.each(of, stretches):
+        total += counts
+    return total
+
+
+def _tally_top(bits: int, keys: Keys, counts: NDArray[np.uint32]) -> None:
+    kernels.tally(keys, keys.dtype.type(max(bits - DIGIT_BITS, 0)), counts[0])
+
+
+def _tally_below(prefixes: Sequence[int], shift: int, bits: int) -> Tally:
+    """A tally of the digit at `shift`, of keys that begin with one of the prefixes."""
+    word = WORDS[bits].type
+    top, above = bits - DIGIT_BITS, shift + DIGIT_BITS
+    flagged = np.zeros(1 << DIGIT_BITS, np.bool_)
+    flagged[[prefix >> (top - above) for prefix in prefixes]] = True
+    wanted = np.array(prefixes, word)
+
+    def tally(keys: Keys, counts: NDArray[np.uint32]) -> None:
+        kernels.tally_inside(keys, word(top), flagged, wanted, word(above), word(shift), counts)
+
+    return tally
+
+
+def _descend(histogram: NDArray[np.int64], prefix: int, rest: int, digits: int) -> Cut:
     """The digit in which the rest-th smallest key lies, appended to the prefix, and what is left."""
     below = np.concatenate(([0], np.cumsum(histogram)))
     digit = max(0, int(np.searchsorted(below, rest, side="left")) - 1)
-    return (prefix << DIGIT_BITS) | digit, rest - int(below[digit])
-
-
-def _chunks(arrays: Iterable[Keys]) -> Iterator[Keys]:
-    for array in arrays:
-        flat = array.reshape(-1)
-        for start in range(0, flat.size, CHUNK):
-            yield flat[start : start + CHUNK]
-
-
-def count_below(weights: Weights, threshold: float) -> int:
-    """How many magnitudes are strictly below the threshold; the comparison is of real numbers.
-
-    >>> count_below(np.array([0.1, -0.2, 0.0], np.float32), 0.2)
-    2
-    """
-    wide = np.abs(widen(weights))
-    if wide.dtype == np.float64 or not math.isfinite(threshold):
-        return int(np.count_nonzero(wide < threshold))
-    with np.errstate(over="ignore"):  # above the largest float32, every finite weight counts
-        bound = np.float32(threshold)
-        if float(bound) < threshold:
-            bound = np.nextafter(bound, np.float32(np.inf))
-    return int(np.count_nonzero(wide < bound))
+    return Cut((prefix << digits) | digit, rest - int(below[digit]), int(histogram[digit]))
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What one tensor's weights look like. Norms and `max` are over finite weights, 0 if none."""
+    """What one tensor's weights look like. Norms and `max` are over finite weights, 0 if none.
+
+    `below` counts the magnitudes strictly below each absolute threshold that was asked for, then
+    below each multiple of the RMS.
+    """
 
     count: int
     zeros: int
@@ -138,6 +166,7 @@ class Summary:
     l1: float
     l2: float
     max: float
+    below: tuple[int, ...] = ()
 
     @property
     def rms(self) -> float:
@@ -146,22 +175,152 @@ class Summary:
         return self.l2 / math.sqrt(finite) if finite else 0.0
 
 
-def summarise(weights: Weights) -> Summary:
-    """Counts and norms of a tensor, summed in double precision.
+def summarise(
+    blocks: Blocks,
+    dtype: np.dtype[np.generic],
+    *,
+    absolute: Sequence[float] = (),
+    relative: Sequence[float] = (),
+) -> Summary:
+    """Counts and norms of a tensor given block by block, and of what lies below thresholds.
 
-    >>> summarise(np.array([[3.0, -4.0], [0.0, -0.0]], np.float16))
-    Summary(count=4, zeros=2, nan=0, inf=0, l1=7.0, l2=5.0, max=4.0)
+    `absolute` thresholds are magnitudes, `relative` ones multiples of the RMS. Norms are summed in
+    double precision, those of 8 and 16-bit floats from their histogram, to the last bit.
+
+    >>> numbers = np.array([3.0, -4.0, 0.0, -0.0], np.float16)
+    >>> summarise(lambda: [numbers], numbers.dtype, absolute=[4.0])
+    Summary(count=4, zeros=2, nan=0, inf=0, l1=7.0, l2=5.0, max=4.0, below=(3,))
     """
-    wide = widen(weights).astype(np.float64)
-    nan, inf = int(np.isnan(wide).sum()), int(np.isinf(wide).sum())
-    finite = np.abs(wide[np.isfinite(wide)]) if nan or inf else np.abs(wide)
-    largest = float(finite.max()) if finite.size else 0.0
-    return Summary(
-        count=int(wide.size),
-        zeros=int(np.count_nonzero(wide == 0)),
-        nan=nan,
-        inf=inf,
-        l1=float(finite.sum()),
-        l2=largest * math.sqrt(float(np.square(finite / (largest or 1.0)).sum())),
+    if np.dtype(dtype).kind in "iub":
+        return _of_integers(blocks)
+    if dtype.itemsize <= 2:
+        return _of_few_magnitudes(blocks, dtype, absolute, relative)
+    return _of_many_magnitudes(blocks, dtype, absolute, relative)
+
+
+def _of_few_magnitudes(
+    blocks: Blocks,
+    dtype: np.dtype[np.generic],
+    absolute: Sequence[float],
+    relative: Sequence[float],
+) -> Summary:
+    """One pass: the histogram of an 8 or 16-bit float says everything."""
+    words = WORDS[8 * dtype.itemsize]
+    histogram = np.zeros(1 << (8 * dtype.itemsize - 1), np.int64)
+    for block in blocks():
+        kernels.tally(magnitude_keys(block).reshape(-1), words.type(0), histogram)
+    with np.errstate(invalid="ignore"):  # among all patterns there are signalling NaNs
+        magnitudes = np.arange(histogram.size, dtype=words).view(dtype).astype(np.float64)
+    met = np.flatnonzero(histogram)
+    finite = met[np.isfinite(magnitudes[met])]
+    counts, values = histogram[finite].astype(np.float64), magnitudes[finite]
+    largest = float(values[-1]) if values.size else 0.0
+    found = Summary(
+        count=int(histogram.sum()),
+        zeros=int(histogram[0]),
+        nan=int(histogram[np.isnan(magnitudes)].sum()),
+        inf=int(histogram[np.isinf(magnitudes)].sum()),
+        l1=math.fsum(counts * values),
+        l2=math.sqrt(math.fsum(counts * values * values)),
         max=largest,
     )
+    ordered = ~np.isnan(magnitudes)
+    running = np.concatenate(([0], np.cumsum(histogram[ordered])))
+    bounds = np.searchsorted(magnitudes[ordered], _thresholds(found, absolute, relative), "left")
+    return _with_counts(found, running[bounds])
+
+
+def _of_many_magnitudes(
+    blocks: Blocks,
+    dtype: np.dtype[np.generic],
+    absolute: Sequence[float],
+    relative: Sequence[float],
+) -> Summary:
+    """Two passes over a 32-bit float, three over a 64-bit one: its squares need its maximum."""
+    word = WORDS[8 * dtype.itemsize].type
+    infinity = int(magnitude_keys(np.array([np.inf], dtype))[0])
+    wide = dtype.itemsize == 8
+    histogram, sums = np.zeros(1 << DIGIT_BITS, np.int64), []
+    count = zeros = nan = inf = largest = 0
+    for block in blocks():
+        keys = magnitude_keys(block).reshape(-1)
+        kernels.tally(keys, word(8 * dtype.itemsize - DIGIT_BITS), histogram)
+        count += keys.size
+        zeros += keys.size - int(np.count_nonzero(keys))
+        most = int(keys.max(initial=0))
+        if most >= infinity:
+            nan += int(np.count_nonzero(keys > infinity))
+            inf += int(np.count_nonzero(keys == infinity))
+            most = int(keys[keys < infinity].max(initial=0))
+        largest = max(largest, most)
+        if not wide:
+            sums.append(_sums(keys.view(dtype), 1.0))
+    maximum = magnitude_of_key(largest, dtype)
+    scale = maximum if wide and maximum else 1.0
+    if wide:
+        sums = [_sums(magnitude_keys(block).reshape(-1).view(dtype), scale) for block in blocks()]
+    l1, squares = (math.fsum(lane) for lane in np.array(sums).reshape(-1, 2).T)
+    found = Summary(count, zeros, nan, inf, l1, scale * math.sqrt(squares), maximum)
+    bounds = [_key_from(t, dtype) for t in _thresholds(found, absolute, relative)]
+    return _with_counts(found, _keys_below(bounds, blocks, histogram, 8 * dtype.itemsize))
+
+
+def _sums(magnitudes: Weights, scale: float) -> tuple[float, float]:
+    lanes = np.zeros((2, kernels.LANES))
+    kernels.sums(magnitudes, scale, lanes)
+    return math.fsum(lanes[0]), math.fsum(lanes[1])
+
+
+def _key_from(threshold: float, dtype: np.dtype[np.generic]) -> int:
+    """The smallest key whose magnitude is at least the threshold; the comparison is of reals."""
+    with np.errstate(over="ignore"):  # above the largest number, every finite weight is below
+        bound = np.array([threshold]).astype(dtype)
+        if float(bound[0]) < threshold:
+            bound = np.nextafter(bound, np.array([np.inf], dtype))
+    return int(magnitude_keys(bound)[0])
+
+
+def _keys_below(
+    bounds: Sequence[int], blocks: Blocks, histogram: NDArray[np.int64], bits: int
+) -> list[int]:
+    """How many keys lie below each bound: whole digits from the histogram, the rest in one pass."""
+    if not bounds:
+        return []
+    word, shift = WORDS[bits].type, bits - DIGIT_BITS
+    ascending = sorted(set(bounds))
+    digits = [bound >> shift for bound in ascending]
+    first = np.searchsorted(digits, np.arange((1 << DIGIT_BITS) + 1))
+    within = np.zeros(len(ascending), np.int64)
+    keys = np.array(ascending, word)
+    for block in blocks():
+        kernels.tally_bounds(magnitude_keys(block).reshape(-1), word(shift), first, keys, within)
+    below = np.concatenate(([0], np.cumsum(histogram)))
+    count = {
+        bound: int(below[digit] + within[first[digit] : index + 1].sum())
+        for index, (bound, digit) in enumerate(zip(ascending, digits))
+    }
+    return [count[bound] for bound in bounds]
+
+
+def _of_integers(blocks: Blocks) -> Summary:
+    """Counts and norms of integers or booleans, in double precision."""
+    count = zeros = 0
+    l1, squares, largest = 0.0, 0.0, 0.0
+    for block in blocks():
+        wide = np.abs(block.astype(np.float64))
+        count += wide.size
+        zeros += wide.size - int(np.count_nonzero(wide))
+        l1 += float(wide.sum())
+        squares += float(np.square(wide).sum())
+        largest = max(largest, float(wide.max(initial=0)))
+    return Summary(count, zeros, 0, 0, l1, math.sqrt(squares), largest)
+
+
+def _thresholds(
+    found: Summary, absolute: Sequence[float], relative: Sequence[float]
+) -> list[float]:
+    return [*absolute, *(factor * found.rms for factor in relative)]
+
+
+def _with_counts(found: Summary, below: Iterable[int]) -> Summary:
+    return replace(found, below=tuple(int(count) for count in below))

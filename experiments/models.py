@@ -5,6 +5,7 @@ Reads files, never the network, and never runs code that a checkpoint brings.
 
 import logging
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +15,20 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    CONFIG_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_MAPPING,
+    AutoConfig,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
+from experiments.checkpoint import formats
 from experiments.checkpoint.folder import Checkpoint
-from experiments.checkpoint.formats import INDEX
+from experiments.checkpoint.safetensors_file import write
+from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 from experiments.records import Architecture
 
@@ -41,11 +52,22 @@ def be_quiet() -> None:
     logging.getLogger("transformers").setLevel(logging.ERROR)
 
 
-def skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
-    """The architecture on the meta device: names, shapes and kinds of modules, no weights."""
+def skeleton(checkpoint: Checkpoint) -> PreTrainedModel | None:
+    """The architecture on the meta device: names, shapes and kinds of modules, no weights.
+
+    None where transformers does not know it. A class it does not know, of a model type it does (a
+    backbone in a wrapper of its own), stands for that type's plain model.
+    """
     config = _config(checkpoint)
-    with torch.device("meta"):
-        return _architecture(checkpoint, config)(config)
+    kind: Any = _class_of(config) or MODEL_MAPPING.get(type(config), None)
+    if kind is None:
+        return None
+    try:
+        with torch.device("meta"):
+            model: PreTrainedModel = kind(config)
+            return model
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, ImportError) as error:
+        raise _unreadable(checkpoint, error) from None
 
 
 def open_model(checkpoint: Checkpoint) -> OpenModel:
@@ -55,9 +77,24 @@ def open_model(checkpoint: Checkpoint) -> OpenModel:
         ReportError: where the file lacks a weight of its architecture (a head never trained), or
             the tokenizer is missing.
     """
+    checkpoint.check()  # a damaged file is told as such, before transformers meets it
     config = _config(checkpoint)
-    kind = _architecture(checkpoint, config)
-    checkpoint.tensors()  # a damaged file is told as such, before transformers meets it
+    kind = _class_of(config)
+    if kind is None:
+        if not (stated := checkpoint.config()):
+            raise ReportError(
+                f"{checkpoint.name}",
+                "a config.json beside the weights",
+                "copy the model's own there",
+            )
+        found = (stated.get("architectures") or ["none"])[0]
+        if "model_type" in stated and config is None:
+            found = f"model_type {stated['model_type']}"
+        raise ReportError(
+            f"{checkpoint.name}",
+            f"an architecture that transformers knows, found {found!r} in config.json",
+            "set config.json's architectures to the class it was saved from",
+        )
     try:
         with _as_folder(checkpoint) as folder:
             loaded: Any = kind.from_pretrained(
@@ -98,23 +135,51 @@ def _check_tokenizer(checkpoint: Checkpoint, folder: Path, tokenizer: Any) -> No
 
 @contextmanager
 def _as_folder(checkpoint: Checkpoint) -> Iterator[Path]:
-    """A folder that transformers can open: the checkpoint's own, or one of links to its files.
+    """A folder that transformers can open: the checkpoint's own, or a temporary one.
 
-    It takes links where one weights file was named, or where the path is no UTF-8, which the readers
-    of weights and tokenizers refuse.
+    It takes a temporary one of links where one weights file was named, or where the path is no
+    UTF-8, which the readers of weights and tokenizers refuse; and one with the weights written anew
+    where they are no safetensors: transformers never meets another's pickle.
     """
-    if checkpoint.weights is None and not NOT_UTF8.search(str(checkpoint.folder)):
+    files = checkpoint.weight_files()
+    ready = all(path.suffix == ".safetensors" for path in files)
+    if ready and checkpoint.weights is None and not NOT_UTF8.search(str(checkpoint.folder)):
         yield checkpoint.folder
         return
-    files = {path.name: path for path in [*checkpoint.weight_files(), *checkpoint.companions()]}
-    if checkpoint.weights is not None:
-        files["model.safetensors"] = files.pop(checkpoint.weights.name)
-    elif (index := checkpoint.folder / INDEX).is_file():
-        files[INDEX] = index
     with tempfile.TemporaryDirectory() as name:
-        for link, path in files.items():
-            Path(name, link).symlink_to(path.resolve())
-        yield Path(name)
+        folder = Path(name)
+        if not ready:
+            weights = folder / "model.safetensors"
+            write(weights, checkpoint.tensors(), StoredTensor.blocks, {"format": "pt"})
+        else:
+            names = ["model.safetensors"] if checkpoint.weights else [path.name for path in files]
+            for link, path in zip(names, files):
+                (folder / link).symlink_to(path.resolve())
+        index = formats.index_of(checkpoint.folder)
+        if ready and index and not checkpoint.weights:
+            (folder / index.name).symlink_to(index.resolve())
+        copy_companions(checkpoint, folder)
+        yield folder
+
+
+def copy_companions(checkpoint: Checkpoint, folder: Path) -> None:
+    """Copy configuration, tokenizer and model card; of a GGUF file, make them from its metadata."""
+    for path in checkpoint.copied():
+        shutil.copyfile(path, folder / path.name)
+    if (file := checkpoint.gguf) is None:
+        return
+    config = _config(checkpoint)
+    if not (folder / "config.json").is_file():
+        kind: Any = _class_of(config) or MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+        config.architectures = [kind.__name__] if kind else None
+        config.dtype = "float32"
+        config.save_pretrained(folder)
+    if not (folder / "tokenizer.json").is_file():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, **SAFE)
+        except Exception as error:  # whatever its metadata lack; transformers has no common error
+            raise _unreadable(checkpoint, error) from None
+        tokenizer.save_pretrained(folder)
 
 
 def longest_input(opened: OpenModel) -> int:
@@ -145,8 +210,12 @@ def attention_to_first(opened: OpenModel, ids: torch.Tensor) -> dict[str, torch.
 
 
 def architecture(checkpoint: Checkpoint) -> Architecture:
-    """What the configuration says of the model's shape."""
+    """What the configuration says of the model's shape; nothing where there is none known."""
     config = _config(checkpoint)
+    if config is None:
+        return Architecture(
+            name="unknown", blocks=None, width=None, heads=None, vocabulary=None, positions=None
+        )
 
     def first(*names: str) -> int | None:
         values = [getattr(config, name, None) for name in names]
@@ -159,7 +228,7 @@ def architecture(checkpoint: Checkpoint) -> Architecture:
             first("decoder_layers", "num_decoder_layers"),
         ]
     return Architecture(
-        name=(config.architectures or ["unnamed"])[0],
+        name=_stated(config),
         blocks=sum(block or 0 for block in blocks) or None,
         width=first("hidden_size", "d_model", "n_embd"),
         heads=first("num_attention_heads", "n_head", "encoder_attention_heads"),
@@ -171,29 +240,31 @@ def architecture(checkpoint: Checkpoint) -> Architecture:
 
 
 def _config(checkpoint: Checkpoint) -> Any:
-    stated = checkpoint.config()
+    """The configuration as transformers has it; None where there is none that it knows."""
+    stated, file = checkpoint.config(), checkpoint.gguf
+    if not stated and file is None:
+        return None
     try:
+        if not stated and file is not None:
+            return AutoConfig.from_pretrained(file.parent, gguf_file=file.name, **SAFE)
+        if stated.get("model_type") not in CONFIG_MAPPING:
+            if "auto_map" in stated:
+                raise checkpoint.own_code()
+            return None
         return AutoConfig.from_pretrained(checkpoint.folder, **SAFE)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        if "auto_map" in stated:
-            raise ReportError(
-                f"{checkpoint.name}",
-                "an architecture that transformers knows; it asks to run its own code",
-                "convert it to a known architecture, its code is never run",
-            ) from None
         raise _unreadable(checkpoint, error) from None
 
 
-def _architecture(checkpoint: Checkpoint, config: Any) -> type[PreTrainedModel]:
-    name = (config.architectures or [""])[0]
-    kind = getattr(transformers, name, None) if name else None
-    if not (isinstance(kind, type) and issubclass(kind, PreTrainedModel)):
-        raise ReportError(
-            f"{checkpoint.name}",
-            f"an architecture that transformers knows, found {name or 'none'!r} in config.json",
-            "set config.json's architectures to the class it was saved from",
-        )
-    return kind
+def _class_of(config: Any) -> type[PreTrainedModel] | None:
+    """The transformers class that a configuration names, if there is one."""
+    name = (getattr(config, "architectures", None) or [""])[0]
+    kind = getattr(transformers, name, None) if isinstance(name, str) and name else None
+    return kind if isinstance(kind, type) and issubclass(kind, PreTrainedModel) else None
+
+
+def _stated(config: Any) -> str:
+    return str((getattr(config, "architectures", None) or ["unnamed"])[0])
 
 
 def _unreadable(checkpoint: Checkpoint, error: Exception) -> ReportError:

@@ -1,9 +1,15 @@
 """The prunable weights of an open model, as numpy arrays that share its memory."""
 
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
 import torch
 
-from experiments import pruning
+from experiments import cores, masks, pruning
 from experiments.coverage import prunable_parameters
+from experiments.magnitudes import Weights
+from experiments.masks import Mask
 from experiments.methods.table import METHODS
 from experiments.models import OpenModel
 from experiments.pruning import Choice, Prunable, Settings
@@ -11,15 +17,32 @@ from experiments.pruning import Choice, Prunable, Settings
 
 def prunable_tensors(model: torch.nn.Module) -> list[Prunable]:
     """The prunable tensors in canonical order; writing to them changes the model."""
-    return [Prunable(entry, tensor.numpy()) for entry, tensor in prunable_parameters(model)]
+    return [Prunable(entry, _shared(tensor)) for entry, tensor in prunable_parameters(model)]
+
+
+def _shared(tensor: torch.Tensor) -> Weights:
+    if not tensor.is_contiguous():
+        raise ValueError("a parameter whose rows do not lie one after the other")
+    return tensor.numpy()
+
+
+def prune_in_place(tensors: Sequence[Prunable], choice: Choice) -> tuple[int, int]:
+    """Set what a level removes to zero where it is, on all cores; the zeros before and after."""
+
+    def erase(weights: Weights, mask: Mask) -> None:
+        masks.erase(weights, mask)
+
+    counted = list(cores.each(partial(pruning.zeros, choice=choice, then=erase), tensors))
+    return sum(before for before, _ in counted), sum(after for _, after in counted)
 
 
 class InPlace:
     """The prunable weights of an open model, pruned where they are and put back when needed."""
 
     def __init__(self, opened: OpenModel) -> None:
+        self.arrays = [_shared(tensor) for _, tensor in prunable_parameters(opened.model)]
+        self.dense = [array.copy() for array in self.arrays]
         self.tensors = prunable_tensors(opened.model)
-        self.dense = [tensor.weights.copy() for tensor in self.tensors]
         self.settings: Settings | None = None
         self.level = 0.0
 
@@ -31,16 +54,15 @@ class InPlace:
     @property
     def zeros(self) -> int:
         """How many of them are zero now."""
-        return sum(int((tensor.weights == 0).sum()) for tensor in self.tensors)
+        return sum(array.size - int(np.count_nonzero(array)) for array in self.arrays)
 
     def prune(self, settings: Settings, level: float) -> Choice:
         """Prune to a level, from dense unless these zeros will contain the present ones."""
         nested = METHODS[settings.method].nested and settings == self.settings
         if not (nested and level >= self.level):
-            for tensor, dense in zip(self.tensors, self.dense):
-                tensor.weights[...] = dense
+            for array, dense in zip(self.arrays, self.dense):
+                array[...] = dense
         (choice,) = pruning.choose(self.tensors, settings, [level])
-        for tensor in self.tensors:
-            tensor.weights[~choice.mask(tensor)] = 0
+        prune_in_place(self.tensors, choice)
         self.settings, self.level = settings, level
         return choice

@@ -1,30 +1,40 @@
 """Pruning: choosing the weights a level removes, and saying what went.
 
 The choice is exact: of n weights in a ranking group the round-half-even(level * n) smallest go, ties
-in canonical order. Works on arrays in memory or mapped from a file; touches no disk itself.
+in canonical order. Weights are read block by block, from memory or from a file, and never held.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
+import ml_dtypes
 import numpy as np
 
+from experiments import cores, masks
+from experiments.checkpoint.tensor import BLOCK_BYTES, DTYPES, StoredTensor
 from experiments.coverage import Entry
 from experiments.errors import ReportError, UsageError
 from experiments.magnitudes import (
+    DIGIT_BITS,
     Cut,
     Keys,
+    Stretch,
     Weights,
+    common_dtype,
     cuts,
+    magnitude_keys,
     magnitude_of_key,
     removed_count,
 )
-from experiments.masks import Mask, below_cut, n_of_m, smallest_of_each_row
+from experiments.masks import Mask
 from experiments.methods.table import METHODS
+from experiments.progress import SILENT, Progress
 from experiments.records import Layer, Pruning
 
 UNSTRUCTURED = "unstructured"
 SCOPES = ("global", "layer", "row")
+STRETCH = 1 << 23  # weights that one core counts before it takes the next
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,36 +49,104 @@ class Settings:
 
 @dataclass(frozen=True)
 class Prunable:
-    """A prunable tensor: its coverage entry and its weights, as stored."""
+    """A prunable tensor: its coverage entry and its weights, in memory or in a file."""
 
     entry: Entry
-    weights: Weights
+    weights: Weights | StoredTensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns, as stored."""
+        return self.weights.shape
+
+    @property
+    def count(self) -> int:
+        """How many weights it has."""
+        return self.weights.count if isinstance(self.weights, StoredTensor) else self.weights.size
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The dtype of its weights."""
+        stored = self.weights
+        return DTYPES[stored.dtype] if isinstance(stored, StoredTensor) else stored.dtype
+
+    def span(self, start: int, stop: int) -> Weights:
+        """The weights from `start` up to `stop`, row-major: fresh from a file, a view of memory."""
+        if isinstance(self.weights, StoredTensor):
+            return self.weights.span(start, stop)
+        return self.weights.reshape(-1)[start:stop]
+
+    def blocks(
+        self, start: int = 0, stop: int | None = None, *, multiple: int = 1
+    ) -> Iterator[tuple[int, Weights]]:
+        """(where it begins, weights) of about a block each, all but the last a `multiple` long."""
+        stop = self.count if stop is None else stop
+        best = BLOCK_BYTES // self.dtype.itemsize
+        if isinstance(self.weights, StoredTensor):
+            best = self.weights.block
+        step = max(best // multiple, 1) * multiple
+        for at in range(start, stop, step):
+            yield at, self.span(at, min(at + step, stop))
 
 
 class Choice:
-    """Which weights one level removes, tensor by tensor. Its cuts are of keys of `bits` bits."""
+    """Which weights one level removes, tensor by tensor.
+
+    `cuts` gives for each tensor, by name, the key below which weights go and how many of those equal
+    to it; keys are ranked as `dtype`. `threshold` is the largest magnitude removed, where there is one.
+    """
 
     def __init__(
-        self, settings: Settings, level: float, group_cuts: dict[str, Cut], *, bits: int
+        self,
+        settings: Settings,
+        level: float,
+        dtype: np.dtype[np.generic],
+        cuts: Mapping[str, tuple[int, int]] | None = None,
+        threshold: float | None = None,
     ) -> None:
-        self.settings, self.level, self.cuts, self.bits = settings, level, group_cuts, bits
+        self.settings, self.level, self.dtype = settings, level, dtype
+        self.cuts, self.threshold = cuts or {}, threshold
 
-    def mask(self, tensor: Prunable) -> Mask:
-        """True = kept, in the shape of the tensor."""
-        keys = rank(tensor, self.settings, bits=self.bits)
+    def blocks(self, tensor: Prunable) -> Iterator[tuple[Weights, Mask]]:
+        """The tensor's weights and their mask, block by block in row-major order."""
+        if self.settings.pattern == UNSTRUCTURED and self.settings.scope != "row":
+            yield from self._ranked_blocks(tensor)
+            return
+        rows = tensor.entry.input_axis == 1
+        multiple = tensor.shape[1] if rows else tensor.count
+        for start, weights in tensor.blocks(multiple=max(multiple, 1)):
+            keys = rank(tensor, start, weights, self.settings, self.dtype)
+            yield weights, self._mask(keys.reshape(-1, tensor.shape[1]), tensor).reshape(-1)
+
+    def _ranked_blocks(self, tensor: Prunable) -> Iterator[tuple[Weights, Mask]]:
+        key, ties = self.cuts[tensor.entry.name]
+        for start, weights in tensor.blocks():
+            keys = rank(tensor, start, weights, self.settings, self.dtype)
+            mask, went = masks.below_cut(keys, key, ties)
+            ties -= went
+            yield weights, mask
+
+    def _mask(self, keys: Keys, tensor: Prunable) -> Mask:
         axis = tensor.entry.input_axis
         if self.settings.pattern != UNSTRUCTURED:
             kept, group = parse_pattern(self.settings.pattern)
-            return n_of_m(keys, kept, group, input_axis=axis)
-        if self.settings.scope == "row":
-            return smallest_of_each_row(keys, self.level, input_axis=axis)
-        return below_cut(keys, self.cuts[tensor.entry.name])
+            return masks.n_of_m(keys, kept, group, input_axis=axis)
+        return masks.smallest_of_each_row(keys, self.level, input_axis=axis)
+
+    def mask(self, tensor: Prunable) -> Mask:
+        """True = kept, in the shape of the tensor."""
+        parts = [np.ones(0, np.bool_), *(mask for _, mask in self.blocks(tensor))]
+        return np.concatenate(parts).reshape(tensor.shape)
 
 
 def choose(
-    tensors: Sequence[Prunable], settings: Settings, levels: Sequence[float]
+    tensors: Sequence[Prunable],
+    settings: Settings,
+    levels: Sequence[float],
+    *,
+    progress: Progress = SILENT,
 ) -> list[Choice]:
-    """The choice each level makes among the tensors; one ranking pass serves all levels.
+    """The choice each level makes among the tensors; the same reading serves all levels.
 
     Raises:
         ReportError: where there is no weight to prune, or one is NaN or infinite (its tensor named).
@@ -77,63 +155,108 @@ def choose(
     ordered = sorted(tensors, key=lambda tensor: tensor.entry.name.encode())
     if not ordered:
         raise ReportError("the checkpoint", "prunable weights", "see `gen inspect` for why not")
-    refuse_non_finite(ordered)
-    if settings.pattern != UNSTRUCTURED:
-        _check_pattern(ordered, settings.pattern, levels)
-    bits = _key_bits(ordered, settings)
+    check(ordered, settings, levels)
+    dtype = common_dtype(tensor.dtype for tensor in ordered)
     if settings.pattern != UNSTRUCTURED or settings.scope == "row":
-        return [Choice(settings, level, {}, bits=bits) for level in levels]
+        for _ in cores.each(_check_finite, ordered):
+            pass
+        return [Choice(settings, level, dtype) for level in levels]
+    progress.stage("ranking", sum_of(ordered) * max(1, 8 * dtype.itemsize // DIGIT_BITS))
     groups = [ordered] if settings.scope == "global" else [[tensor] for tensor in ordered]
-    found: list[dict[str, Cut]] = [{} for _ in levels]
+    found: list[dict[str, tuple[int, int]]] = [{} for _ in levels]
+    largest: list[float | None] = [None for _ in levels]
     for group in groups:
-        for cut_of, shared in zip(found, _group_cuts(group, settings, levels, bits)):
-            cut_of.update(shared)
-    return [Choice(settings, level, cut, bits=bits) for level, cut in zip(levels, found)]
-
-
-def _key_bits(tensors: Iterable[Prunable], settings: Settings) -> int:
-    """The width at which the tensors' keys compare: that of the widest."""
-    nothing = (replace(tensor, weights=tensor.weights[:0]) for tensor in tensors)
-    return max((8 * rank(tensor, settings).itemsize for tensor in nothing), default=32)
+        for index, (cut, shares) in enumerate(
+            _group_cuts(group, settings, levels, dtype, progress)
+        ):
+            found[index].update(shares)
+            if settings.scope == "global" and settings.method == "magnitude" and cut.ties:
+                largest[index] = magnitude_of_key(cut.key, dtype)
+    return [
+        Choice(settings, level, dtype, shares, threshold)
+        for level, shares, threshold in zip(levels, found, largest)
+    ]
 
 
 def _group_cuts(
-    group: Sequence[Prunable], settings: Settings, levels: Sequence[float], bits: int
-) -> Iterator[dict[str, Cut]]:
-    """One cut a level, its ties handed out to the group's tensors in their order."""
-
-    def stream() -> Iterable[Keys]:
-        return (rank(tensor, settings, bits=bits) for tensor in group)
-
-    size = sum(tensor.weights.size for tensor in group)
-    shared = cuts(stream, [removed_count(level, size) for level in levels], bits=bits)
-    left = [cut.ties for cut in shared]
-    found: list[dict[str, Cut]] = [{} for _ in levels]
-    for tensor, keys in zip(group, stream()):
-        for index, cut in enumerate(shared):
-            ties = min(left[index], int(np.count_nonzero(keys == cut.key))) if left[index] else 0
-            left[index] -= ties
-            found[index][tensor.entry.name] = Cut(cut.key, ties)
-    yield from found
+    group: Sequence[Prunable],
+    settings: Settings,
+    levels: Sequence[float],
+    dtype: np.dtype[np.generic],
+    progress: Progress,
+) -> Iterator[tuple[Cut, dict[str, tuple[int, int]]]]:
+    """A level's cut in a ranking group, and each tensor's share of it."""
+    stretches = {
+        tensor.entry.name: _stretches(tensor, settings, dtype, progress) for tensor in group
+    }
+    together = [stretch for parts in stretches.values() for stretch in parts]
+    counts = [removed_count(level, sum_of(group)) for level in levels]
+    nothing = rank(group[0], 0, np.empty(0, group[0].dtype), settings, dtype)
+    for cut in cuts(together, counts, bits=8 * nothing.itemsize):
+        yield cut, _shares(cut, stretches)
 
 
-def rank(tensor: Prunable, settings: Settings, *, bits: int = 0) -> Keys:
-    """The method's keys for one tensor, widened to `bits` where a group mixes widths."""
-    method = METHODS[settings.method]
-    weights = tensor.weights.astype(np.float64) if bits == 64 else tensor.weights
-    keys = method.keys(weights, name=tensor.entry.name, seed=settings.seed)
-    return keys.astype(np.uint64) if bits == 64 else keys
+def _shares(cut: Cut, stretches: Mapping[str, Sequence[Stretch]]) -> dict[str, tuple[int, int]]:
+    """The cut handed out to the tensors, in their order: (key below which weights go, ties)."""
+    if cut.ties == cut.tied:
+        return dict.fromkeys(stretches, (cut.key + 1 if cut.ties else cut.key, 0))
+    found, left = {}, cut.ties
+    for name, parts in stretches.items():
+        here = sum(cores.each(partial(_equal, cut.key), parts)) if left else 0
+        found[name] = (cut.key, min(left, here))
+        left -= min(left, here)
+    return found
 
 
-def refuse_non_finite(tensors: Iterable[Prunable]) -> None:
-    """Raise for the first tensor that holds a NaN or an infinity: it has no place in a ranking."""
-    for tensor in tensors:
-        if not np.isfinite(tensor.weights).all():
-            raise ReportError(
-                f"tensor {tensor.entry.name}",
-                "finite weights, found NaN or infinity",
-                "repair the checkpoint; `gen inspect` counts them",
-            )
+def _equal(key: int, stretch: Stretch) -> int:
+    return sum(int(np.count_nonzero(keys == key)) for keys in stretch())
+
+
+def _stretches(
+    tensor: Prunable, settings: Settings, dtype: np.dtype[np.generic], progress: Progress
+) -> list[Stretch]:
+    """The tensor's keys in parts that cores can count side by side."""
+
+    def stretch(start: int) -> Iterable[Keys]:
+        for at, weights in tensor.blocks(start, min(start + STRETCH, tensor.count)):
+            progress.add(weights.size)
+            yield rank(tensor, at, weights, settings, dtype)
+
+    return [partial(stretch, start) for start in range(0, tensor.count, STRETCH)]
+
+
+def rank(
+    tensor: Prunable,
+    start: int,
+    weights: Weights,
+    settings: Settings,
+    dtype: np.dtype[np.generic],
+) -> Keys:
+    """The method's keys for a block of a tensor, compared as `dtype` with those of other tensors.
+
+    Raises:
+        ReportError: where a weight is NaN or infinite: it has no place in a ranking.
+    """
+    refuse_non_finite(tensor, weights)
+    ranking = METHODS[settings.method].keys
+    wide = weights if weights.dtype == dtype else weights.astype(dtype)
+    return ranking(wide, name=tensor.entry.name, start=start, seed=settings.seed)
+
+
+def refuse_non_finite(tensor: Prunable, weights: Weights) -> None:
+    """Raise where a block of the tensor holds a NaN or an infinity."""
+    largest = np.array([ml_dtypes.finfo(weights.dtype).max], weights.dtype)  # type: ignore[no-untyped-call]
+    if magnitude_keys(weights).max(initial=0) > magnitude_keys(largest)[0]:
+        raise ReportError(
+            f"tensor {tensor.entry.name}",
+            "finite weights, found NaN or infinity",
+            "repair the checkpoint; `gen inspect` counts them",
+        )
+
+
+def _check_finite(tensor: Prunable) -> None:
+    for _, weights in tensor.blocks():
+        refuse_non_finite(tensor, weights)
 
 
 def parse_pattern(pattern: str) -> tuple[int, int]:
@@ -150,7 +273,10 @@ def parse_pattern(pattern: str) -> tuple[int, int]:
     return int(kept), int(group)
 
 
-def _check_pattern(tensors: Iterable[Prunable], pattern: str, levels: Sequence[float]) -> None:
+def check(tensors: Iterable[Prunable], settings: Settings, levels: Sequence[float]) -> None:
+    """Raise a UsageError where a level does not fit the pattern, or the pattern a tensor's shape."""
+    if (pattern := settings.pattern) == UNSTRUCTURED:
+        return
     kept, group = parse_pattern(pattern)
     for level in levels:
         if level != (group - kept) / group:
@@ -160,7 +286,7 @@ def _check_pattern(tensors: Iterable[Prunable], pattern: str, levels: Sequence[f
                 "leave --level out or give that",
             )
     for tensor in tensors:
-        width = tensor.weights.shape[tensor.entry.input_axis]
+        width = tensor.shape[tensor.entry.input_axis]
         if width % group:
             raise UsageError(
                 f"pattern {pattern}",
@@ -169,21 +295,37 @@ def _check_pattern(tensors: Iterable[Prunable], pattern: str, levels: Sequence[f
             )
 
 
-def masked(tensor: Prunable, choice: Choice) -> Weights:
-    """A copy of a tensor's weights, of their own dtype, with the removed ones zero."""
-    weights = np.array(tensor.weights)
-    weights[~choice.mask(tensor)] = 0
-    return weights
+def zeros(
+    tensor: Prunable,
+    choice: Choice,
+    then: Callable[[Weights, Mask], object] = lambda weights, mask: None,
+) -> tuple[int, int]:
+    """The zeros of a tensor before a choice and after it; `then` is given every block, in order."""
+    before = after = 0
+    for weights, mask in choice.blocks(tensor):
+        before += weights.size - masks.left(weights)
+        after += weights.size - masks.left(weights, mask)
+        then(weights, mask)
+    return before, after
 
 
 def describe(tensors: Sequence[Prunable], choice: Choice) -> Pruning:
     """What a choice leaves: zeros of every prunable tensor after it, and in all."""
-    settings, layers = choice.settings, []
-    for tensor in sorted(tensors, key=lambda tensor: tensor.entry.name.encode()):
-        kept = np.count_nonzero(tensor.weights[choice.mask(tensor)])
-        count = tensor.weights.size
-        layers.append(Layer(name=tensor.entry.name, count=count, zeros=count - int(kept)))
-    before = sum(int(t.weights.size) - int(np.count_nonzero(t.weights)) for t in tensors)
+    return told(tensors, choice, list(cores.each(partial(zeros, choice=choice), tensors)))
+
+
+def told(
+    tensors: Sequence[Prunable], choice: Choice, counted: Sequence[tuple[int, int]]
+) -> Pruning:
+    """What a choice left, given the zeros before and after of each tensor."""
+    settings = choice.settings
+    layers = sorted(
+        (
+            Layer(name=tensor.entry.name, count=tensor.count, zeros=after)
+            for tensor, (_, after) in zip(tensors, counted)
+        ),
+        key=lambda layer: layer.name.encode(),
+    )
     return Pruning(
         level=choice.level,
         method=settings.method,
@@ -191,21 +333,12 @@ def describe(tensors: Sequence[Prunable], choice: Choice) -> Pruning:
         pattern=settings.pattern,
         prunable=sum(layer.count for layer in layers),
         zeros=sum(layer.zeros for layer in layers),
-        zeros_before=before,
-        threshold=_threshold(tensors, choice),
+        zeros_before=sum(before for before, _ in counted),
+        threshold=choice.threshold,
         layers=tuple(layers),
     )
 
 
-def _threshold(tensors: Sequence[Prunable], choice: Choice) -> float | None:
-    """The largest magnitude removed, where one number says it: magnitude ranked over the model."""
-    keys = {cut.key for cut in choice.cuts.values()}
-    single = choice.settings.method == "magnitude" and choice.settings.scope == "global"
-    if not single or len(keys) != 1 or not removed_count(choice.level, sum_of(tensors)):
-        return None
-    return magnitude_of_key(keys.pop(), choice.bits)
-
-
 def sum_of(tensors: Iterable[Prunable]) -> int:
     """How many weights the tensors hold together."""
-    return sum(int(tensor.weights.size) for tensor in tensors)
+    return sum(tensor.count for tensor in tensors)

@@ -3,7 +3,7 @@
 Each function takes what a command was given and returns the answer as plain data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,27 +11,37 @@ from typing import Any
 from experiments import evaluation, export, footprint, inspection, latency, models, pruning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.comparison import compare
+from experiments.coverage import prunable_parameters
 from experiments.errors import UsageError
 from experiments.jobs import overlap_warnings
 from experiments.methods.table import METHODS
-from experiments.open_weights import prunable_tensors
+from experiments.progress import Progress
 from experiments.provenance import usable_cores
 from experiments.pruning import Settings
 from experiments.records import Evaluation
+from experiments.stored_model import StoredModel
 from experiments.study import DEFAULT_LEVELS
 from experiments.tasks.table import Task
 
+Say = Callable[[str], object]
 
-def inspect(model: Checkpoint, thresholds: Sequence[float]) -> dict[str, Any]:
+
+def inspect(
+    model: Checkpoint, thresholds: Sequence[float], *, say: Say, progress: Progress
+) -> dict[str, Any]:
     """Every tensor of a checkpoint and the totals."""
-    stored = export.StoredModel(model)
+    stored = StoredModel(model)
+    count = sum(tensor.count for tensor in stored.tensors)
+    size = sum(path.stat().st_size for path in model.weight_files())
+    say(f"reading {count:,} numbers in {len(stored.tensors):,} tensors, {size:,} bytes")
     found = inspection.inspect(
-        stored.tensors,
-        stored.coverage,
-        architecture=models.architecture(stored.checkpoint),
-        absolute=tuple(thresholds) or inspection.ABSOLUTE,
+        stored, absolute=tuple(thresholds) or inspection.ABSOLUTE, progress=progress
     )
-    return {"tensors": [asdict(row) for row in found.tensors], "totals": asdict(found.totals)}
+    return {
+        "tensors": [asdict(row) for row in found.tensors],
+        "totals": asdict(found.totals),
+        "packed_weights": found.packed_weights,
+    }
 
 
 def prune(
@@ -45,6 +55,8 @@ def prune(
     include_head: bool,
     out: Path,
     force: bool,
+    say: Say,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Prune a checkpoint into a folder; what was removed."""
     if pattern != pruning.UNSTRUCTURED:
@@ -59,7 +71,14 @@ def prune(
         seed=seed,
     )
     told = export.prune_to_folder(
-        model, settings, level, out, include_head=include_head, force=force
+        model,
+        settings,
+        level,
+        out,
+        include_head=include_head,
+        force=force,
+        say=say,
+        progress=progress,
     )
     return export.document(told)
 
@@ -90,12 +109,12 @@ def _evaluation(model: Checkpoint, asked: Task, limit: int | None, batch: int) -
     opened = models.open_model(model)
     question = evaluation.prepare(opened, asked, limit=limit)
     predictions = evaluation.predict(opened, question, batch=batch)
-    tensors = prunable_tensors(opened.model)
+    weights = [tensor for _, tensor in prunable_parameters(opened.model)]
     return evaluation.score(
         question,
         predictions,
-        prunable=pruning.sum_of(tensors),
-        zeros=sum(int((tensor.weights == 0).sum()) for tensor in tensors),
+        prunable=sum(tensor.numel() for tensor in weights),
+        zeros=sum(int((tensor == 0).sum()) for tensor in weights),
         warnings=overlap_warnings(model, asked),
     )
 
@@ -136,8 +155,8 @@ def time(
 
 def weigh(model: Checkpoint, levels: Sequence[float]) -> list[dict[str, Any]]:
     """Bytes of each storage format at every level."""
-    stored = export.StoredModel(model)
+    stored = StoredModel(model)
     asked = [level for level in (tuple(levels) or DEFAULT_LEVELS) if level > 0]
     choices = pruning.choose(list(stored.prunable.values()), Settings(), asked)
-    found = footprint.footprint(stored.tensors, stored.prunable, choices, method="magnitude")
+    found = footprint.footprint(stored, choices, method="magnitude")
     return [asdict(row) for row in found.rows]

@@ -76,11 +76,17 @@ class TensorRow:
 
     `l1`, `l2` and `max` are over finite weights. `stack` is encoder, decoder or empty; `depth`
     counts transformer blocks from 0, None outside them. `tied_to` names the tensor it repeats.
+    `stored_as` says how the file holds it where that is not `dtype` ("Q4_1": dequantised). Of a
+    packed tensor `packed` says by what and `logical` how many weights it stands for; its own
+    numbers are not weights, so nothing of it is counted but `count`.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    stored_as: str
+    packed: str
+    logical: int
     role: str
     prunable: bool
     reason: str
@@ -88,13 +94,13 @@ class TensorRow:
     depth: int | None
     tied_to: str | None
     count: int
-    zeros: int
-    nan: int
-    inf: int
+    zeros: int | None
+    nan: int | None
+    inf: int | None
     near_zero: tuple[NearZero, ...]
-    l1: float
-    l2: float
-    max: float
+    l1: float | None
+    l2: float | None
+    max: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,12 +136,16 @@ class CurvePoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """How sparse a checkpoint is before anything is done to it."""
+    """How sparse a checkpoint is before anything is done to it.
+
+    `packed_weights` is how many weights its packed tensors stand for, whose zeros are not known.
+    """
 
     kind: ClassVar[str] = "inspection"
     architecture: Architecture
     tensors: tuple[TensorRow, ...]
     totals: Totals
+    packed_weights: int
     curve: tuple[CurvePoint, ...]
     file_bytes: int
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,8 @@ def inspect(model: str, thresholds: tuple[float, ...], as_json: bool) -> None:
     checkpoint = catalogue.find_checkpoint(model)
     from experiments import questions
 
-    show(questions.inspect(checkpoint, thresholds), as_json, listing.inspection)
+    found = questions.inspect(checkpoint, thresholds, say=say, progress=Bar())
+    show(found, as_json, listing.inspection)
 
 
 @gen.command()
@@ -191,6 +193,8 @@ def prune(
         include_head=include == "head",
         out=out,
         force=force,
+        say=say,
+        progress=Bar(),
     )
     show(told, as_json, listing.pruning)
     if not as_json:
@@ -340,6 +344,26 @@ def recorded_beside(study: Path) -> Path:
 def say(line: str) -> None:
     """Progress goes to stderr."""
     click.echo(line, err=True)
+
+
+class Bar:
+    """Percents of a stage on one line of a terminal; nothing where stderr is none."""
+
+    def __init__(self) -> None:
+        self.lock, self.shown = threading.Lock(), -1
+
+    def stage(self, what: str, total: int) -> None:
+        """Begin a stage's line."""
+        self.what, self.total, self.done = what, max(total, 1), 0
+
+    def add(self, done: int) -> None:
+        """Redraw the line when its percents have changed."""
+        with self.lock:
+            self.done += done
+            percents = min(100 * self.done // self.total, 100)
+            if percents != self.shown and sys.stderr.isatty():
+                click.echo(f"\r{self.what} {percents:3} %", err=True, nl=percents == 100)
+            self.shown = percents
 
 
 def show(answer: Json, as_json: bool, as_text: Callable[[Any], Sequence[str]]) -> None:

@@ -49,9 +49,9 @@ def inspection(answer: Answer) -> list[str]:
         [
             tensor["name"],
             "×".join(map(str, tensor["shape"])) or "scalar",
-            tensor["dtype"],
-            whole(tensor["count"]),
-            whole(tensor["zeros"]),
+            tensor["stored_as"] or tensor["dtype"],
+            whole(tensor["logical"]),
+            "–" if tensor["zeros"] is None else whole(tensor["zeros"]),
             "prunable" if tensor["prunable"] else "skipped",
             tensor["reason"] + _flaws(tensor),
         ]
@@ -62,6 +62,8 @@ def inspection(answer: Answer) -> list[str]:
         [name.replace("_", " "), whole(t["count"]), whole(t["zeros"]), _sparsity(t)]
         for name, t in answer["totals"].items()
     ]
+    if packed := answer["packed_weights"]:
+        totals.append(["packed, not measured", whole(packed), "–", "–"])
     return [
         *columns(headings, lines),
         "",

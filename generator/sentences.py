@@ -1,9 +1,17 @@
 """What the records say, in sentences. Pure: every number in them comes from a record."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.records import Comparison, Evaluation, LatencyRow, StudyModel, StudyTask
+from experiments.records import (
+    Comparison,
+    Evaluation,
+    Inspection,
+    LatencyRow,
+    StudyModel,
+    StudyTask,
+)
 from generator.render import (
     Markdown,
     change,
@@ -14,6 +22,7 @@ from generator.render import (
     percent,
     points,
     score,
+    whole,
 )
 from generator.report import Report
 
@@ -39,6 +48,29 @@ class Step:
         """Whether it no longer tells sentences apart: one answer to everything, or no label at all."""
         answers = self.evaluation
         return answers.constant_prediction or answers.not_a_label == answers.n
+
+
+PLAIN = ("", "F64", "F32", "F16", "BF16")
+
+
+def storage(found: Inspection) -> Markdown:
+    """What of a checkpoint is not the numbers that were trained: dequantised, or packed."""
+    blocks = Counter(t.stored_as for t in found.tensors if t.stored_as not in PLAIN)
+    parts = []
+    if blocks:
+        kinds = listed([f"{kind} ({count:,})" for kind, count in blocks.most_common()])
+        parts.append(
+            f"Its file holds {whole(sum(blocks.values()))} of its {whole(len(found.tensors))} tensors in "
+            f"quantised blocks. They are measured dequantised {kinds}: the 32-bit numbers that the "
+            "blocks stand for, zeros among them that rounding made."
+        )
+    if found.packed_weights:
+        by = sorted({tensor.packed for tensor in found.tensors if tensor.packed})
+        parts.append(
+            f"{whole(found.packed_weights)} of its weights are packed by {listed(by)}: "
+            "not measured."
+        )
+    return Markdown(" ".join(parts))
 
 
 def steps(report: Report, model: str, task: str) -> list[Step]:

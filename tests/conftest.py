@@ -1,4 +1,4 @@
-"""Fixtures of all tests: tiny models of every architecture the report names, and folders of them.
+"""Fixtures of all tests: tiny models of every family (tests/families.py), and folders of them.
 
 Their weights are drawn with a fixed seed and rounded to float16, so that some of them tie.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from families import EVERYWHERE, LONGEST, build_tiny_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -25,94 +26,14 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.register_profile("deep", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("repeatable")
 
-WIDTH, INNER, HEADS, VOCABULARY, LONGEST = 16, 32, 2, 40, 24
-MARKS = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "negative", "positive", "a", "film", "is", "it"]
 WORDS += ["good", "bad", "dull", "fine", "very", "not"]
-LABELS = {"id2label": {0: "negative", 1: "positive"}, "label2id": {"negative": 0, "positive": 1}}
-PLAIN = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": WIDTH,
-    "intermediate_size": INNER,
-    "num_hidden_layers": 2,
-    "num_attention_heads": HEADS,
-    "max_position_embeddings": LONGEST,
-}
-TWO_SIDED = {
-    "vocab_size": VOCABULARY,
-    "d_model": WIDTH,
-    "encoder_layers": 2,
-    "decoder_layers": 1,
-    "encoder_attention_heads": HEADS,
-    "decoder_attention_heads": HEADS,
-    "encoder_ffn_dim": INNER,
-    "decoder_ffn_dim": INNER,
-    "decoder_start_token_id": 2,
-}
-
-GPT2 = {
-    "vocab_size": VOCABULARY,
-    "n_positions": LONGEST,
-    "n_embd": WIDTH,
-    "n_layer": 2,
-    "n_head": 2,
-}
-# Name: the transformers class (its configuration is that of the class) and what is set in it.
-ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
-    "GPT-2": ("GPT2ForSequenceClassification", GPT2),
-    "GPT-2 with its language head": ("GPT2LMHeadModel", GPT2),
-    "DeBERTa-v2": (
-        "DebertaV2ForSequenceClassification",
-        PLAIN
-        | {
-            "relative_attention": True,
-            "pos_att_type": ["c2p", "p2c"],
-            "position_buckets": 4,
-            "norm_rel_ebd": "layer_norm",
-            "share_att_key": False,
-            "position_biased_input": True,
-            "type_vocab_size": 0,
-            "pooler_hidden_size": WIDTH,
-        },
-    ),
-    "BERT": ("BertForSequenceClassification", PLAIN),
-    "Llama": ("LlamaForSequenceClassification", PLAIN | {"num_key_value_heads": 1}),
-    "OPT": (
-        "OPTForSequenceClassification",
-        {name: size for name, size in PLAIN.items() if name != "intermediate_size"}
-        | {"ffn_dim": INNER, "word_embed_proj_dim": WIDTH},
-    ),
-    "BART": ("BartForSequenceClassification", TWO_SIDED | {"max_position_embeddings": LONGEST}),
-    "LED": (
-        "LEDForConditionalGeneration",
-        TWO_SIDED
-        | {
-            "max_encoder_position_embeddings": LONGEST,
-            "max_decoder_position_embeddings": 8,
-            "attention_window": [8, 8],
-        },
-    ),
-    "T5": (
-        "T5ForConditionalGeneration",
-        {
-            "vocab_size": VOCABULARY,
-            "d_model": WIDTH,
-            "d_kv": 8,
-            "d_ff": INNER,
-            "num_layers": 2,
-            "num_decoder_layers": 1,
-            "num_heads": HEADS,
-            "feed_forward_proj": "gated-gelu",
-            "decoder_start_token_id": 0,
-        },
-    ),
-}
 
 TinyModel = Callable[..., "PreTrainedModel"]
 SavedModel = Callable[..., Path]
 
 
-@pytest.fixture(params=sorted(ARCHITECTURES))
+@pytest.fixture(params=EVERYWHERE)
 def architecture(request: pytest.FixtureRequest) -> str:
     """The name of an architecture, each in turn."""
     return str(request.param)
@@ -183,22 +104,6 @@ def scored() -> Callable[..., "Evaluation"]:
         return evaluation.score(asked, np.array(predictions), prunable=8, zeros=2)
 
     return score
-
-
-def build_tiny_model(name: str, *, seed: int = 0, **settings: Any) -> "PreTrainedModel":
-    """A tiny model with the same weights each time, every one of them a float16 number."""
-    import torch
-    import transformers
-
-    kind, own = ARCHITECTURES[name]
-    model_class = getattr(transformers, kind)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = model_class(model_class.config_class(**MARKS | LABELS | own | settings))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter.half().float())
-    return model.eval()
 
 
 def tiny_tokenizer() -> "PreTrainedTokenizerBase":

@@ -179,6 +179,7 @@ def inspection(
             parameters_deduplicated=every,
             integer=Count(count=0, zeros=0),
         ),
+        packed_weights=0,
         curve=tuple(
             CurvePoint(threshold=scale * 10.0**power, below=below)
             for power, below in ((-4, 0.01), (-3, 0.1), (-2, 0.6), (-1, 0.95), (0, 1.0))
@@ -193,7 +194,8 @@ def tensor(
     prunable = depth is not None
     asked = ((0.001, "absolute", 0.1), (0.01, "absolute", 0.6), (0.1, "rms", 0.08))
     return TensorRow(
-        name=name, shape=(20, 50), dtype="BF16", role=role, prunable=prunable,
+        name=name, shape=(20, 50), dtype="BF16", stored_as="", packed="", logical=WEIGHTS, role=role,
+        prunable=prunable,
         reason="linear map" if prunable else "embedding", stack="", depth=depth, tied_to=None,
         count=WEIGHTS, zeros=zeros, nan=0, inf=0,
         near_zero=tuple(

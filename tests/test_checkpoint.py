@@ -83,7 +83,12 @@ def test_what_we_write_is_read_by_us_and_by_the_safetensors_library(tmp_path: Pa
         StoredTensor(name=name, shape=tuple(t.shape), dtype=name.split()[0], path=path, offset=0)
         for name, t in tensors.items()
     ]
-    write(path, stored, lambda tensor: memoryview(raw(tensors[tensor.name])), {"a": "é"})
+    write(
+        path,
+        stored,
+        lambda tensor: [np.frombuffer(raw(tensors[tensor.name]), np.uint8)],
+        {"a": "é"},
+    )
     theirs = safetensors.torch.load_file(path)
     assert {name: raw(tensor) for name, tensor in theirs.items()} == {
         name: raw(tensor) for name, tensor in tensors.items()
@@ -102,7 +107,7 @@ def test_data_that_starts_at_an_odd_byte_is_read_all_the_same(tmp_path: Path) ->
     values = np.array([1.5, -2.0], np.float32)
     ((tensor,), _) = read_header(file_of(tmp_path / "odd.safetensors", text, values.tobytes()))
     assert tensor.offset % 2 == 1
-    assert summarise(tensor.read()).l1 == 3.5
+    assert summarise(tensor.blocks, np.dtype("f4")).l1 == 3.5
 
 
 def test_bfloat16_bits_are_numbers_zeros_and_nan(tmp_path: Path) -> None:
@@ -110,7 +115,7 @@ def test_bfloat16_bits_are_numbers_zeros_and_nan(tmp_path: Path) -> None:
     header = {"w": entry(0, 8, shape=[4], dtype="BF16")}
     ((tensor,), _) = read_header(file_of(tmp_path / "w.safetensors", header, bits.tobytes()))
     assert tensor.read().dtype == ml_dtypes.bfloat16
-    found = summarise(tensor.read())
+    found = summarise(tensor.blocks, tensor.read().dtype)
     assert (found.zeros, found.nan, found.count) == (2, 1, 4)
 
 
@@ -238,7 +243,7 @@ def test_shards_hold_what_the_single_file_held(shards: Path, tiny_model: Callabl
 
 def test_a_missing_shard_is_named(shards: Path) -> None:
     (gone := sorted(shards.glob("model-*"))[1]).unlink()
-    with pytest.raises(ReportError, match=f"expected shard {gone.name}"):
+    with pytest.raises(ReportError, match=f"expected {gone.name}, found none"):
         Checkpoint("tiny", shards).tensors()
 
 
@@ -250,9 +255,16 @@ def test_a_name_in_two_shards_is_refused(shards: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../w.safetensors", "/tmp/w.safetensors", "a/w.safetensors", "..\\w.safetensors", 3]
+    "name",
+    [
+        "../w.safetensors",
+        "/tmp/w.safetensors",
+        "a/w.safetensors",
+        "..\\w.safetensors",
+        "C:w.safetensors",
+    ],
 )
-def test_a_shard_outside_the_folder_is_refused(name: object, tmp_path: Path) -> None:
+def test_a_shard_outside_the_folder_is_refused(name: str, tmp_path: Path) -> None:
     file_of(tmp_path / "w.safetensors", {})
     folder = tmp_path / "a"
     folder.mkdir()
@@ -278,13 +290,12 @@ class Marker:
         return Path.touch, (self.path,)
 
 
-def test_a_pickle_is_refused_and_never_opened(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["bin", "pt", "pth"])
+def test_a_pickle_is_refused_and_never_opened(suffix: str, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
-    pickle_file = tmp_path / "pytorch_model.bin"
+    pickle_file = tmp_path / f"pytorch_model.{suffix}"
     pickle_file.write_bytes(pickle.dumps(Marker(marker)))
-    with pytest.raises(ReportError, match=r"model\.safetensors or its index"):
-        Checkpoint("tiny", tmp_path).tensors()
-    with pytest.raises(ReportError, match=r"a weights file of \.safetensors"):
+    with pytest.raises(ReportError, match=r"pathlib\.Path\.touch"):
         locate(str(pickle_file), relative_to=Path()).tensors()
     assert not marker.exists()
     pickle.loads(pickle_file.read_bytes())
@@ -326,13 +337,10 @@ def test_a_hub_id_that_is_not_here_fails_at_once_when_offline(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "a config.json beside the weights"), ("{", "JSON"), ("[]", "a JSON object")],
+    [("{", "JSON"), ("[]", "a JSON object"), ("[" * 100_000, "JSON"), ("\udcff", "JSON")],
 )
-def test_a_missing_or_damaged_configuration_is_told(
-    content: str | None, message: str, tmp_path: Path
-) -> None:
-    if content is not None:
-        (tmp_path / "config.json").write_text(content)
+def test_a_damaged_configuration_is_told(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content, errors="surrogateescape")
     with pytest.raises(ReportError, match=message):
         Checkpoint("tiny", tmp_path).config()
 

@@ -12,7 +12,7 @@ from torch import nn
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.coverage import Coverage, prunable_parameters
-from experiments.export import StoredModel
+from experiments.stored_model import StoredModel
 
 TinyModel = Callable[..., nn.Module]
 

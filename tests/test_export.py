@@ -89,7 +89,7 @@ def test_a_tied_head_that_is_asked_for_is_one_tensor_with_two_names(
     assert int((head == 0).sum()) == layer.zeros > 0
 
 
-def test_a_tied_head_stored_under_both_names_is_counted_once_and_stays_one(
+def test_a_tied_head_stored_under_both_names_is_counted_once_and_written_once(
     saved: Saved, tmp_path: Path
 ) -> None:
     source = saved("GPT-2 with its language head")
@@ -99,9 +99,10 @@ def test_a_tied_head_stored_under_both_names_is_counted_once_and_stays_one(
     out = tmp_path / "out"
     told = prune_to_folder(Checkpoint("tiny", source), MAGNITUDE, 0.5, out, include_head=True)
     assert told.prunable == 6144 + 640
-    written = safetensors.torch.load_file(out / "model.safetensors")
-    assert torch.equal(written["lm_head.weight"], written["transformer.wte.weight"])
-    assert int((written["lm_head.weight"] == 0).sum()) > 0
+    assert "lm_head.weight" not in safetensors.torch.load_file(out / "model.safetensors")
+    model = loaded(out)
+    assert torch.equal(model.lm_head.weight, model.transformer.wte.weight)
+    assert int((model.lm_head.weight == 0).sum()) > 0
 
 
 def test_masking_makes_a_file_no_smaller_and_keeps_its_dtype(saved: Saved, tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("failing", ["as_bytes", "document", "_recount"])
+@pytest.mark.parametrize("failing", ["left", "document", "_recount"])
 @pytest.mark.parametrize("force", [False, True], ids=["new folder", "old folder"])
 def test_a_failure_in_the_middle_leaves_all_as_it_was(
     failing: str, force: bool, saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -197,7 +198,7 @@ def test_a_failure_in_the_middle_leaves_all_as_it_was(
 
     def fails(*arguments: Any) -> Any:
         calls.append(arguments)
-        if failing == "as_bytes" and len(calls) < 10:
+        if failing == "left" and len(calls) < 10:
             return works(*arguments)
         raise OSError("disk full")
 

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from torch.nn.utils import prune
 
 from experiments.magnitudes import (
-    CHUNK,
     Cut,
+    Summary,
     _descend,
-    _histograms,
-    count_below,
+    common_dtype,
     cuts,
     magnitude_keys,
     magnitude_of_key,
@@ -24,7 +23,7 @@ from experiments.magnitudes import (
     summarise,
 )
 
-BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+BFLOAT16, FLOAT8 = np.dtype(ml_dtypes.bfloat16), np.dtype(ml_dtypes.float8_e5m2)
 SMALLEST = {"float16": 2**-24, "bfloat16": 2**-133, "float32": 2**-149, "float64": 2**-1074}
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -45,11 +44,11 @@ def test_all_65536_patterns_of_a_16_bit_float_rank_by_their_magnitude(dtype: tor
 def test_the_smallest_subnormal_is_above_both_zeros_and_is_none(dtype: str) -> None:
     weights = np.array([-SMALLEST[dtype], -0.0, 0.0], np.float64).astype(dtype)
     assert magnitude_keys(weights).argsort(kind="stable").tolist() == [1, 2, 0]
-    assert summarise(weights).zeros == 2
+    assert summary(weights).zeros == 2
 
 
 def test_a_key_of_64_bits_gives_its_magnitude_back() -> None:
-    assert magnitude_of_key(int(magnitude_keys(np.array([-1 / 3]))[0]), 64) == 1 / 3
+    assert magnitude_of_key(int(magnitude_keys(np.array([-1 / 3]))[0]), np.dtype("f8")) == 1 / 3
 
 
 @pytest.mark.parametrize(
@@ -78,8 +77,8 @@ def test_k_is_the_one_torch_prunes(level: float, count: int) -> None:
 
 def test_of_three_equal_weights_half_a_tensor_takes_two() -> None:
     keys = magnitude_keys(np.array([1, 1, 1, 2], np.float16))
-    (cut,) = cuts(lambda: [keys], [2], bits=32)
-    assert cut == Cut(key=int(keys[0]), ties=2)
+    (cut,) = cuts([lambda: [keys]], [2], bits=16)
+    assert cut == Cut(key=int(keys[0]), ties=2, tied=3)
 
 
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=1), st.data())
@@ -88,31 +87,55 @@ def test_a_cut_lies_at_the_kth_smallest_key(values: list[int], data: st.DataObje
     counts = [1, 4, 6] if data is None else data.draw(st.lists(st.integers(0, len(values))))
     middle = len(values) // 2
     parts = [np.array(part, np.uint64) for part in (values[:middle], values[middle:])]
-    for count, cut in zip(counts, cuts(lambda: parts, counts, bits=64)):
+    stretches = [lambda part=part: [part] for part in parts]
+    for count, cut in zip(counts, cuts(stretches, counts, bits=64)):
         below = sum(value < cut.key for value in values)
         assert below + cut.ties == count
-        assert not count or cut.key == sorted(values)[count - 1]
+        if count:
+            assert cut.key == sorted(values)[count - 1]
+            assert cut.tied == values.count(cut.key)
 
 
-def test_a_stream_longer_than_a_chunk_is_counted_to_its_end() -> None:
-    weights = np.random.default_rng(0).standard_normal(CHUNK + 1000).astype(np.float32)
-    count = CHUNK + 900
-    kth = torch.from_numpy(weights).abs().kthvalue(count).values.item()
-    (cut,) = cuts(lambda: [magnitude_keys(weights)], [count], bits=32)
-    assert magnitude_of_key(cut.key, 32) == kth
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", BFLOAT16, FLOAT8], ids=str)
+def test_the_cut_of_every_dtype_is_torchs_kth_value(dtype: str) -> None:
+    weights = np.random.default_rng(0).standard_normal(20_000).astype(dtype)
+    counts = [1, 2_000, 10_000, 19_800, 20_000]
+    parts = [magnitude_keys(part) for part in np.array_split(weights, 7)]
+    found = cuts([lambda: parts[:3], lambda: parts[3:]], counts, bits=8 * weights.dtype.itemsize)
+    real = torch.from_numpy(weights.astype(np.float64)).abs()
+    for count, cut in zip(counts, found):
+        assert magnitude_of_key(cut.key, weights.dtype) == real.kthvalue(count).values.item()
 
 
 def test_two_to_the_31_weights_do_not_overflow_a_histogram() -> None:
-    histogram = _histograms([np.array([3], np.uint32)], {0}, shift=0, bits=32)[0]
+    histogram = np.zeros(1 << 16, np.int64)
     histogram[[3, 7]] = 2**31
-    assert _descend(histogram, 0, 2**31 + 5) == (7, 5)
-    assert _descend(histogram, 0, 2**32) == (7, 2**31)
+    assert _descend(histogram, 0, 2**31 + 5, 16) == Cut(key=7, ties=5, tied=2**31)
+    assert _descend(histogram, 0, 2**32, 16) == Cut(key=7, ties=2**31, tied=2**31)
+
+
+def test_dtypes_meet_in_the_narrowest_that_holds_both() -> None:
+    half, single, double = np.dtype("f2"), np.dtype("f4"), np.dtype("f8")
+    assert common_dtype([half, half]) == half
+    assert common_dtype([half, BFLOAT16]) == single  # neither holds the other
+    assert common_dtype([single, half, double]) == double
+
+
+def summary(weights: np.ndarray, **thresholds: list[float]) -> Summary:
+    """Of an array given in blocks that split it unevenly."""
+    flat = weights.reshape(-1)
+    blocks = [flat[:3], flat[3:]] if flat.size > 3 else [flat]
+    return summarise(lambda: blocks, weights.dtype, **thresholds)
+
+
+def count_below(weights: np.ndarray, threshold: float) -> int:
+    return summary(weights, absolute=[threshold]).below[0]
 
 
 def at_each_width(values: list[float]) -> list[np.ndarray]:
     """The numbers at every width; what is too large for one becomes infinite there."""
     with np.errstate(over="ignore"):
-        return [np.array(values).astype(dtype) for dtype in ("f2", "f4", "f8", BFLOAT16)]
+        return [np.array(values).astype(dtype) for dtype in ("f2", "f4", "f8", BFLOAT16, FLOAT8)]
 
 
 @given(st.lists(st.floats(), max_size=20), st.floats(0, allow_nan=False), st.integers(-1, 20))
@@ -141,12 +164,12 @@ def below(number: float, threshold: float) -> bool:
 
 def test_bfloat16_bits_hold_two_zeros_and_a_nan() -> None:
     weights = np.array([0x3F80, 0x8000, 0x7FC0, 0x0000], np.uint16).view(BFLOAT16)
-    found = summarise(weights)
+    found = summary(weights)
     assert (found.count, found.zeros, found.nan, found.inf, found.l1) == (4, 2, 1, 0, 1.0)
 
 
 def test_norms_leave_out_what_is_not_finite() -> None:
-    found = summarise(np.array([3, -4, math.nan, -math.inf], np.float32))
+    found = summary(np.array([3, -4, math.nan, -math.inf], np.float32))
     assert (found.nan, found.inf, found.l1, found.l2, found.max) == (1, 1, 7.0, 5.0, 4.0)
     assert found.rms == pytest.approx(math.sqrt(12.5))  # 25 over the two finite ones, not over four
 
@@ -163,11 +186,11 @@ def test_norms_leave_out_what_is_not_finite() -> None:
 def test_norms_are_summed_in_double_precision(
     values: list[float], dtype: str, l1: float, l2: float
 ) -> None:
-    found = summarise(np.array(values).astype(dtype))
+    found = summary(np.array(values).astype(dtype))
     assert (found.l1, found.l2) == (l1, pytest.approx(l2, rel=1e-15))
 
 
 def test_a_tensor_without_weights_and_one_without_dimensions_have_summaries() -> None:
-    nothing, single = summarise(np.empty((0, 4), np.float32)), summarise(np.array(-2, np.float16))
+    nothing, single = summary(np.empty((0, 4), np.float32)), summary(np.array(-2, np.float16))
     assert (nothing.count, nothing.zeros, nothing.rms, nothing.max) == (0, 0, 0.0, 0.0)
     assert (single.count, single.l2, single.rms, single.max) == (1, 2.0, 2.0, 2.0)

@@ -24,20 +24,14 @@ def magnitudes(weights: list[float], name: str, seed: int) -> list[float]:
 
 
 def draws(weights: list[float], name: str, seed: int) -> list[float]:
-    """A number below 2^31 for each weight, 0 for one already zero.
+    """A number from 1 to 2^31 for each weight, 0 for one already zero.
 
-    Philox-4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") from the key
-    that numpy derives of the seed, and Lemire's division-free bounded integers (2019).
+    The upper 31 bits of Philox-4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1,
+    2, 3"), whose key is the first 16 bytes of a digest.
     """
     digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
-    key = np.random.Philox(int.from_bytes(digest[:16], "little")).state["state"]["key"]
-    words, span = philox([int(half) for half in key]), 2**31 - 1
-    drawn = []
-    while len(drawn) < len(weights):
-        product = next(words) * span
-        if product % 2**32 >= 2**32 % span:
-            drawn.append(1 + product // 2**32)
-    return [number if weight else 0 for number, weight in zip(drawn, weights)]
+    words = philox([int.from_bytes(digest[at : at + 8], "little") for at in (0, 8)])
+    return [1 + next(words) // 2 if weight else (next(words), 0)[1] for weight in weights]
 
 
 def philox(key: list[int]) -> Iterator[int]:
@@ -142,10 +136,19 @@ def test_every_weight_is_as_likely_to_go_as_another() -> None:
 
 
 def test_the_controls_draws_are_never_zero() -> None:
-    drawn = random_control.keys(np.ones((300, 300), np.float32), name="w", seed=0)
+    drawn = random_control.keys(np.ones((300, 300), np.float32), name="w", start=0, seed=0)
     assert drawn.min() > 0
-    assert drawn.max() < 2**31
+    assert drawn.max() <= 2**31
     assert len(np.unique(drawn)) > 89_900  # 90,000 of 2^31 numbers: about two pairs expected
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_ranks_a_block_as_it_ranks_the_whole(name: str) -> None:
+    weights = np.random.default_rng(0).standard_normal(100).astype(np.float32)
+    whole = METHODS[name].keys(weights, name="w", start=0, seed=1)
+    for start, stop in ((0, 100), (0, 7), (7, 16), (8, 24), (99, 100)):
+        block = METHODS[name].keys(weights[start:stop], name="w", start=start, seed=1)
+        assert np.array_equal(block, whole[start:stop])
 
 
 def test_an_unknown_method_lists_the_near_ones() -> None:

@@ -89,7 +89,7 @@ def test_code_that_a_checkpoint_brings_is_never_run(saved: Saved, tmp_path: Path
         ({"architectures": None}, "an architecture that transformers knows, found 'none'"),
         ({"architectures": ["AutoModel"]}, "found 'AutoModel'"),
         ({"architectures": ["BertTokenizer"]}, "found 'BertTokenizer'"),
-        ({"model_type": "nothing"}, "a checkpoint transformers can open"),
+        ({"model_type": "nothing"}, "found 'model_type nothing'"),
         ({"n_embd": 32}, "a checkpoint transformers can open"),
     ],
 )

@@ -19,11 +19,11 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate, miniatures
 from experiments.coverage import Entry, prunable_parameters
 from experiments.errors import ReportError, UsageError
-from experiments.export import StoredModel
 from experiments.masks import Axis
 from experiments.models import open_model
 from experiments.open_weights import InPlace, prunable_tensors
 from experiments.pruning import Prunable, Settings, choose, describe
+from experiments.stored_model import StoredModel
 
 LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
 Matrix = NDArray[np.generic]

@@ -4,6 +4,8 @@ Reads files. Imports no torch and runs nothing that a checkpoint brings.
 """
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,15 +50,23 @@ class Checkpoint:
     revision: str | None = None
     weights: Path | None = None
 
+    @property
+    def gguf(self) -> Path | None:
+        """The GGUF file that holds the weights, where one does: its metadata are the configuration."""
+        file = self.weight_files()[0]
+        return file if file.suffix == ".gguf" else None
+
     def config(self) -> dict[str, Any]:
-        """The configuration; a file that is missing or no JSON object is an error."""
+        """What config.json states; empty where there is none.
+
+        Raises:
+            ReportError: where the file is no JSON object.
+        """
         path = self.folder / "config.json"
+        if not path.is_file():
+            return {}
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ReportError(
-                f"{self.name}", "a config.json beside the weights", "copy the model's own there"
-            ) from None
+            config = json.loads(formats.inside(self.folder, path.name).read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
             raise ReportError(f"{path}", f"JSON ({error})", "fetch the file again") from None
         if not isinstance(config, dict):
@@ -75,17 +85,44 @@ class Checkpoint:
         listed = named if isinstance(named, list) else [named]
         return tuple(name for name in listed if isinstance(name, str))
 
+    def check(self) -> None:
+        """Read headers and configuration, and no weight: what is damaged or hostile is told at once.
+
+        Raises:
+            ReportError: naming the file and the reason.
+        """
+        tensors, config = self.tensors(), self.config()
+        for key, number in counts_of(config):
+            if number > (most := len(tensors) if "layer" in key else MOST_EXPERTS):
+                raise ReportError(
+                    f"{self.folder / 'config.json'}",
+                    f"{key} of at most {most} for {len(tensors)} stored tensors, found {number}",
+                    "copy the model's own there",
+                )
+        if "auto_map" in config and not known_to_transformers(config):
+            raise self.own_code()
+
+    def own_code(self) -> ReportError:
+        """The error for an architecture that only code of the checkpoint's own would explain."""
+        return ReportError(
+            f"{self.name}",
+            "an architecture that transformers knows; it asks to run its own code",
+            "convert it to a known architecture, its code is never run",
+        )
+
     def weight_files(self) -> list[Path]:
         """The files that hold the weights, in the order of their names."""
         return [self.weights] if self.weights else formats.weight_files(self.folder)
 
     def tensors(self) -> list[StoredTensor]:
         """Every stored tensor, file by file."""
-        return formats.tensors(self.weight_files())
+        index = None if self.weights else formats.index_of(self.folder)
+        return formats.tensors(self.weight_files(), index)
 
     def companions(self) -> list[Path]:
         """The configuration and tokenizer files that are there."""
-        return [self.folder / name for name in COMPANIONS if (self.folder / name).is_file()]
+        there = [name for name in COMPANIONS if (self.folder / name).is_file()]
+        return [formats.inside(self.folder, name) for name in there]
 
     def copied(self) -> list[Path]:
         """What a pruned copy takes along beside its weights: the companions and the model card."""
@@ -95,3 +132,37 @@ class Checkpoint:
     def digest(self, digests: Digests) -> str:
         """One digest of weights, configuration and tokenizer, by content."""
         return digests.files([*self.weight_files(), *self.companions()])
+
+
+MOST_EXPERTS = 1 << 12
+COUNTS = re.compile(
+    r"^(num_|n_)(hidden_|encoder_|decoder_)?layers?$|^(encoder|decoder)_layers$|experts$"
+)
+
+
+def counts_of(config: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """The counts of layers and experts that a configuration states, those of its parts too.
+
+    >>> list(counts_of({"n_layer": 2, "text_config": {"num_experts": 8}}))
+    [('n_layer', 2), ('num_experts', 8)]
+    """
+    for key, value in config.items():
+        if isinstance(value, dict) and key.endswith("config"):
+            yield from counts_of(value)
+        elif type(value) is int and COUNTS.search(key):
+            yield key, value
+
+
+def known_to_transformers(config: dict[str, Any]) -> bool:
+    """Whether transformers itself has the model type or the class a configuration names.
+
+    Imports neither torch nor any model.
+    """
+    import transformers
+
+    kind, stated = config.get("model_type"), config.get("architectures")
+    names = [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []
+    models = Path(transformers.__file__).parent / "models"
+    plain = isinstance(kind, str) and re.fullmatch(r"[\w-]+", kind)
+    typed = plain and (models / str(kind).replace("-", "_")).is_dir()
+    return bool(typed or (names and names[0] in dir(transformers)))

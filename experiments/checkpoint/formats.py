@@ -1,14 +1,14 @@
 """Which file formats can be read: one reader a format, all giving the same stored tensors.
 
 To add a format: write a module beside this one with `read_header(path)`, and add its suffix to
-FORMATS.
+FORMATS. Nothing here builds a model or imports torch.
 """
 
 import json
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
-from experiments.checkpoint import safetensors_file
+from experiments.checkpoint import gguf_file, safetensors_file, torch_file
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 
@@ -16,47 +16,106 @@ Reader = Callable[[Path], tuple[list[StoredTensor], dict[str, str]]]
 
 FORMATS: dict[str, Reader] = {
     ".safetensors": safetensors_file.read_header,
+    ".bin": torch_file.read_header,
+    ".pt": torch_file.read_header,
+    ".pth": torch_file.read_header,
+    ".gguf": gguf_file.read_header,
 }
 INDEX = "model.safetensors.index.json"
+# What transformers writes into a folder, the one it prefers first: an index of shards, or one file.
+INDEXES = (INDEX, "pytorch_model.bin.index.json")
+WHOLE = ("model.safetensors", "pytorch_model.bin")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weight files of a folder: the shards its index names, or model.safetensors.
+    """The weight files of a folder: the shards its index names, or the one file there is.
 
     Raises:
         ReportError: where there is none, or a shard is missing or stands outside the folder.
     """
-    if (folder / INDEX).is_file():
-        return _shards(folder)
-    if (folder / "model.safetensors").is_file():
-        return [folder / "model.safetensors"]
+    for index, whole in zip(INDEXES, WHOLE):
+        if (folder / index).is_file():
+            return [
+                inside(folder, name) for name in sorted(set(_weight_map(folder / index).values()))
+            ]
+        if (folder / whole).is_file():
+            return [inside(folder, whole)]
+    found = sorted(path.name for path in folder.glob("*.gguf"))
+    if len(found) == 1:
+        return [inside(folder, found[0])]
+    if found:
+        raise ReportError(
+            f"{folder}", f"one weights file, found {', '.join(found)}", "name the one you mean"
+        )
     raise ReportError(
         f"{folder}",
-        "model.safetensors or its index in the folder",
+        f"{' or '.join(WHOLE)}, an index of shards, or a .gguf file in the folder",
         "save the model with transformers' save_pretrained",
     )
 
 
-def _shards(folder: Path) -> list[Path]:
-    index = folder / INDEX
+def index_of(folder: Path) -> Path | None:
+    """The index that says in which shard each tensor lies; None where the weights are one file."""
+    for index, whole in zip(INDEXES, WHOLE):
+        if (folder / index).is_file():
+            return folder / index
+        if (folder / whole).is_file():
+            return None
+    return None
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """The shard of each tensor, as the index says; its names are those of files and nothing else."""
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        stated = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        pairs = dict(stated.items())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ReportError(f"{index}", "a JSON weight_map", "fetch the index again") from None
-    for name in names:
-        if not isinstance(name, str) or PurePosixPath(name).name != name or "\\" in name:
+    if not pairs or not all(isinstance(name, str) for name in pairs.values()):
+        raise ReportError(f"{index}", "a JSON weight_map of names", "fetch the index again")
+    for name in pairs.values():
+        if not _plain(name):
             raise ReportError(
                 f"{index}",
                 f"shards inside the folder, found {name!r}",
                 "do not use this checkpoint",
             )
-        if not (folder / name).is_file():
-            raise ReportError(f"{folder}", f"shard {name}", "fetch the missing file")
-    return [folder / name for name in names]
+    return pairs
 
 
-def tensors(files: list[Path]) -> list[StoredTensor]:
-    """Every tensor of the files, in their order; a name may stand in one file only."""
+def _plain(name: str) -> bool:
+    """Whether a name is a file's and leads nowhere, on any system.
+
+    >>> [_plain(name) for name in ("a.bin", "../a.bin", "/a.bin", "C:a.bin", "..")]
+    [True, False, False, False, False]
+    """
+    return PureWindowsPath(name).name == name and name not in ("", ".", "..") and name.isprintable()
+
+
+def inside(folder: Path, name: str) -> Path:
+    """A file of the folder; a link must not lead out of it, but into the hub client's own cache.
+
+    Raises:
+        ReportError: where the file is missing or a link leads elsewhere.
+    """
+    path, home = folder / name, folder.resolve()
+    if not path.is_file():
+        raise ReportError(f"{folder}", f"{name}, found none", "fetch the missing file")
+    homes = [home]
+    if home.parent.name == "snapshots":  # models--ORG--NAME/snapshots/REVISION links to ../../blobs
+        homes.append(home.parent.parent / "blobs")
+    if path.is_symlink() and not any(path.resolve().is_relative_to(place) for place in homes):
+        raise ReportError(
+            f"{path}", "a file of its folder, found a link that leads out", "copy the file there"
+        )
+    return path
+
+
+def tensors(files: list[Path], index: Path | None = None) -> list[StoredTensor]:
+    """Every tensor of the files, in their order; a name may stand in one file only.
+
+    With an index, each file must hold the tensors that it says, and no other.
+    """
     found: dict[str, StoredTensor] = {}
     for file in files:
         reader = FORMATS.get(file.suffix)
@@ -70,4 +129,20 @@ def tensors(files: list[Path]) -> list[StoredTensor]:
                     f"{file}", f"tensor {tensor.name!r} in one shard only", "fetch the shards again"
                 )
             found[tensor.name] = tensor
+    if index is not None:
+        _check_index(index, found)
     return list(found.values())
+
+
+def _check_index(index: Path, found: dict[str, StoredTensor]) -> None:
+    """The index and the shards must tell the same: else one of them is stale, or two are swapped."""
+    stated = _weight_map(index)
+    held = {name: tensor.path.name for name, tensor in found.items()}
+    if stated == held:
+        return
+    name = min(name for name in {*stated, *held} if stated.get(name) != held.get(name))
+    raise ReportError(
+        f"{index}",
+        f"tensor {name!r} in {stated.get(name, 'no shard')}, found it in {held.get(name, 'none')}",
+        "fetch the shards and their index again",
+    )

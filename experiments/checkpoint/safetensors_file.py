@@ -5,11 +5,16 @@ Reads and writes files. Format: 8 bytes of header length, the header, the tensor
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from experiments.checkpoint.tensor import DTYPES, StoredTensor
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments import cores
+from experiments.checkpoint.tensor import DTYPES, StoredTensor, as_bytes
 from experiments.errors import ReportError
 
 HEADER_LIMIT = 100_000_000
@@ -94,35 +99,46 @@ def _damaged(path: Path, found: str, remedy: str = "fetch or save the file again
     return ReportError(f"{path}", f"a safetensors file, found {found}", remedy)
 
 
-Content = Callable[[StoredTensor], memoryview]
+Content = Callable[[StoredTensor], Iterable[NDArray[np.generic]]]
 
 
 def write(
-    path: Path, tensors: Iterable[StoredTensor], content: Content, metadata: Mapping[str, str]
+    path: Path, tensors: Sequence[StoredTensor], content: Content, metadata: Mapping[str, str]
 ) -> None:
-    """Write tensors in the given order, taking each one's bytes from `content` as it is written.
+    """Write tensors in the given order, each from the blocks that `content` gives, on all cores.
 
     The header is padded so that the data starts at a multiple of 8 bytes.
     """
-    ordered = list(tensors)
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    position = 0
-    for tensor in ordered:
-        offsets = [position, position := position + tensor.nbytes]
+    places, position = [], 0
+    for tensor in tensors:
+        places.append((tensor, position))
         header[tensor.name] = {
             "dtype": tensor.dtype,
             "shape": list(tensor.shape),
-            "data_offsets": offsets,
+            "data_offsets": [position, position := position + tensor.nbytes],
         }
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
+
+    def fill(place: tuple[StoredTensor, int]) -> None:
+        tensor, offset = place
+        with path.open("r+b", buffering=0) as file:
+            file.seek(8 + len(text) + offset)
+            written = sum(_write_all(file, as_bytes(block)) for block in content(tensor))
+        if written != tensor.nbytes:
+            raise AssertionError(f"{tensor.name}: {written} bytes instead of {tensor.nbytes}")
+
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for tensor in ordered:
-            _write_exactly(file, content(tensor), tensor)
+        file.truncate(8 + len(text) + position)
+    for _ in cores.each(fill, places):
+        pass
 
 
-def _write_exactly(file: BinaryIO, content: memoryview, tensor: StoredTensor) -> None:
-    if content.nbytes != tensor.nbytes:
-        raise AssertionError(f"{tensor.name}: {content.nbytes} bytes instead of {tensor.nbytes}")
-    file.write(content)
+def _write_all(file: RawIOBase, content: memoryview) -> int:
+    """Write every byte, however few the system takes at once."""
+    done = 0
+    while done < len(content):
+        done += file.write(content[done:]) or 0
+    return done

@@ -1,12 +1,15 @@
 """One stored tensor: its name, shape, dtype and where its bytes lie. Reads only when asked."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
+
+from experiments.errors import ReportError
 
 # The dtype names of the safetensors format and what each is in numpy.
 DTYPES: dict[str, np.dtype[np.generic]] = {
@@ -27,17 +30,23 @@ DTYPES: dict[str, np.dtype[np.generic]] = {
     "BOOL": np.dtype(np.bool_),
 }
 FLOATING = frozenset(name for name in DTYPES if name.startswith(("F", "BF")))
+BLOCK_BYTES = 1 << 20  # small enough to stay in a core's cache while it is worked on
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTensor:
-    """A tensor in a file: little-endian, row-major, `nbytes` bytes from `offset`."""
+    """A tensor in a file: little-endian, row-major, `nbytes` bytes from `offset`.
+
+    Formats that store numbers otherwise derive from it and override `span`; `dtype` is then that of
+    the numbers read, and `stored_as` names how the file holds them ("Q4_1").
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     path: Path
     offset: int
+    stored_as: str = ""
 
     @property
     def count(self) -> int:
@@ -46,7 +55,7 @@ class StoredTensor:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take."""
+        """How many bytes they take, as `dtype`."""
         return self.count * DTYPES[self.dtype].itemsize
 
     @property
@@ -54,13 +63,51 @@ class StoredTensor:
         """Whether the numbers are of a floating dtype."""
         return self.dtype in FLOATING
 
+    @property
+    def block(self) -> int:
+        """How many numbers are best read at once; at least 1."""
+        return BLOCK_BYTES // DTYPES[self.dtype].itemsize
+
+    def span(self, start: int, stop: int) -> NDArray[np.generic]:
+        """The numbers from `start` up to `stop`, counted in row-major order: a fresh 1-D array.
+
+        Raises:
+            ReportError: where the file ends before them.
+        """
+        numbers = np.empty(stop - start, DTYPES[self.dtype])
+        read_into(self.path, self.offset + start * numbers.itemsize, numbers)
+        return numbers
+
+    def spans(self, multiple: int = 1) -> Iterator[tuple[int, int]]:
+        """The tensor cut into (start, stop) of about a block each, all but the last a `multiple`."""
+        step = max(self.block // multiple, 1) * multiple
+        for start in range(0, self.count, step):
+            yield start, min(start + step, self.count)
+
+    def blocks(self) -> Iterator[NDArray[np.generic]]:
+        """Its numbers in row-major order, a block at a time."""
+        return (self.span(*span) for span in self.spans())
+
     def read(self) -> NDArray[np.generic]:
-        """The numbers, mapped from the file and read-only."""
-        if not self.count:
-            return np.empty(self.shape, DTYPES[self.dtype])
-        return np.memmap(
-            self.path, DTYPES[self.dtype], mode="r", offset=self.offset, shape=self.shape or (1,)
-        ).reshape(self.shape)
+        """All its numbers, in its shape."""
+        return self.span(0, self.count).reshape(self.shape)
+
+
+def read_into(path: Path, offset: int, numbers: NDArray[np.generic]) -> None:
+    """Fill a contiguous array with the bytes of a file from `offset`."""
+    target = numbers.view(np.uint8).data
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        filled = 0
+        while filled < len(target):
+            got = file.readinto(target[filled:])
+            if not got:
+                raise ReportError(
+                    f"{path}",
+                    f"{len(target)} bytes at {offset}, the file ends before",
+                    "fetch or save the file again",
+                )
+            filled += got
 
 
 def as_bytes(numbers: NDArray[np.generic]) -> memoryview:
@@ -70,7 +117,11 @@ def as_bytes(numbers: NDArray[np.generic]) -> memoryview:
 
 def same_bytes(one: StoredTensor, other: StoredTensor) -> bool:
     """Whether two stored tensors are the same one, or equal in shape, dtype and every byte."""
-    if one == other:
+    if (one.shape, one.dtype, one.stored_as) != (other.shape, other.dtype, other.stored_as):
+        return False
+    if replace(one, name=other.name) == other:
         return True
-    alike = (one.shape, one.dtype) == (other.shape, other.dtype)
-    return alike and one.read().tobytes() == other.read().tobytes()
+    return all(
+        np.array_equal(as_bytes(mine), as_bytes(theirs))
+        for mine, theirs in zip(one.blocks(), other.blocks())
+    )

@@ -3,7 +3,7 @@
 from experiments.magnitudes import Keys, Weights, magnitude_keys
 
 
-def keys(weights: Weights, *, name: str, seed: int) -> Keys:
-    """Ranks by |w|; neither the tensor's name nor the seed matters. Same shape as `weights`."""
-    del name, seed
+def keys(weights: Weights, *, name: str, start: int, seed: int) -> Keys:
+    """Ranks by |w|; neither the tensor's name, the place nor the seed matters. Same shape."""
+    del name, start, seed
     return magnitude_keys(weights)

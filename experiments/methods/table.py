@@ -1,8 +1,8 @@
 """The pruning methods.
 
-To add one: write a file beside this one with a function `keys(weights, *, name, seed)` that gives
-every weight an unsigned integer, the smallest to be removed first; add a line to METHODS; and add a
-slow, obvious reference for it to `tests/test_methods.py`.
+To add one: write a file beside this one with a function `keys(weights, *, name, start, seed)` that
+gives every weight an unsigned integer, the smallest to be removed first; add a line to METHODS; and
+add a slow, obvious reference for it to `tests/test_methods.py`.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,12 @@ from experiments.methods import magnitude, random_control
 
 
 class Ranking(Protocol):
-    """How a method ranks one tensor's weights: unsigned integers of the same shape."""
+    """How a method ranks a tensor's weights, block by block: unsigned integers of the same shape.
 
-    def __call__(self, weights: Weights, *, name: str, seed: int) -> Keys:
+    `start` is the row-major index of the block's first weight in the tensor `name`.
+    """
+
+    def __call__(self, weights: Weights, *, name: str, start: int, seed: int) -> Keys:
         """Give the weights their ranks; the smallest is removed first."""
         ...
 

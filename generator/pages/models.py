@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from experiments.records import Inspection, StudyModel
+from generator import sentences
 from generator.bibliography import link
 from generator.pages.runtime import stem
 from generator.render import Column, Markdown, Table, code, percent, whole
@@ -22,6 +23,7 @@ class ModelSection:
     checkpoint: str
     digest: str
     inspection: Inspection
+    storage: Markdown
     ties: int
     coverage: Table
     tensors: Table
@@ -110,6 +112,7 @@ def _section(report: Report, row: StudyModel) -> ModelSection:
         checkpoint=(provenance.checkpoint if provenance else None) or row.checkpoint,
         digest=((provenance.checkpoint_digest if provenance else None) or "")[:12],
         inspection=found,
+        storage=sentences.storage(found),
         ties=sum(tensor.tied_to is not None for tensor in found.tensors),
         coverage=_coverage(f"coverage-{stem(report, row)}", found),
         tensors=_tensors(f"tensors-{stem(report, row)}", found),
@@ -124,7 +127,7 @@ def _coverage(name: str, found: Inspection) -> Table:
     for tensor in found.tensors:
         verdict = ("prunable" if tensor.prunable else "skipped", tensor.reason)
         tensors[verdict] += 1
-        weights[verdict] += tensor.count
+        weights[verdict] += tensor.logical
     total = sum(weights.values())
     return Table(
         name=name,
@@ -159,11 +162,11 @@ def _tensors(name: str, found: Inspection) -> Table:
             (
                 tensor.name,
                 " × ".join(map(str, tensor.shape)) or "scalar",
-                tensor.dtype,
+                tensor.stored_as or tensor.dtype,
                 tensor.role,
                 "prunable" if tensor.prunable else "skipped",
                 tensor.reason,
-                tensor.count,
+                tensor.logical,
                 tensor.zeros,
             )
             for tensor in found.tensors

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from experiments.records import Inspection, NearZero, StudyModel, TensorRow
+from generator import sentences
 from generator.figures import heat_map, magnitude_curve
 from generator.figures.magnitude_curve import Curve
 from generator.pages.runtime import stem
@@ -49,6 +50,7 @@ class Context:
     totals: Table
     thresholds: Table
     exact: Markdown
+    storage: tuple[Markdown, ...]
     curve: Drawing | None
     sections: tuple[ModelSection, ...]
     threshold: Markdown
@@ -64,6 +66,11 @@ def context(report: Report) -> Context:
         totals=_totals(report, rows),
         thresholds=_thresholds(report, rows),
         exact=_exact(report, rows),
+        storage=tuple(
+            Markdown(f"**{escape(name)}**: {told}")
+            for name, found in _inspections(report, rows)
+            if (told := sentences.storage(found))
+        ),
         curve=_curve(report, rows) if rows else None,
         sections=tuple(_section(report, row, centre) for row in rows),
         threshold=number(centre[1]),
@@ -260,7 +267,8 @@ def _heat(title: str, name: str, tensors: Sequence[TensorRow], centre: Centre) -
 
 def _top(name: str, tensors: Sequence[TensorRow]) -> Table:
     """The layers with the largest L1 norm."""
-    ranked = sorted(tensors, key=lambda tensor: (-tensor.l1, tensor.name))[:TOP]
+    norms = [(tensor.l1 or 0.0, tensor) for tensor in tensors]
+    ranked = sorted(norms, key=lambda pair: (-pair[0], pair[1].name))[:TOP]
     return Table(
         name=f"top-layers-{name}",
         columns=(
@@ -270,7 +278,7 @@ def _top(name: str, tensors: Sequence[TensorRow]) -> Table:
             Column("mean |w|", number),
             Column("largest |w|", number),
         ),
-        rows=tuple((t.name, t.count, t.l1, t.l1 / max(t.count, 1), t.max) for t in ranked),
+        rows=tuple((t.name, t.count, l1, l1 / max(t.count, 1), t.max) for l1, t in ranked),
     )
 
 

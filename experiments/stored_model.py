@@ -1,0 +1,123 @@
+"""A checkpoint as it is stored: its tensors, and what is prunable among them.
+
+Reads headers; weights only when they are asked for. Builds no model but a skeleton without weights.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from experiments import masks, models
+from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.packed import packings
+from experiments.checkpoint.tensor import StoredTensor, same_bytes
+from experiments.coverage import Coverage, Entry, NameCoverage
+from experiments.errors import UsageError
+from experiments.magnitudes import Weights
+from experiments.pruning import Choice, Prunable
+
+
+class StoredModel:
+    """A checkpoint's stored tensors with their coverage, and the prunable ones by stored name."""
+
+    def __init__(self, checkpoint: Checkpoint, *, include_head: bool = False) -> None:
+        checkpoint.check()
+        self.checkpoint = checkpoint
+        self.tensors: list[StoredTensor] = checkpoint.tensors()
+        self.packed = packings(self.tensors, checkpoint.config())
+        model = models.skeleton(checkpoint)
+        if model is None and include_head:
+            raise UsageError(
+                f"{checkpoint.name} with --include head",
+                "an architecture that transformers knows, to tell its head",
+                "put the model's config.json beside the weights",
+            )
+        self.coverage = (
+            NameCoverage(self.tensors)
+            if model is None
+            else Coverage(
+                model, include_head=include_head, stored=[tensor.name for tensor in self.tensors]
+            )
+        )
+
+    def entry(self, tensor: StoredTensor) -> Entry:
+        """The verdict on a stored tensor."""
+        packing = self.packed.get(tensor.name)
+        if packing is None:
+            return self.coverage.of(tensor)
+        weight = self.coverage.of(replace(tensor, name=packing.of))
+        what = "packed" if packing.logical else "scales of a packed weight"
+        reason = f"{what} by {packing.by}: not measured"
+        return replace(weight, name=tensor.name, prunable=False, reason=reason)
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """The verdicts on all stored tensors, by stored name."""
+        return {tensor.name: self.entry(tensor) for tensor in self.tensors}
+
+    @cached_property
+    def repeats(self) -> dict[str, str]:
+        """Stored tensors that repeat an earlier one: tied, or in one place, with the same bytes."""
+        first: dict[str, StoredTensor] = {}
+        places: dict[tuple[object, ...], StoredTensor] = {}
+        found: dict[str, str] = {}
+        owners = sorted(self.tensors, key=lambda t: self.entries[t.name].tied_to is not None)
+        for tensor in owners:
+            entry = self.entries[tensor.name]
+            place = (tensor.path, tensor.offset, tensor.shape, tensor.dtype)
+            shared = places.setdefault(place, tensor) if tensor.count else tensor
+            owner = first.setdefault(entry.tied_to or entry.name, tensor)
+            for other in (owner, shared):
+                if other is not tensor and same_bytes(other, tensor):
+                    found[tensor.name] = other.name
+                    break
+        return found
+
+    @cached_property
+    def prunable(self) -> dict[str, Prunable]:
+        """The prunable tensors by stored name, repeated ones once."""
+        return {
+            tensor.name: Prunable(self.entries[tensor.name], tensor)
+            for tensor in self.tensors
+            if self.entries[tensor.name].prunable and tensor.name not in self.repeats
+        }
+
+    def pruned(self, tensor: StoredTensor, choice: Choice | None) -> Iterator[tuple[Weights, int]]:
+        """A stored tensor's numbers block by block, the removed ones zero, and the zeros before."""
+        prunable = self.prunable.get(self.repeats.get(tensor.name, tensor.name))
+        if prunable is None or choice is None:
+            for weights in tensor.blocks():
+                yield weights, weights.size - masks.left(weights)
+            return
+        for weights, mask in choice.blocks(prunable):
+            before = weights.size - masks.left(weights)
+            masks.erase(weights, mask)
+            yield weights, before
+
+    def output_files(self) -> dict[str, list[StoredTensor]]:
+        """The safetensors files that a pruned copy has, sharded like the source; what each holds.
+
+        Left out is what the architecture ties to another tensor with the same bytes, so that it is
+        one tensor on disk, and of a GGUF file what is no tensor of the architecture.
+        """
+        gguf = self.checkpoint.gguf is not None
+        files = self.checkpoint.weight_files()
+        found: dict[str, list[StoredTensor]] = {}
+        for path in files:
+            found[_written_name(path, len(files))] = [
+                tensor
+                for tensor in self.tensors
+                if tensor.path == path
+                and not (tensor.name in self.repeats and self.entries[tensor.name].tied_to)
+                and not (gguf and self.entries[tensor.name].role == "unknown")
+            ]
+        return found
+
+
+def _written_name(path: Path, files: int) -> str:
+    """A shard keeps its number; a single file gets the name that transformers looks for."""
+    if files == 1:
+        return "model.safetensors"
+    return re.sub(r"^pytorch_model", "model", path.stem) + ".safetensors"
