@@ -1,6 +1,7 @@
 """One question about one checkpoint, as the `gen` commands put it: answered and printed, not kept.
 
-Each function takes what a command was given and returns the answer as plain data.
+Each function takes what a command was given and returns the answer as plain data. What evaluates and
+times models is imported where it is used: to inspect and to prune need not wait for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,12 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments import evaluation, export, footprint, inspection, latency, models, pruning
+from experiments import export, footprint, inspection, models, pruning
 from experiments.checkpoint.folder import Checkpoint
-from experiments.comparison import compare
 from experiments.coverage import prunable_parameters
 from experiments.errors import UsageError
-from experiments.jobs import overlap_warnings
 from experiments.methods.table import METHODS
 from experiments.progress import Progress
 from experiments.provenance import usable_cores
@@ -92,6 +91,8 @@ def evaluate(
     against: Checkpoint | None,
 ) -> list[dict[str, Any]]:
     """A checkpoint's answers to tasks, each with its difference from another's where given."""
+    from experiments.comparison import compare
+
     models.be_quiet()
     found = [_evaluation(model, one, limit, batch) for one in tasks]
     rows = [_evaluation_row(answer) for answer in found]
@@ -106,6 +107,9 @@ def evaluate(
 
 
 def _evaluation(model: Checkpoint, asked: Task, limit: int | None, batch: int) -> Evaluation:
+    from experiments import evaluation
+    from experiments.jobs import overlap_warnings
+
     opened = models.open_model(model)
     question = evaluation.prepare(opened, asked, limit=limit)
     predictions = evaluation.predict(opened, question, batch=batch)
@@ -140,6 +144,8 @@ def time(
     threads: int | None,
 ) -> list[dict[str, Any]]:
     """Milliseconds of a forward pass at every batch and length."""
+    from experiments import latency
+
     models.be_quiet()
     opened = models.open_model(model)
     shapes = [(batch, length) for batch in batches for length in tokens]

@@ -6,8 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 KILLS=300 .venv/bin/python -m pytest --hypothesis-profile=deep \
-  tests/test_checkpoint.py tests/test_magnitudes.py tests/test_masks.py tests/test_records.py \
-  tests/test_render.py tests/test_store.py
+  tests/test_checkpoint.py tests/test_gguf_file.py tests/test_magnitudes.py tests/test_masks.py \
+  tests/test_mutations.py tests/test_records.py tests/test_render.py tests/test_store.py \
+  tests/test_torch_file.py
 
 command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
 .venv/bin/python -m pip install --quiet 'playwright>=1.50'
