@@ -129,15 +129,23 @@ def keep_largest_of_few(groups: Any, removed: int, mask: Any) -> None:
 
 
 @_compiled
-def sums(magnitudes: Any, scale: Any, lanes: Any) -> None:
-    """Add finite magnitudes to lanes[0] and their squares over scale**2 to lanes[1].
+def sums(magnitudes: Any, factor: Any, lanes: Any) -> None:
+    """Add finite magnitudes to lanes[0], and the squares of their products with `factor` to lanes[1].
 
     The order of the additions is fixed, so the sums are the same on every machine.
     """
-    for start in range(0, magnitudes.size, LANES):
-        for lane in range(min(LANES, magnitudes.size - start)):
-            number = np.float64(magnitudes[start + lane])
-            if number < np.inf:
-                scaled = number / scale
-                lanes[0, lane] += number
-                lanes[1, lane] += scaled * scaled
+    total, squares = np.zeros(LANES), np.zeros(LANES)
+    rows = magnitudes.size // LANES
+    for row in range(rows):
+        for lane in range(LANES):
+            number = np.float64(magnitudes[row * LANES + lane])
+            scaled = number * factor
+            total[lane] += number
+            squares[lane] += scaled * scaled
+    for lane in range(magnitudes.size - rows * LANES):
+        number = np.float64(magnitudes[rows * LANES + lane])
+        scaled = number * factor
+        total[lane] += number
+        squares[lane] += scaled * scaled
+    lanes[0] += total
+    lanes[1] += squares

@@ -246,28 +246,30 @@ def _of_many_magnitudes(
         keys = magnitude_keys(block).reshape(-1)
         kernels.tally(keys, word(8 * dtype.itemsize - DIGIT_BITS), histogram)
         count += keys.size
-        zeros += keys.size - int(np.count_nonzero(keys))
+        zeros += keys.size - int(kernels.count_left(keys))
         most = int(keys.max(initial=0))
         if most >= infinity:
             nan += int(np.count_nonzero(keys > infinity))
             inf += int(np.count_nonzero(keys == infinity))
-            most = int(keys[keys < infinity].max(initial=0))
+            keys[keys >= infinity] = 0  # for what is summed
+            most = int(keys.max(initial=0))
         largest = max(largest, most)
         if not wide:
             sums.append(_sums(keys.view(dtype), 1.0))
     maximum = magnitude_of_key(largest, dtype)
-    scale = maximum if wide and maximum else 1.0
+    factor = 2.0 ** min(-math.frexp(maximum)[1], 1000) if wide and maximum else 1.0
     if wide:
-        sums = [_sums(magnitude_keys(block).reshape(-1).view(dtype), scale) for block in blocks()]
+        finite = (np.where(np.isfinite(block), np.abs(block), 0) for block in blocks())
+        sums = [_sums(block.reshape(-1), factor) for block in finite]
     l1, squares = (math.fsum(lane) for lane in np.array(sums).reshape(-1, 2).T)
-    found = Summary(count, zeros, nan, inf, l1, scale * math.sqrt(squares), maximum)
+    found = Summary(count, zeros, nan, inf, l1, math.sqrt(squares) / factor, maximum)
     bounds = [_key_from(t, dtype) for t in _thresholds(found, absolute, relative)]
     return _with_counts(found, _keys_below(bounds, blocks, histogram, 8 * dtype.itemsize))
 
 
-def _sums(magnitudes: Weights, scale: float) -> tuple[float, float]:
+def _sums(magnitudes: Weights, factor: float) -> tuple[float, float]:
     lanes = np.zeros((2, kernels.LANES))
-    kernels.sums(magnitudes, scale, lanes)
+    kernels.sums(magnitudes, factor, lanes)
     return math.fsum(lanes[0]), math.fsum(lanes[1])
 
 

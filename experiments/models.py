@@ -18,6 +18,7 @@ import transformers
 from transformers import (
     CONFIG_MAPPING,
     MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
     MODEL_MAPPING,
     AutoConfig,
     AutoTokenizer,
@@ -170,8 +171,6 @@ def copy_companions(checkpoint: Checkpoint, folder: Path) -> None:
         return
     config = _config(checkpoint)
     if not (folder / "config.json").is_file():
-        kind: Any = _class_of(config) or MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
-        config.architectures = [kind.__name__] if kind else None
         config.dtype = "float32"
         config.save_pretrained(folder)
     if not (folder / "tokenizer.json").is_file():
@@ -246,7 +245,7 @@ def _config(checkpoint: Checkpoint) -> Any:
         return None
     try:
         if not stated and file is not None:
-            return AutoConfig.from_pretrained(file.parent, gguf_file=file.name, **SAFE)
+            return _from_gguf(checkpoint, file)
         if stated.get("model_type") not in CONFIG_MAPPING:
             if "auto_map" in stated:
                 raise checkpoint.own_code()
@@ -254,6 +253,22 @@ def _config(checkpoint: Checkpoint) -> Any:
         return AutoConfig.from_pretrained(checkpoint.folder, **SAFE)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(checkpoint, error) from None
+
+
+def _from_gguf(checkpoint: Checkpoint, file: Path) -> Any:
+    """The configuration that a GGUF file's metadata state, with what transformers passes over."""
+    config = AutoConfig.from_pretrained(file.parent, gguf_file=file.name, **SAFE)
+    if not config.architectures:
+        writers = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
+        kinds: list[Any] = [table.get(type(config), None) for table in writers]
+        config.architectures = [kind.__name__ for kind in kinds if kind][:1]
+    if config.model_type == "gpt2":  # it files the number of positions under an older name
+        config.n_positions = config.n_ctx
+    names = {tensor.name for tensor in checkpoint.tensors()}
+    if config.model_type == "t5" and not any(".wi_1." in name for name in names):
+        config.feed_forward_proj, config.dense_act_fn = "relu", "relu"  # T5's first version
+        config.is_gated_act = False
+    return config
 
 
 def _class_of(config: Any) -> type[PreTrainedModel] | None:

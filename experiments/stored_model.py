@@ -23,9 +23,8 @@ class StoredModel:
     """A checkpoint's stored tensors with their coverage, and the prunable ones by stored name."""
 
     def __init__(self, checkpoint: Checkpoint, *, include_head: bool = False) -> None:
-        checkpoint.check()
         self.checkpoint = checkpoint
-        self.tensors: list[StoredTensor] = checkpoint.tensors()
+        self.tensors = checkpoint.check()
         self.packed = packings(self.tensors, checkpoint.config())
         model = models.skeleton(checkpoint)
         if model is None and include_head:

@@ -1,6 +1,8 @@
 """The command line. Data on stdout, progress on stderr; heavy imports only inside commands."""
 
+import atexit
 import errno
+import gc
 import json
 import os
 import signal
@@ -379,6 +381,7 @@ def show(answer: Json, as_json: bool, as_text: Callable[[Any], Sequence[str]]) -
 def main() -> None:
     """Run a command; what a person can mend is told in one line, with the exit status it has."""
     debug = "--debug" in sys.argv
+    atexit.register(gc.freeze)  # else the interpreter looks through torch's objects for a second
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with gen.make_context("gen", sys.argv[1:]) as context:

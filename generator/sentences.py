@@ -62,7 +62,7 @@ def storage(found: Inspection) -> Markdown:
         parts.append(
             f"Its file holds {whole(sum(blocks.values()))} of its {whole(len(found.tensors))} tensors in "
             f"quantised blocks. They are measured dequantised {kinds}: the 32-bit numbers that the "
-            "blocks stand for, zeros among them that rounding made."
+            "blocks stand for, not the numbers that were trained."
         )
     if found.packed_weights:
         by = sorted({tensor.packed for tensor in found.tensors if tensor.packed})

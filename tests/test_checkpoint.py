@@ -5,9 +5,11 @@ import pickle
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import ml_dtypes
 import numpy as np
 import pytest
@@ -333,6 +335,27 @@ def test_a_hub_id_that_is_not_here_fails_at_once_when_offline(
     with pytest.raises(ReportError, match="HF_HUB_OFFLINE is set"):
         locate("nobody/nothing@main", relative_to=Path())
     assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize(
+    ("files", "fetched"),
+    [
+        (["model.safetensors", "pytorch_model.bin"], ["model.safetensors"]),
+        (["pytorch_model-00001-of-00001.bin"], ["pytorch_model-00001-of-00001.bin"]),
+    ],
+)
+def test_of_a_hub_repository_one_kind_of_weights_is_fetched(
+    files: list[str], fetched: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def snapshot(repository: str, *, allow_patterns: list[str], **_: object) -> str:
+        for name in ("config.json", "flax_model.msgpack", *files):
+            if any(fnmatch(name, pattern) for pattern in allow_patterns):
+                (tmp_path / name).touch()
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    assert locate("org/name@main", relative_to=tmp_path).folder == tmp_path
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", *fetched]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from experiments.checkpoint import gguf_file
+from experiments.checkpoint import gguf_file, gguf_header
 from experiments.checkpoint.gguf_file import read_header
 from experiments.checkpoint.gguf_names import TABLES, mapped, transformers_names
 from experiments.checkpoint.tensor import StoredTensor
@@ -78,7 +78,7 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 # Every tensor of several dimensions takes the next of these; rows of 64 and 96 are whole blocks.
 SMALL_BLOCKS = [Kind.Q4_0, Kind.Q4_1, Kind.Q5_0, Kind.Q5_1, Kind.Q8_0, Kind.F16, Kind.BF16]
-READABLE = {Kind[encoding.name] for encoding in gguf_file.ENCODINGS.values()}
+READABLE = {Kind[encoding.name] for encoding in gguf_header.ENCODINGS.values()}
 QUANTISED = [kind for kind in Kind if gguf.GGML_QUANT_SIZES[kind][0] > 1 and kind in READABLE]
 
 Array = NDArray[Any]
@@ -651,15 +651,15 @@ def test_a_header_is_bounded_whatever_the_size_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[[bytes], str]
 ) -> None:
     tokens = key("a", 9, u32(8) + u64(100) + text("word") * 100)
-    monkeypatch.setattr(gguf_file, "HEADER_LIMIT", 1000)
-    monkeypatch.setattr(gguf_file, "READ_BYTES", 100)
+    monkeypatch.setattr(gguf_header, "HEADER_LIMIT", 1000)
+    monkeypatch.setattr(gguf_header, "READ_BYTES", 100)
     assert "a header of more than 1000 bytes" in refused(file_bytes([tokens], []))
     monkeypatch.undo()
-    monkeypatch.setattr(gguf_file, "ELEMENT_LIMIT", 150)
+    monkeypatch.setattr(gguf_header, "ELEMENT_LIMIT", 150)
     assert "an array of 100 texts" in refused(
         file_bytes([tokens, tokens.replace(b"a", b"b", 1)], [])
     )
-    monkeypatch.setattr(gguf_file, "TEXT_LIMIT", 15)
+    monkeypatch.setattr(gguf_header, "TEXT_LIMIT", 15)
     texts = [key(name, 8, text("x" * 9)) for name in "bc"]
     assert "key 'c': a text of 9 bytes, 4 at most" in refused(file_bytes(texts, []))
 
@@ -715,7 +715,7 @@ def test_any_change_of_bytes_gives_a_readable_file_or_a_line(
 
 
 def test_the_types_are_those_of_the_gguf_package() -> None:
-    for number, encoding in gguf_file.ENCODINGS.items():
+    for number, encoding in gguf_header.ENCODINGS.items():
         assert Kind(number).name == encoding.name
         assert gguf.GGML_QUANT_SIZES[Kind(number)] == (encoding.numbers, encoding.nbytes)
 

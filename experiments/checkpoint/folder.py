@@ -85,8 +85,10 @@ class Checkpoint:
         listed = named if isinstance(named, list) else [named]
         return tuple(name for name in listed if isinstance(name, str))
 
-    def check(self) -> None:
-        """Read headers and configuration, and no weight: what is damaged or hostile is told at once.
+    def check(self) -> list[StoredTensor]:
+        """The stored tensors, headers and configuration checked and no weight read.
+
+        What is damaged or hostile is told at once, before torch is imported.
 
         Raises:
             ReportError: naming the file and the reason.
@@ -101,6 +103,7 @@ class Checkpoint:
                 )
         if "auto_map" in config and not known_to_transformers(config):
             raise self.own_code()
+        return tensors
 
     def own_code(self) -> ReportError:
         """The error for an architecture that only code of the checkpoint's own would explain."""

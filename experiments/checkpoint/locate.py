@@ -9,11 +9,12 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 
-from experiments.checkpoint import formats
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 
 MINIATURES = Path(__file__).parent.parent / "miniatures"
+HUB_COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")
+HUB_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # the first that a repository has
 HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*(@[\w./-]+)?")
 
 
@@ -60,21 +61,27 @@ def _miniature(model: str) -> Checkpoint:
 
 
 def _from_hub(model: str) -> Checkpoint:
-    """Fetch a repository's configuration, tokenizer and safetensors into the hub client's cache."""
+    """Fetch a repository's configuration, tokenizer and weights into the hub client's cache.
+
+    Of weights the safetensors are fetched, or where there are none the PyTorch files.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     repository, _, revision = model.partition("@")
     offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
-    patterns = ["*.json", "*.txt", "*.model", "*.jinja", "README.md"]
-    patterns += [f"*{suffix}" for suffix in formats.FORMATS]
     try:
-        folder = snapshot_download(
-            repository,
-            revision=revision or None,
-            allow_patterns=patterns,
-            local_files_only=offline,
-        )
+        for weights in HUB_WEIGHTS:
+            folder = Path(
+                snapshot_download(
+                    repository,
+                    revision=revision or None,
+                    allow_patterns=[*HUB_COMPANIONS, weights],
+                    local_files_only=offline,
+                )
+            )
+            if any(folder.glob(weights)):
+                break
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError):
         reason = "HF_HUB_OFFLINE is set" if offline else "none there, or no answer"
         raise ReportError(
@@ -82,4 +89,4 @@ def _from_hub(model: str) -> Checkpoint:
             f"a local folder or file, or a repository on the hub ({reason})",
             "check the spelling and the network, or give a folder",
         ) from None
-    return Checkpoint(model, Path(folder), revision=Path(folder).name)
+    return Checkpoint(model, folder, revision=folder.name)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes longer than `make check` allows: thousands of drawn examples, hundreds of kills while a record
-# is written, every page in a browser. Installs what it needs (Chromium from Debian, Playwright's driver
-# from the Python index, axe-core from npm) and never skips silently.
+# is written, four gigabytes pruned within two, every page in a browser. Installs what it needs (Chromium
+# from Debian, Playwright's driver from the Python index, axe-core from npm) and never skips silently.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -9,6 +9,8 @@ KILLS=300 .venv/bin/python -m pytest --hypothesis-profile=deep \
   tests/test_checkpoint.py tests/test_gguf_file.py tests/test_magnitudes.py tests/test_masks.py \
   tests/test_mutations.py tests/test_records.py tests/test_render.py tests/test_store.py \
   tests/test_torch_file.py
+
+.venv/bin/python tests/deep/address_limit.py
 
 command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
 .venv/bin/python -m pip install --quiet 'playwright>=1.50'
