@@ -103,7 +103,8 @@ class Coverage:
             return entry
         if EXPERT.search(tensor.name):  # transformers stacks these into one tensor when it loads
             return by_name(tensor)
-        if self.wrapper and not tensor.name.startswith(self.wrapper):
+        beside = self.wrapper and not tensor.name.startswith(self.wrapper)
+        if beside and not BLOCK.search(tensor.name):
             reason = f"head: outside the blocks, beside {self.wrapper}"
             return Entry(name=tensor.name, role="head", prunable=False, reason=reason)
         reason = f"no tensor of {self.architecture}"
@@ -134,7 +135,6 @@ class NameCoverage(Coverage):
 
 
 BLOCK = re.compile(r"(?:^|\.)(\d+)\.")
-NO_MAP = re.compile(r"norm|ln_|embed|wte|wpe|posit|relative|rotary|bias|lora_", re.IGNORECASE)
 TRANSPOSED = re.compile(r"\.(c_attn|c_fc|c_proj|q_attn)\.weight$")  # GPT-2's Conv1D
 
 
@@ -148,7 +148,7 @@ def by_name(tensor: StoredTensor) -> Entry:
     block = BLOCK.search(name)
     matrix = len(tensor.shape) == 2 and min(tensor.shape) > 1 and name.endswith(".weight")
     kind = next((role for pattern, role in NAMED if re.search(pattern, name, re.IGNORECASE)), "")
-    prunable = bool(matrix and block and not NO_MAP.search(name) and tensor.floating)
+    prunable = bool(matrix and block and not kind and tensor.floating)
     parts = name.split(".")
     return Entry(
         name=name,
@@ -163,9 +163,10 @@ def by_name(tensor: StoredTensor) -> Entry:
 
 NAMED = (
     (r"norm|ln_", "norm"),
-    (r"bias$|bias\.weight$", "bias"),
     (r"posit|wpe|relative|rotary", "position table"),
+    (r"bias", "bias"),
     (r"embed|wte|shared\.weight$", "embedding"),
+    (r"lora_", "adapter"),
 )
 
 

@@ -66,7 +66,8 @@ def prune_to_folder(
 
 def refuse_packed(stored: StoredModel) -> None:
     """Raise where some of the linear maps are packed: the others alone would be half a pruning."""
-    for name, packing in stored.packed.items():
+    if stored.packed:
+        name, packing = next(iter(stored.packed.items()))
         raise ReportError(
             f"{stored.checkpoint.name}, tensor {name}",
             f"weights that can be ranked, found them packed by {packing.by}",
@@ -157,8 +158,9 @@ def _write(
             counted[stored.entries[tensor.name].name] = before, after
 
     progress.stage("writing", sum(t.count for tensors in files.values() for t in tensors))
-    metadata = {"format": "pt"}
-    for name, tensors in files.items():
+    for path, (name, tensors) in zip(stored.checkpoint.weight_files(), files.items()):
+        plain = path.suffix == ".safetensors"
+        metadata = (safetensors_file.read_header(path)[1] if plain else {}) or {"format": "pt"}
         safetensors_file.write(folder / name, tensors, content, metadata)
     _write_index(stored.checkpoint, files, folder)
     models.copy_companions(stored.checkpoint, folder)

@@ -14,7 +14,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.packed import packings
 from experiments.checkpoint.tensor import StoredTensor, same_bytes
 from experiments.coverage import Coverage, Entry, NameCoverage
-from experiments.errors import UsageError
+from experiments.errors import ReportError, UsageError
 from experiments.magnitudes import Weights
 from experiments.pruning import Choice, Prunable
 
@@ -76,12 +76,25 @@ class StoredModel:
 
     @cached_property
     def prunable(self) -> dict[str, Prunable]:
-        """The prunable tensors by stored name, repeated ones once."""
-        return {
-            tensor.name: Prunable(self.entries[tensor.name], tensor)
-            for tensor in self.tensors
-            if self.entries[tensor.name].prunable and tensor.name not in self.repeats
-        }
+        """The prunable tensors by stored name, repeated ones once.
+
+        Raises:
+            ReportError: where two that differ are the same tensor of the architecture.
+        """
+        found: dict[str, Prunable] = {}
+        meant: dict[str, str] = {}
+        for tensor in self.tensors:
+            entry = self.entries[tensor.name]
+            if not entry.prunable or tensor.name in self.repeats:
+                continue
+            if meant.setdefault(entry.name, tensor.name) != tensor.name:
+                raise ReportError(
+                    f"{self.checkpoint.name}, tensors {meant[entry.name]} and {tensor.name}",
+                    f"one tensor for {entry.name}",
+                    "remove the one that is not the model's",
+                )
+            found[tensor.name] = Prunable(entry, tensor)
+        return found
 
     def pruned(self, tensor: StoredTensor, choice: Choice | None) -> Iterator[tuple[Weights, int]]:
         """A stored tensor's numbers block by block, the removed ones zero, and the zeros before."""

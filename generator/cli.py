@@ -53,8 +53,9 @@ POSITIVE = click.IntRange(min=1)
 def gen(debug: bool) -> None:
     """Measure how sparse language models are, prune them, and write the report.
 
-    MODEL is a folder in the transformers layout, a weights file in one, mini/NAME (a bundled
-    miniature, see `gen list models`), or a hub id org/name[@revision].
+    MODEL is a folder in the transformers layout, a weights file (safetensors, PyTorch's .bin or
+    .pt, GGUF), mini/NAME (a bundled miniature, see `gen list models`), or a hub id
+    org/name[@revision].
     """
 
 

@@ -1,5 +1,6 @@
 """Answers of the commands as lines for people. Pure; `--json` prints the same answers whole."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -69,6 +70,7 @@ def inspection(answer: Answer) -> list[str]:
         "",
         *columns(["of", "count", "zeros", "sparsity"], totals),
         "",
+        *_dequantised(answer["tensors"]),
         *_near_zero(answer["tensors"]),
     ]
 
@@ -80,6 +82,15 @@ def _flaws(tensor: Answer) -> str:
 
 def _sparsity(total: Answer) -> str:
     return percent(total["zeros"] / total["count"]) if total["count"] else "–"
+
+
+def _dequantised(tensors: Sequence[Answer]) -> Iterator[str]:
+    """Which numbers are not those that the file holds, but what its blocks stand for."""
+    kinds = Counter(tensor["stored_as"] for tensor in tensors if tensor["stored_as"])
+    for kind, count in kinds.most_common():
+        yield f"{kind}, measured as the 32-bit numbers it stands for: {whole(count)} of the tensors"
+    if kinds:
+        yield ""
 
 
 def _near_zero(tensors: Sequence[Answer]) -> Iterator[str]:

@@ -1,33 +1,23 @@
 """Coverage: every stored tensor has a verdict, and the verdicts are those a person would give."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from families import FAMILIES
 from torch import nn
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
-from experiments.coverage import Coverage, prunable_parameters
+from experiments.coverage import Coverage, by_name, prunable_parameters
 from experiments.stored_model import StoredModel
 
 TinyModel = Callable[..., nn.Module]
-
-# Prunable weights by hand, from width 16 and inner width 32: 256 a square map, 512 a wide one.
-PRUNABLE = {
-    "GPT-2": 2 * (3 * 256 + 256 + 2 * 1024),  # inner width 64
-    "GPT-2 with its language head": 2 * (3 * 256 + 256 + 2 * 1024),
-    "BERT": 2 * (4 * 256 + 2 * 512),
-    "OPT": 2 * (4 * 256 + 2 * 512),
-    "Llama": 2 * (2 * 256 + 2 * 128 + 3 * 512),  # one key-value head of two; gated
-    "DeBERTa-v2": 2 * (6 * 256 + 2 * 512),  # keys and queries of relative positions too
-    "BART": 2 * (4 * 256 + 2 * 512) + (8 * 256 + 2 * 512),  # the decoder attends across as well
-    "LED": 2 * (7 * 256 + 2 * 512) + (8 * 256 + 2 * 512),  # three global maps an encoder block
-    "T5": 2 * (4 * 256 + 3 * 512) + (8 * 256 + 3 * 512),  # gated
-}
 
 # What a name says to a reader, first match first; all else of two dimensions is a head.
 SKIPPED = [
@@ -69,7 +59,7 @@ def test_the_prunable_weights_are_those_counted_by_hand(
     architecture: str, tiny_model: TinyModel
 ) -> None:
     counted = sum(weight.numel() for _, weight in prunable_parameters(tiny_model(architecture)))
-    assert counted == PRUNABLE[architecture]
+    assert counted == FAMILIES[architecture].prunable
 
 
 def test_no_block_has_a_linear_map_whose_role_is_unknown(
@@ -163,7 +153,7 @@ def test_a_tied_head_is_the_embedding_and_counts_once(
     assert not plain[owner].prunable
     weights = dict(model.named_parameters(remove_duplicate=False))
     asked = [tensor for _, tensor in prunable_parameters(model, include_head=True)]
-    assert sum(weight.numel() for weight in asked) == PRUNABLE[name] + 40 * 16
+    assert sum(weight.numel() for weight in asked) == FAMILIES[name].prunable + 40 * 16
     assert sum(torch.equal(weight, weights[owner]) for weight in asked) == 1
 
 
@@ -172,3 +162,55 @@ def test_an_untied_head_is_its_own_tensor(tiny_model: TinyModel) -> None:
     asked = {entry.name for entry, _ in prunable_parameters(model, include_head=True)}
     assert "lm_head.weight" in asked
     assert "transformer.wte.weight" not in asked
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "role", "prunable"),
+    [
+        ("model.layers.3.self_attn.q_proj.weight", (8, 8), "attention query", True),
+        ("layers.10.mixer.in_proj.weight", (8, 4), "linear map", True),
+        ("blk.0.ffn_up.weight", (8, 4), "linear map", True),
+        ("model.layers.0.mlp.experts.7.w1.weight", (8, 4), "linear map", True),
+        ("model.layers.0.input_layernorm.weight", (8,), "norm", False),
+        ("h.0.ln_1.weight", (1, 8), "norm", False),
+        ("model.layers.0.self_attn.q_proj.bias", (8,), "bias", False),
+        ("block.0.layer.0.SelfAttention.relative_attention_bias.weight", (32, 2), "position table",
+         False),
+        ("encoder.layers.0.embed_positions.weight", (32, 8), "position table", False),
+        ("model.layers.0.self_attn.q_proj.lora_A.weight", (2, 8), "adapter", False),
+        ("model.embed_tokens.weight", (40, 8), "embedding", False),
+        ("lm_head.weight", (40, 8), "other", False),  # a matrix outside the blocks
+        ("model.layers.0.conv.weight", (8, 1, 4), "other", False),
+        ("model.layers.0.scale.weight", (1, 8), "other", False),
+    ],
+)  # fmt: skip
+def test_a_name_alone_tells_what_is_a_linear_map(
+    name: str, shape: tuple[int, ...], role: str, prunable: bool
+) -> None:
+    stored = StoredTensor(name=name, shape=shape, dtype="F16", path=Path("w"), offset=0)
+    entry = by_name(stored)
+    assert (entry.role, entry.prunable) == (role, prunable)
+    assert entry.reason.startswith("by its name: ")
+    whole = by_name(replace(stored, dtype="I8"))
+    assert not whole.prunable
+
+
+def test_gpt2_s_transposed_maps_are_known_by_their_names() -> None:
+    axes = {"h.0.attn.c_attn.weight": 0, "h.0.mlp.c_fc.weight": 0, "h.0.mlp.fc.weight": 1}
+    for name, axis in axes.items():
+        stored = StoredTensor(name=name, shape=(8, 24), dtype="F16", path=Path("w"), offset=0)
+        assert by_name(stored).input_axis == axis
+
+
+def test_where_no_architecture_is_known_names_give_the_same_verdicts(
+    saved: Callable[..., Path],
+) -> None:
+    folder = saved("GPT-2")
+    whole = StoredModel(Checkpoint("tiny", folder))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "nothing"}))
+    named = StoredModel(Checkpoint("tiny", folder))
+    assert set(named.prunable) == set(whole.prunable)
+    assert all(x.entry.reason.startswith("by its name") for x in named.prunable.values())
+    (folder / "config.json").unlink()
+    assert set(StoredModel(Checkpoint("tiny", folder)).prunable) == set(whole.prunable)

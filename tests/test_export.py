@@ -131,6 +131,34 @@ def test_a_sharded_source_stays_sharded(saved: Saved, tmp_path: Path) -> None:
     loaded(out)
 
 
+def test_what_a_file_says_of_itself_goes_along(saved: Saved, tmp_path: Path) -> None:
+    source = saved("GPT-2")
+    weights = safetensors.torch.load_file(source / "model.safetensors")
+    told = {"format": "pt", "trained_by": "us"}
+    safetensors.torch.save_file(weights, source / "model.safetensors", told)
+    prune_to_folder(Checkpoint("tiny", source), MAGNITUDE, 0.5, tmp_path / "out")
+    with safetensors.safe_open(tmp_path / "out/model.safetensors", "pt") as file:
+        assert file.metadata() == told
+
+
+def test_two_tensors_that_are_the_same_one_of_the_model_are_refused(
+    saved: Saved, tmp_path: Path
+) -> None:
+    """With and without the backbone's prefix; equal ones count once."""
+    name = "h.0.mlp.c_fc.weight"
+    for added, told in ((0, None), (1, f"tensors {name} and transformer.{name}")):
+        source = saved("GPT-2", folder=f"{added} added")
+        weights = safetensors.torch.load_file(source / "model.safetensors")
+        weights[name] = weights[f"transformer.{name}"] + added
+        safetensors.torch.save_file(weights, source / "model.safetensors", {"format": "pt"})
+        if told is None:
+            found = prune_to_folder(Checkpoint("tiny", source), MAGNITUDE, 0.5, tmp_path / "out")
+            assert found.prunable == 6144
+        else:
+            with pytest.raises(ReportError, match=told):
+                prune_to_folder(Checkpoint("tiny", source), MAGNITUDE, 0.5, tmp_path / "other")
+
+
 def test_the_tokenizer_goes_along_and_nothing_else_does(saved: Saved, tmp_path: Path) -> None:
     source, out = saved(), tmp_path / "out"
     (source / "notes.txt").write_text("private")

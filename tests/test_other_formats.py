@@ -14,14 +14,16 @@ import torch
 import transformers
 from transformers import AutoTokenizer, GPT2LMHeadModel, T5ForConditionalGeneration
 
-from experiments import evaluation
+from experiments import evaluation, questions
 from experiments.checkpoint.folder import Checkpoint
 from experiments.export import prune_to_folder
 from experiments.inspection import inspect
 from experiments.models import open_model
+from experiments.progress import SILENT
 from experiments.pruning import Settings
 from experiments.stored_model import StoredModel
 from experiments.tasks.table import Task
+from generator import listing
 
 Saved = Callable[..., Path]
 SENTENCES = (
@@ -219,6 +221,9 @@ def test_a_gguf_file_is_inspected_as_dequantised_and_opens(tmp_path: Path) -> No
     row = rows["transformer.h.0.attn.c_attn.weight"]
     assert (row.dtype, row.stored_as, row.shape) == ("F32", "Q8_0", (WIDTH, 3 * WIDTH))
     assert (row.prunable, row.role) == (True, "attention query-key-value")
+    answer = questions.inspect(checkpoint, (), say=lambda line: None, progress=SILENT)
+    told = "Q8_0, measured as the 32-bit numbers it stands for: 8 of the tensors"
+    assert told in listing.inspection(answer)
     opened = open_model(checkpoint)
     assert opened.model.transformer.wpe.weight.shape == (PLACES, WIDTH)
     found = opened.model.state_dict()

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from synthetic import comparison, evaluation, latency, record, study_model, study_task
+from synthetic import comparison, evaluation, inspection, latency, record, study_model, study_task
 
 from experiments.records import Cell, Comparison, Evaluation, Held, Record, Study
 from generator.report import Report
-from generator.sentences import control_sentence, finding, latency_sentence
+from generator.sentences import control_sentence, finding, latency_sentence, storage
 
 TASK = study_task("films")
 MODEL = study_model("M", ["films"])
@@ -86,3 +86,17 @@ def test_a_wide_interval_is_no_proof_of_equal_speed() -> None:
     said = latency_sentence(rows)
     assert "no difference in speed shows" in said
     assert "neither" not in said
+
+
+def test_what_was_dequantised_or_packed_is_said_and_plain_weights_pass() -> None:
+    found = inspection(2, "h")
+    assert storage(found) == ""
+    first, second, *others = found.tensors
+    half = replace(first, stored_as="F16")
+    assert storage(replace(found, tensors=(half, second, *others))) == ""
+    blocks = replace(found, tensors=(replace(first, stored_as="Q4_1"), second, *others))
+    assert f"1 of its {len(found.tensors)} tensors in quantised blocks" in storage(blocks)
+    assert "dequantised Q4" in storage(blocks)
+    packed = replace(first, packed="gptq", logical=8, zeros=None)
+    told = storage(replace(found, tensors=(packed, *found.tensors[1:]), packed_weights=8))
+    assert told == "8 of its weights are packed by gptq: not measured."
