@@ -130,7 +130,7 @@ def keep_largest_of_few(groups: Any, removed: int, mask: Any) -> None:
 
 @_compiled
 def sums(magnitudes: Any, factor: Any, lanes: Any) -> None:
-    """Add finite magnitudes to lanes[0], and the squares of their products with `factor` to lanes[1].
+    """Add finite magnitudes times `factor` to lanes[0], and the squares of these to lanes[1].
 
     The order of the additions is fixed, so the sums are the same on every machine.
     """
@@ -138,14 +138,12 @@ def sums(magnitudes: Any, factor: Any, lanes: Any) -> None:
     rows = magnitudes.size // LANES
     for row in range(rows):
         for lane in range(LANES):
-            number = np.float64(magnitudes[row * LANES + lane])
-            scaled = number * factor
-            total[lane] += number
+            scaled = np.float64(magnitudes[row * LANES + lane]) * factor
+            total[lane] += scaled
             squares[lane] += scaled * scaled
     for lane in range(magnitudes.size - rows * LANES):
-        number = np.float64(magnitudes[rows * LANES + lane])
-        scaled = number * factor
-        total[lane] += number
+        scaled = np.float64(magnitudes[rows * LANES + lane]) * factor
+        total[lane] += scaled
         squares[lane] += scaled * scaled
     lanes[0] += total
     lanes[1] += squares

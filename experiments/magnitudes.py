@@ -261,8 +261,9 @@ def _of_many_magnitudes(
     if wide:
         finite = (np.where(np.isfinite(block), np.abs(block), 0) for block in blocks())
         sums = [_sums(block.reshape(-1), factor) for block in finite]
-    l1, squares = (math.fsum(lane) for lane in np.array(sums).reshape(-1, 2).T)
-    found = Summary(count, zeros, nan, inf, l1, math.sqrt(squares) / factor, maximum)
+    total, squares = (math.fsum(lane) for lane in np.array(sums).reshape(-1, 2).T)
+    l1, l2 = total / factor, math.sqrt(squares) / factor  # infinite where no double holds it
+    found = Summary(count, zeros, nan, inf, l1, l2, maximum)
     bounds = [_key_from(t, dtype) for t in _thresholds(found, absolute, relative)]
     return _with_counts(found, _keys_below(bounds, blocks, histogram, 8 * dtype.itemsize))
 

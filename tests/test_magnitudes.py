@@ -145,6 +145,7 @@ def at_each_width(values: list[float]) -> list[np.ndarray]:
 @example([LARGEST, math.inf], LARGEST * (1 + 2**-50), -1)
 @example([LARGEST, math.inf], 1e300, -1)
 @example([1.0, math.inf, math.nan], math.inf, -1)
+@example([2.0**1023, 2.0**1023], 1.0, -1)
 def test_counting_below_a_threshold_compares_real_numbers(
     values: list[float], threshold: float, at: int
 ) -> None:
@@ -181,6 +182,9 @@ def test_norms_leave_out_what_is_not_finite() -> None:
         ([60000, 60000], "f2", 120000, math.sqrt(2) * 60000),
         ([2**24, 1, 1], "f4", 2**24 + 2, math.sqrt(2**48 + 2)),
         ([3 * 2.0**100, 4 * 2.0**100], "f4", 7 * 2.0**100, 5 * 2.0**100),
+        ([3 * 2.0**1000, 4 * 2.0**1000], "f8", 7 * 2.0**1000, 5 * 2.0**1000),
+        ([3 * 2.0**-1000, 4 * 2.0**-1000], "f8", 7 * 2.0**-1000, 5 * 2.0**-1000),
+        ([2.0**1023, 2.0**1023], "f8", math.inf, math.sqrt(2) * 2.0**1023),
     ],
 )
 def test_norms_are_summed_in_double_precision(
