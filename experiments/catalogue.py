@@ -9,9 +9,10 @@ from typing import Any
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate, miniatures
-from experiments.errors import unknown_name
+from experiments.errors import UsageError, unknown_name
 from experiments.methods.table import METHODS, Method, method
 from experiments.metrics import STUDY_METRICS
+from experiments.tasks.located import located, located_training
 from experiments.tasks.table import TASKS, Task, task
 
 
@@ -27,15 +28,28 @@ def find_method(name: str) -> Method:
     return method(name)
 
 
-def find_tasks(names: Sequence[str]) -> list[Task]:
-    """The bundled tasks of those names."""
-    return [task(name) for name in names]
+def find_tasks(names: Sequence[str], glue: Path | None) -> list[Task]:
+    """The tasks of those names, their sentences found."""
+    return [located(task(name), glue=glue) for name in names]
 
 
-def task_from_file(path: Path, *, text: str, label: str, metric: str) -> Task:
-    """A task made of the user's own labelled sentences."""
+def find_training(name: str, glue: Path | None) -> Task:
+    """The task of that name, with the sentences a model is trained on."""
+    return located_training(task(name), glue=glue)
+
+
+def task_from_file(path: Path, *, text: str, label: str, metric: str | None) -> Task:
+    """A task made of the user's own labelled sentences, or of a text (.txt) to be foretold."""
+    usual = "perplexity" if path.suffix == ".txt" else "accuracy"
+    metric = metric or usual
     if metric not in STUDY_METRICS:
         raise unknown_name("metric", metric, STUDY_METRICS)
+    if (metric == "perplexity") != (path.suffix == ".txt"):
+        raise UsageError(
+            f"metric {metric} of {path}",
+            "perplexity of a .txt file, accuracy or mcc of labelled sentences",
+            "leave out --metric",
+        )
     return Task(
         name=path.stem,
         question=f"Which {label} does a sentence of {path.name} carry?",

@@ -9,12 +9,13 @@ from experiments.errors import ReportError
 from experiments.intervals import (
     Interval,
     bootstrap,
+    bootstrap_units,
     mcnemar,
     paired_difference,
     smallest_detectable,
 )
 from experiments.metrics import METRICS, spread
-from experiments.records import Comparison, Evaluation
+from experiments.records import Comparison, Evaluation, Perplexity, PerplexityChange
 
 
 def compare(
@@ -77,3 +78,34 @@ def _mcc_difference(
         return ours - theirs
 
     return bootstrap(categories.reshape(-1), statistic, clusters=clusters)
+
+
+def compare_perplexity(first: Perplexity, other: Perplexity) -> PerplexityChange:
+    """The first against the other, both resampled on the same windows.
+
+    Raises:
+        ReportError: where they did not score the same windows of the same text.
+    """
+    if (first.task, first.tokens) != (other.task, other.tokens):
+        raise ReportError(
+            f"{first.task}, {first.n} tokens, against {other.task}, {other.n}",
+            "two models that cut the same text into the same tokens",
+            "compare models with one tokenizer",
+        )
+    units = np.stack([first.losses, other.losses, first.tokens], axis=1)
+
+    def both(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.exp(sums[:, :2] / sums[:, 2:])
+
+    return PerplexityChange(
+        task=first.task,
+        n=first.n,
+        value=first.value,
+        other_value=other.value,
+        difference=first.value - other.value,
+        difference_interval=bootstrap_units(units, lambda sums: both(sums) @ [1, -1]),
+        ratio=first.value / other.value,
+        ratio_interval=bootstrap_units(
+            units, lambda sums: np.exp((sums[:, 0] - sums[:, 1]) / sums[:, 2])
+        ),
+    )

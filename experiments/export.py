@@ -6,9 +6,7 @@ again from what was written.
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,10 @@ from experiments import cores, models, pruning
 from experiments.checkpoint import formats, safetensors_file
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
-from experiments.errors import ReportError, UsageError
+from experiments.errors import ReportError
 from experiments.magnitudes import Weights
 from experiments.masks import left
+from experiments.output import appearing_whole, check_output
 from experiments.progress import SILENT, Progress
 from experiments.pruning import Choice, Prunable, Settings
 from experiments.record_json import to_json
@@ -45,7 +44,7 @@ def prune_to_folder(
         UsageError: where `out` is the source.
         ReportError: where `out` holds something and `force` is not given, or the disk is too full.
     """
-    check_output(out, checkpoint, force=force)
+    check_output(out, checkpoint.folder, force=force)
     stored = StoredModel(checkpoint, include_head=include_head)
     refuse_packed(stored)
     prunable = list(stored.prunable.values())
@@ -94,48 +93,6 @@ def forecast(
     return (
         f"{pruning.sum_of(prunable):,} prunable weights; writing {size:,} bytes in {many} to {out}/"
     )
-
-
-def check_output(out: Path, checkpoint: Checkpoint, *, force: bool) -> None:
-    """Refuse an output folder that is the source, or holds files and is not to be replaced."""
-    source = checkpoint.folder.resolve()
-    if out.resolve() == source or out.resolve() in source.parents:
-        raise UsageError(f"--out {out}", "a folder other than the source", "choose another")
-    if out.exists() and not out.is_dir():
-        raise ReportError(f"--out {out}", "a folder, found a file", "choose another")
-    if out.is_dir() and any(out.iterdir()):
-        if not force:
-            raise ReportError(
-                f"--out {out}", "an empty or a new folder", "add --force to replace it"
-            )
-        if not (out / "config.json").is_file():
-            raise ReportError(f"--out {out}", "a checkpoint to replace", "choose another folder")
-
-
-@contextmanager
-def appearing_whole(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out` that takes its place when the block ends well."""
-    out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        yield folder
-        folder.chmod(0o755)
-        _take_place(folder, out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _take_place(folder: Path, out: Path) -> None:
-    """Rename a folder to `out`; what stood there is moved aside first and removed last."""
-    if not out.exists():
-        folder.replace(out)
-        return
-    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.old.")) / out.name
-    out.replace(aside)
-    folder.replace(out)
-    shutil.rmtree(aside.parent)
 
 
 def _write(

@@ -8,7 +8,16 @@ from time import perf_counter
 
 import torch
 
-from experiments import evaluation, footprint, inspection, latency, models, pruning
+from experiments import (
+    answering,
+    evaluation,
+    footprint,
+    inspection,
+    latency,
+    models,
+    perplexity,
+    pruning,
+)
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.methods.table import METHODS
@@ -44,8 +53,9 @@ def _opened(job: Job) -> Ask:
     """Open a job's checkpoint once; what answers its cells."""
     if job.timed:
         return _latency(job)
-    if job.first.task is not None:
-        return _evaluation(job.first.checkpoint, job.first.task)
+    if (task := job.first.task) is not None:
+        ask = _perplexity if task.metric == "perplexity" else _evaluation
+        return ask(job.first.checkpoint, task)
     return _structure(job)
 
 
@@ -79,18 +89,33 @@ def _latency(job: Job) -> Ask:
 
 def _evaluation(checkpoint: Checkpoint, task: Task) -> Ask:
     """Dense and pruned answers of one open model, pruned in place level after level."""
-    opened = models.open_model(checkpoint)
-    question = evaluation.prepare(opened, task)
+    opened = models.open_model(checkpoint, on=models.device())
+    question = answering.prepare(opened, task)
     weights = InPlace(opened)
     warnings = overlap_warnings(checkpoint, task)
 
     def ask(cell: Cell) -> Answer:
         if cell.method is not None:
             weights.prune(_settings(cell), cell.level or 0)
-        predictions = evaluation.predict(opened, question)
+        predictions = answering.predict(opened, question)
         return evaluation.score(
             question, predictions, prunable=weights.count, zeros=weights.zeros, warnings=warnings
         )
+
+    return ask
+
+
+def _perplexity(checkpoint: Checkpoint, task: Task) -> Ask:
+    """The same of a text foretold."""
+    opened = models.open_model(checkpoint, on=models.device())
+    text = perplexity.prepare(opened, task)
+    weights = InPlace(opened)
+
+    def ask(cell: Cell) -> Answer:
+        if cell.method is not None:
+            weights.prune(_settings(cell), cell.level or 0)
+        losses = perplexity.losses(opened, text)
+        return perplexity.score(text, losses, prunable=weights.count, zeros=weights.zeros)
 
     return ask
 

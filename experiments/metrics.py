@@ -65,5 +65,5 @@ def spread(counts: NDArray[np.int64], cells: NDArray[np.intp], size: int) -> Con
 
 
 # What a study may ask for; exact match is what accuracy is called where the answer is generated.
-STUDY_METRICS = ("accuracy", "mcc")
+STUDY_METRICS = ("accuracy", "mcc", "perplexity")
 METRICS = {"accuracy": accuracy, "exact_match": accuracy, "mcc": matthews}

@@ -7,7 +7,7 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from transformers import (
     CONFIG_MAPPING,
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     MODEL_MAPPING,
     AutoConfig,
     AutoTokenizer,
@@ -32,14 +33,17 @@ from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 from experiments.records import Architecture
+from experiments.tasks.table import Task
 
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a path that is no UTF-8
+BFLOAT16 = re.compile(r"^(flags|Features)\b.*\b(avx512_bf16|amx_bf16|bf16)\b", re.MULTILINE)
+IN_A_BLOCK = re.compile(r"\.\d+\.")
 SAFE: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 
 
 @dataclass(frozen=True)
 class OpenModel:
-    """A model ready to answer: its float32 weights in memory, and its tokenizer."""
+    """A model ready to answer: its weights in memory or on a GPU, and its tokenizer."""
 
     checkpoint: Checkpoint
     model: PreTrainedModel
@@ -71,8 +75,24 @@ def skeleton(checkpoint: Checkpoint) -> PreTrainedModel | None:
         raise _unreadable(checkpoint, error) from None
 
 
-def open_model(checkpoint: Checkpoint) -> OpenModel:
-    """The model with its own weights as float32, in evaluation mode.
+def device() -> str:
+    """Where models run: on a GPU that CUDA knows, else on the processor."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def has_bfloat16() -> bool:
+    """Whether bfloat16 products are fast where models run: the GPU or the processor has them."""
+    if device() == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    try:
+        stated = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # macOS: whose Apple processors from M2 on have them, and say so elsewhere
+        return False
+    return bool(BFLOAT16.search(stated))
+
+
+def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu") -> OpenModel:
+    """The model with its own weights in `dtype`, on a device, in evaluation mode.
 
     Raises:
         ReportError: where the file lacks a weight of its architecture (a head never trained), or
@@ -101,7 +121,7 @@ def open_model(checkpoint: Checkpoint) -> OpenModel:
             loaded: Any = kind.from_pretrained(
                 folder,
                 config=config,
-                dtype=torch.float32,
+                dtype=getattr(torch, dtype),
                 use_safetensors=True,
                 output_loading_info=True,
                 **SAFE,
@@ -120,7 +140,58 @@ def open_model(checkpoint: Checkpoint) -> OpenModel:
     if model.config.pad_token_id is None:
         # Nothing is ever padded, yet classifiers refuse a batch without the mark: one no token has.
         model.config.pad_token_id = -1
-    return OpenModel(checkpoint, model.eval(), tokenizer)
+    return OpenModel(checkpoint, model.eval().to(on), tokenizer)
+
+
+def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenModel:
+    """The model in the class that is trained for a task: with a head of `labels`, or as it writes.
+
+    A head it lacks is new, and drawn at random; nothing else may be missing.
+
+    Raises:
+        ReportError: where its architecture cannot be trained for a task, or a block is incomplete.
+    """
+    checkpoint.check()
+    config = _config(checkpoint)
+    table = (
+        MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+        if config is not None and config.is_encoder_decoder
+        else MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    )
+    kind: Any = table.get(type(config), None)
+    if kind is None:
+        raise ReportError(
+            f"{checkpoint.name}",
+            "a model that transformers can give a classification head, or an encoder-decoder",
+            "choose another checkpoint",
+        )
+    if not config.is_encoder_decoder:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
+    try:
+        with _as_folder(checkpoint) as folder:
+            model, info = kind.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **SAFE,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
+            _check_tokenizer(checkpoint, folder, tokenizer)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unreadable(checkpoint, error) from None
+    if lacking := [name for name in sorted(info["missing_keys"]) if IN_A_BLOCK.search(name)]:
+        raise ReportError(
+            f"{checkpoint.name}",
+            f"every weight of {kind.__name__}'s blocks in the file, {lacking[0]} is missing",
+            "fetch the checkpoint again",
+        )
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id or model.config.eos_token_id or 0
+    return OpenModel(checkpoint, model, tokenizer)
 
 
 def _check_tokenizer(checkpoint: Checkpoint, folder: Path, tokenizer: Any) -> None:
@@ -197,6 +268,18 @@ def position_tables(opened: OpenModel) -> list[int]:
     stated = getattr(config, "attention_window", 1)
     window = max(stated) if isinstance(stated, list) else stated
     return [size - size % window for size in sizes if type(size) is int and size > 0]
+
+
+def begun(opened: OpenModel, texts: Sequence[str]) -> list[list[int]]:
+    """Texts in tokens, to be gone on with: with the start mark a tokenizer sets, no end mark."""
+    ends = {opened.tokenizer.eos_token_id, opened.tokenizer.sep_token_id}
+    rows: list[list[int]] = opened.tokenizer(list(texts))["input_ids"]
+    return [row[:-1] if row and row[-1] in ends else row for row in rows]
+
+
+def prefix_of(opened: OpenModel, task: Task) -> str:
+    """What stands before a sentence: T5 is told its task so (Raffel et al. 2020)."""
+    return task.prefix if opened.model.config.model_type == "t5" else ""
 
 
 def attention_to_first(opened: OpenModel, ids: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -23,7 +23,7 @@ def prunable_tensors(model: torch.nn.Module) -> list[Prunable]:
 def _shared(tensor: torch.Tensor) -> Weights:
     if not tensor.is_contiguous():
         raise ValueError("a parameter whose rows do not lie one after the other")
-    return tensor.numpy()
+    return tensor.cpu().numpy()
 
 
 def prune_in_place(tensors: Sequence[Prunable], choice: Choice) -> tuple[int, int]:
@@ -37,12 +37,18 @@ def prune_in_place(tensors: Sequence[Prunable], choice: Choice) -> tuple[int, in
 
 
 class InPlace:
-    """The prunable weights of an open model, pruned where they are and put back when needed."""
+    """The prunable weights of an open model, pruned where they are and put back when needed.
+
+    Those of a model on a GPU are chosen and pruned in the main memory, then copied over.
+    """
 
     def __init__(self, opened: OpenModel) -> None:
-        self.arrays = [_shared(tensor) for _, tensor in prunable_parameters(opened.model)]
+        self.parameters = list(prunable_parameters(opened.model))
+        self.arrays = [_shared(tensor) for _, tensor in self.parameters]
         self.dense = [array.copy() for array in self.arrays]
-        self.tensors = prunable_tensors(opened.model)
+        self.tensors = [
+            Prunable(entry, array) for (entry, _), array in zip(self.parameters, self.arrays)
+        ]
         self.settings: Settings | None = None
         self.level = 0.0
 
@@ -64,5 +70,8 @@ class InPlace:
                 array[...] = dense
         (choice,) = pruning.choose(self.tensors, settings, [level])
         prune_in_place(self.tensors, choice)
+        for (_, tensor), array in zip(self.parameters, self.arrays):
+            if tensor.device.type != "cpu":
+                tensor.copy_(torch.from_numpy(array))
         self.settings, self.level = settings, level
         return choice

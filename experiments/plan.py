@@ -4,7 +4,7 @@ Reads the files it digests; imports no torch and measures nothing.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from experiments.checkpoint.folder import Checkpoint
@@ -14,6 +14,7 @@ from experiments.methods.table import METHODS
 from experiments.provenance import Digests, digest_text, processor, usable_cores, versions
 from experiments.records import Cell, Study, StudyModel
 from experiments.study import LoadedStudy
+from experiments.tasks.located import located
 from experiments.tasks.table import Task
 
 # Raised by hand when a kind's measurement changes, so that older records are not taken for it.
@@ -22,9 +23,12 @@ VERSIONS = {
     "pruning": 2,
     "evaluation": 3,
     "comparison": 2,
+    "perplexity": 1,
+    "perplexity_change": 1,
     "footprint": 1,
     "latency": 1,
 }
+JOINED = {"evaluation": "comparison", "perplexity": "perplexity_change"}
 DENSE = "dense"
 TIMED_THREADS = 1
 
@@ -57,13 +61,13 @@ def questions(study: Study, model: StudyModel) -> Iterator[Cell]:
             yield Cell(kind="pruning", model=name, method=method, level=level, seed=seed)
     yield Cell(kind="footprint", model=name, method=study.methods[0])
     yield Cell(kind="latency", model=name, method=study.methods[0])
+    foretold = {task.name for task in study.tasks if task.metric == "perplexity"}
     for task in model.tasks:
-        yield Cell(kind="evaluation", model=name, level=0.0, task=task)
+        kind = "perplexity" if task in foretold else "evaluation"
+        yield Cell(kind=kind, model=name, level=0.0, task=task)
         for method, seed in runs(study.methods):
             for level in study.levels:
-                cell = Cell(
-                    kind="evaluation", model=name, method=method, level=level, task=task, seed=seed
-                )
+                cell = Cell(kind=kind, model=name, method=method, level=level, task=task, seed=seed)
                 yield cell
                 yield from comparisons(cell, study)
 
@@ -88,12 +92,18 @@ def comparisons(cell: Cell, study: Study) -> Iterator[Cell]:
 
 
 def _comparison(cell: Cell, against: str) -> Cell:
-    return replace(cell, kind="comparison", against=against)
+    return replace(cell, kind=JOINED[cell.kind], against=against)
+
+
+def joins(cell: Cell) -> bool:
+    """Whether it joins two other cells, and is answered from their records."""
+    return cell.kind in JOINED.values()
 
 
 def sides(cell: Cell) -> tuple[Cell, Cell]:
-    """The two evaluations that a comparison joins."""
-    asked = replace(cell, kind="evaluation", against=None)
+    """The two answers that a comparison joins."""
+    kind = next(kind for kind, joined in JOINED.items() if joined == cell.kind)
+    asked = replace(cell, kind=kind, against=None)
     if cell.against == DENSE:
         return asked, replace(asked, method=None, level=0.0, seed=None)
     method, _, seed = (cell.against or "").partition(" seed ")
@@ -101,41 +111,56 @@ def sides(cell: Cell) -> tuple[Cell, Cell]:
 
 
 def make_plan(loaded: LoadedStudy, digests: Digests) -> Plan:
-    """The cells of every row that is not for later. A row that cannot be asked is a failure."""
+    """The cells of every row that is not for later. What cannot be asked is a failure, a line each."""
     plan = Plan()
     for model in loaded.study.models:
         if model.measure == "recorded":
             plan.recorded += questions(loaded.study, model)
         elif model.measure == "here":
-            try:
-                plan.here += _planned(loaded, model, digests)
-            except (ReportError, OSError) as error:
-                plan.failures.append(f"{model.name}: {error}")
+            _plan_row(loaded, model, digests, plan)
     return plan
 
 
-def _planned(loaded: LoadedStudy, model: StudyModel, digests: Digests) -> list[Planned]:
+def _plan_row(loaded: LoadedStudy, model: StudyModel, digests: Digests, plan: Plan) -> None:
+    """Plan a row's cells; a task whose checkpoint or sentences are not there costs no other cell."""
+    asked: dict[str | None, tuple[Checkpoint, Task | None]] = {}
+    try:
+        asked[None] = locate(model.checkpoint, relative_to=loaded.folder), None
+        for name, checkpoint in model.tasks.items():
+            try:
+                task = located(loaded.tasks[name])
+                asked[name] = locate(checkpoint, relative_to=loaded.folder), task
+            except (ReportError, OSError) as error:
+                plan.failures.append(f"{model.name}, {name}: {error}")
+        plan.here += _planned(loaded.study, model, asked, digests)
+    except (ReportError, OSError) as error:
+        plan.failures.append(f"{model.name}: {error}")
+
+
+def _planned(
+    study: Study,
+    model: StudyModel,
+    asked: Mapping[str | None, tuple[Checkpoint, Task | None]],
+    digests: Digests,
+) -> list[Planned]:
     """A row's cells with their identities; comparisons come after what they join."""
-    structure = locate(model.checkpoint, relative_to=loaded.folder)
-    checkpoints = {
-        task: locate(name, relative_to=loaded.folder) for task, name in model.tasks.items()
-    }
     planned: dict[Cell, Planned] = {}
-    for cell in sorted(questions(loaded.study, model), key=lambda cell: cell.kind == "comparison"):
-        checkpoint = checkpoints[cell.task] if cell.task else structure
-        task = loaded.tasks[cell.task] if cell.task else None
-        if cell.kind == "comparison":
-            identity = joined([planned[side].identity for side in sides(cell)])
+    for cell in sorted(questions(study, model), key=joins):
+        if cell.task not in asked:
+            continue
+        checkpoint, task = asked[cell.task]
+        if joins(cell):
+            identity = joined(cell.kind, [planned[side].identity for side in sides(cell)])
         else:
-            identity = _identity(cell, checkpoint, task, loaded.study, digests)
+            identity = _identity(cell, checkpoint, task, study, digests)
         planned[cell] = Planned(cell, identity, checkpoint, task)
     return list(planned.values())
 
 
-def joined(identities: Sequence[dict[str, str]]) -> dict[str, str]:
+def joined(kind: str, identities: Sequence[dict[str, str]]) -> dict[str, str]:
     """The identity of what joins other answers: a digest of theirs."""
     text = json.dumps(list(identities), sort_keys=True)
-    return {"version": str(VERSIONS["comparison"]), "joins": digest_text(text)}
+    return {"version": str(VERSIONS[kind]), "joins": digest_text(text)}
 
 
 def _identity(
@@ -147,10 +172,13 @@ def _identity(
         "checkpoint": checkpoint.digest(digests),
     }
     if task is not None:
+        assert task.file is not None
         found["data"] = digests.file(task.file)
         found["metric"] = task.metric
         found["trained on"] = " ".join(checkpoint.trained_on())
         found["columns"] = json.dumps([task.text, task.label, task.cluster, task.labels])
+        if any(asked := [task.prompt, *task.choices, task.prefix]):
+            found["asked"] = json.dumps(asked)
     if cell.method is not None:
         found["scope"] = METHODS[cell.method].scope
     if cell.kind in ("footprint", "latency"):

@@ -12,12 +12,12 @@ from typing import Any
 from experiments import export, footprint, inspection, models, pruning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.coverage import prunable_parameters
-from experiments.errors import UsageError
+from experiments.errors import ReportError, UsageError
 from experiments.methods.table import METHODS
 from experiments.progress import Progress
 from experiments.provenance import usable_cores
 from experiments.pruning import Settings
-from experiments.records import Evaluation
+from experiments.records import Evaluation, Perplexity
 from experiments.stored_model import StoredModel
 from experiments.study import DEFAULT_LEVELS
 from experiments.tasks.table import Task
@@ -87,40 +87,74 @@ def evaluate(
     tasks: Sequence[Task],
     *,
     limit: int | None,
-    batch: int,
+    batch: int | None,
+    dtype: str,
     against: Checkpoint | None,
 ) -> list[dict[str, Any]]:
     """A checkpoint's answers to tasks, each with its difference from another's where given."""
-    from experiments.comparison import compare
-
     models.be_quiet()
-    found = [_evaluation(model, one, limit, batch) for one in tasks]
+    if dtype == "bfloat16" and not models.has_bfloat16():
+        raise ReportError(
+            "--dtype bfloat16", "a processor or GPU that has its products", "leave it out"
+        )
+    found = [_answer(model, one, limit, batch, dtype) for one in tasks]
     rows = [_evaluation_row(answer) for answer in found]
     if against is not None:
         for one, answer, row in zip(tasks, found, rows):
-            other = _evaluation(against, one, limit, batch)
-            joined = compare(answer, other, clusters=one.load().sample(limit).clusters)
-            row["difference"] = joined.difference
-            row["difference_interval"] = joined.difference_interval
-            row["p_value"] = joined.p_value
+            row |= _difference(one, answer, _answer(against, one, limit, batch, dtype), limit)
     return rows
 
 
-def _evaluation(model: Checkpoint, asked: Task, limit: int | None, batch: int) -> Evaluation:
-    from experiments import evaluation
+Answered = Evaluation | Perplexity
+
+
+def _answer(
+    model: Checkpoint, asked: Task, limit: int | None, batch: int | None, dtype: str
+) -> Answered:
+    from experiments import answering, evaluation, perplexity, threads
     from experiments.jobs import overlap_warnings
 
-    opened = models.open_model(model)
-    question = evaluation.prepare(opened, asked, limit=limit)
-    predictions = evaluation.predict(opened, question, batch=batch)
+    opened = models.open_model(model, dtype=dtype, on=models.device())
     weights = [tensor for _, tensor in prunable_parameters(opened.model)]
+    prunable = sum(tensor.numel() for tensor in weights)
+    zeros = sum(int((tensor == 0).sum()) for tensor in weights)
+    if asked.metric == "perplexity":
+        text = perplexity.prepare(opened, asked, limit=limit)
+        losses = perplexity.losses(opened, text, batch=batch or perplexity.BATCH)
+        return perplexity.score(text, losses, prunable=prunable, zeros=zeros)
+    question = answering.prepare(opened, asked, limit=limit)
+    size = batch or answering.BATCH
+    if opened.model.device.type == "cpu" and len(question.tokens) >= threads.WORTH_TRYING:
+        threads.choose(answering.a_little(opened, question))
+    predictions = answering.predict(opened, question, batch=size)
+    warnings = overlap_warnings(model, asked)
     return evaluation.score(
-        question,
-        predictions,
-        prunable=sum(tensor.numel() for tensor in weights),
-        zeros=sum(int((tensor == 0).sum()) for tensor in weights),
-        warnings=overlap_warnings(model, asked),
+        question, predictions, prunable=prunable, zeros=zeros, warnings=warnings
     )
+
+
+def _difference(
+    asked: Task, answer: Answered, other: Answered, limit: int | None
+) -> dict[str, Any]:
+    """The keys that a paired difference adds to a row."""
+    from experiments.comparison import compare, compare_perplexity
+
+    if isinstance(answer, Perplexity) and isinstance(other, Perplexity):
+        change = compare_perplexity(answer, other)
+        return {
+            "difference": change.difference,
+            "difference_interval": change.difference_interval,
+            "ratio": change.ratio,
+            "ratio_interval": change.ratio_interval,
+        }
+    assert isinstance(answer, Evaluation)
+    assert isinstance(other, Evaluation)
+    joined = compare(answer, other, clusters=asked.load().sample(limit).clusters)
+    return {
+        "difference": joined.difference,
+        "difference_interval": joined.difference_interval,
+        "p_value": joined.p_value,
+    }
 
 
 SHOWN = (
@@ -130,9 +164,23 @@ SHOWN = (
 )  # fmt: skip
 
 
-def _evaluation_row(answer: Evaluation) -> dict[str, Any]:
+def _evaluation_row(answer: Answered) -> dict[str, Any]:
+    """What is printed of an answer: keys that a perplexity has nothing for are null."""
     document = asdict(answer)
-    return {key: document[key] for key in SHOWN}
+    if isinstance(answer, Perplexity):
+        document |= {"metric": "perplexity", "answered_by": "likelihood of the text"}
+    return {key: document.get(key) for key in SHOWN}
+
+
+def finetune(
+    model: Checkpoint, task: Task, out: Path, *, force: bool, say: Say, **recipe: Any
+) -> dict[str, Any]:
+    """Train a checkpoint on a task; what was done."""
+    from experiments.finetuning import Recipe
+    from experiments.finetuning import finetune as train
+
+    models.be_quiet()
+    return train(model, task, out, Recipe(**recipe), force=force, say=say)
 
 
 def time(

@@ -5,7 +5,7 @@ Pure data; touches neither disk, clock nor network.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 Interval = tuple[float, float]
 
@@ -233,6 +233,46 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Perplexity:
+    """How well a causal model foretold a text: the exponential of the mean loss of a token.
+
+    `n` tokens were scored, each once, in windows of `window` tokens; `losses` (nats) and `tokens`
+    have one entry a window.
+    """
+
+    kind: ClassVar[str] = "perplexity"
+    task: str
+    split: str
+    n: int
+    value: float
+    interval: Interval
+    window: int
+    losses: tuple[float, ...]
+    tokens: tuple[int, ...]
+    prunable: int
+    zeros: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerplexityChange:
+    """Two perplexities of one origin on the same windows: the first against the other.
+
+    `ratio` is the first over the other; above 1 is worse.
+    """
+
+    kind: ClassVar[str] = "perplexity_change"
+    task: str
+    n: int
+    value: float
+    other_value: float
+    difference: float
+    difference_interval: Interval
+    ratio: float
+    ratio_interval: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
 class FootprintRow:
     """Bytes of one storage format. `ratio` is to dense of the same dtype; below 1 is smaller."""
 
@@ -324,11 +364,18 @@ class Study:
     models: tuple[StudyModel, ...]
 
 
-Answer = Inspection | Pruning | Evaluation | Comparison | Footprint | Latency | Study
-ANSWERS: dict[str, type[Answer]] = {
-    answer.kind: answer
-    for answer in (Inspection, Pruning, Evaluation, Comparison, Footprint, Latency, Study)
-}
+Answer = (
+    Inspection
+    | Pruning
+    | Evaluation
+    | Comparison
+    | Perplexity
+    | PerplexityChange
+    | Footprint
+    | Latency
+    | Study
+)
+ANSWERS: dict[str, type[Answer]] = {answer.kind: answer for answer in get_args(Answer)}
 
 
 @dataclass(frozen=True, kw_only=True)

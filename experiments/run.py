@@ -16,11 +16,21 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from experiments.comparison import compare
+from experiments.comparison import compare, compare_perplexity
 from experiments.errors import ReportError
-from experiments.plan import Job, Plan, Planned, jobs_of, make_plan, questions, sides
+from experiments.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
 from experiments.provenance import Digests, command, usable_cores
-from experiments.records import Cell, Evaluation, Held, Record, Study
+from experiments.records import (
+    Answer,
+    Cell,
+    Comparison,
+    Evaluation,
+    Held,
+    Perplexity,
+    PerplexityChange,
+    Record,
+    Study,
+)
 from experiments.store import Recorded, Results
 from experiments.study import LoadedStudy
 from experiments.tasks.table import Task
@@ -57,14 +67,14 @@ def run_study(
     outcome = Outcome(failures=list(plan.failures))
     for damaged in results.damaged:
         say(str(damaged))
-    asked = [one for one in wanted if one.cell.kind != "comparison"]
+    asked = [one for one in wanted if not joins(one.cell)]
     if asked:
         count = workers or usable_cores()
         lines, failed = _run_jobs(asked, loaded.study.levels, results, count, say)
         outcome.failures += lines
         known |= _known([one for one in asked if one.cell not in failed], results)
     for one in wanted:
-        if one.cell.kind == "comparison" and (joined := _compare(one, known)):
+        if joins(one.cell) and (joined := _compare(one, known)):
             results.put(joined)
             known[one.cell] = joined
     outcome.held = [Held(known[one.cell], "here") for one in plan.here if one.cell in known]
@@ -205,15 +215,12 @@ def _told(job: Job, failed: Failed) -> list[str]:
 
 
 def _compare(planned: Planned, known: dict[Cell, Record]) -> Record | None:
-    """The comparison of two known evaluations; None where one of them failed."""
+    """The comparison of two known answers; None where one of them failed."""
     records = [known.get(side) for side in sides(planned.cell)]
     if planned.task is None or any(record is None for record in records):
         return None
-    first, other = (record.answer for record in records if record is not None)
-    assert isinstance(first, Evaluation)
-    assert isinstance(other, Evaluation)
     start = perf_counter()
-    answer = compare(first, other, clusters=_clusters(planned.task))
+    answer = _joined(planned.task, *(record.answer for record in records if record is not None))
     base = next(r.provenance for r in records if r is not None and r.provenance is not None)
     return Record(
         cell=planned.cell,
@@ -221,6 +228,14 @@ def _compare(planned: Planned, known: dict[Cell, Record]) -> Record | None:
         provenance=replace(base, seconds=round(perf_counter() - start, 3)),
         answer=answer,
     )
+
+
+def _joined(task: Task, first: Answer, other: Answer) -> Comparison | PerplexityChange:
+    if isinstance(first, Perplexity) and isinstance(other, Perplexity):
+        return compare_perplexity(first, other)
+    assert isinstance(first, Evaluation)
+    assert isinstance(other, Evaluation)
+    return compare(first, other, clusters=_clusters(task))
 
 
 @lru_cache

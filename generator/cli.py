@@ -42,6 +42,7 @@ class Number(click.ParamType[float]):
 
 LEVEL = Number("LEVEL", 1, "a level from 0 to 1; give 0.9 for 90 %")
 THRESHOLD = Number("NUMBER", sys.float_info.max, "a magnitude of 0 or more")
+RATE = Number("NUMBER", 1, "a learning rate from 0 to 1, say 5e-5")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 POSITIVE = click.IntRange(min=1)
@@ -68,6 +69,9 @@ results_option = click.option(
     default=Path("results"),
     show_default=True,
     help="This machine's records.",
+)
+glue_option = click.option(
+    "--glue", type=FOLDER, envvar="GLUE_DIR", help="The folder of GLUE's files [env: GLUE_DIR]."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -207,33 +211,45 @@ def prune(
 @gen.command()
 @click.argument("model")
 @click.option(
-    "--task", "tasks", multiple=True, help="A bundled task; repeat. See `gen list tasks`."
+    "--task", "tasks", multiple=True, help="A task by name; repeat. See `gen list tasks`."
 )
-@click.option("--data", type=FILE, help="Your own labelled sentences: tsv, csv, jsonl, parquet.")
+@glue_option
+@click.option(
+    "--data", type=FILE, help="Your own labelled sentences (tsv, csv, jsonl, parquet), or a .txt."
+)
 @click.option("--text", default="sentence", show_default=True, help="The column of sentences.")
 @click.option("--label", default="label", show_default=True, help="The column of labels.")
-@click.option("--metric", default="accuracy", show_default=True, help="accuracy or mcc.")
+@click.option("--metric", help="accuracy (the default), mcc, or of a .txt file perplexity.")
 @click.option("--limit", type=POSITIVE, help="Only N examples, evenly spaced.")
 @click.option("--against", metavar="MODEL", help="Another checkpoint, for the paired difference.")
-@click.option("--batch", type=POSITIVE, default=64, show_default=True)
+@click.option("--batch", type=POSITIVE, help="How many sentences at a time; answers do not change.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="bfloat16 is faster and rounds: published numbers are float32.",
+)
 @json_option
 def evaluate(
     model: str,
     tasks: tuple[str, ...],
+    glue: Path | None,
     data: Path | None,
     text: str,
     label: str,
-    metric: str,
+    metric: str | None,
     limit: int | None,
     against: str | None,
-    batch: int,
+    batch: int | None,
+    dtype: str,
     as_json: bool,
 ) -> None:
     """Score a checkpoint on tasks, with intervals."""
     from experiments import catalogue
     from generator import listing
 
-    asked = catalogue.find_tasks(tasks)
+    asked = catalogue.find_tasks(tasks, glue)
     if data is not None:
         asked.append(catalogue.task_from_file(data, text=text, label=label, metric=metric))
     if not asked:
@@ -242,8 +258,40 @@ def evaluate(
     other = catalogue.find_checkpoint(against) if against else None
     from experiments import questions
 
-    found = questions.evaluate(checkpoint, asked, limit=limit, batch=batch, against=other)
+    found = questions.evaluate(
+        checkpoint, asked, limit=limit, batch=batch, dtype=dtype, against=other
+    )
     show(found, as_json, listing.evaluation)
+
+
+@gen.command()
+@click.argument("model")
+@click.option("--task", required=True, help="A task with training sentences: see `gen list tasks`.")
+@glue_option
+@click.option("--epochs", type=POSITIVE, default=3, show_default=True)
+@click.option("--rate", type=RATE, help="The highest learning rate [5e-5, with --lora 2e-4].")
+@click.option("--batch", type=POSITIVE, default=32, show_default=True)
+@click.option("--limit", type=POSITIVE, help="Only N examples, evenly spaced.")
+@click.option("--lora", is_flag=True, help="Train low-rank adapters, then merge them.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", type=FOLDER, required=True, help="The folder to write.")
+@click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
+@json_option
+def finetune(
+    model: str, task: str, glue: Path | None, out: Path, force: bool, as_json: bool, **recipe: Any
+) -> None:
+    """Train a checkpoint on a task. The same command again goes on where it was cut short."""
+    from experiments import catalogue
+    from generator import listing
+
+    asked = catalogue.find_training(task, glue)
+    checkpoint = catalogue.find_checkpoint(model)
+    from experiments import questions
+
+    told = questions.finetune(checkpoint, asked, out, force=force, say=say, **recipe)
+    show(told, as_json, listing.finetuning)
+    if not as_json:
+        click.echo(f"written to {out}/")
 
 
 @gen.command()

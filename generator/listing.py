@@ -4,7 +4,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from generator.render import change, interval, percent, score, signless_zero, size, whole
+from generator.render import (
+    change,
+    interval,
+    percent,
+    perplexity,
+    score,
+    signless_zero,
+    size,
+    whole,
+)
 
 Answer = Mapping[str, Any]
 
@@ -130,6 +139,9 @@ def evaluation(answer: Sequence[Answer]) -> list[str]:
 
 def _evaluation(row: Answer) -> Iterator[str]:
     metric = row["metric"]
+    if metric == "perplexity":
+        yield from _perplexity(row)
+        return
 
     def shown(x: float) -> str:
         return score(x, metric)
@@ -154,6 +166,25 @@ def _evaluation(row: Answer) -> Iterator[str]:
     if row["truncated"]:
         yield f"  caution: {row['truncated']} sentences were cut to what the model takes"
     yield from (f"  caution: {warning}" for warning in row["warnings"])
+
+
+def _perplexity(row: Answer) -> Iterator[str]:
+    yield (
+        f"{row['task']}, {row['split']}, {whole(row['n'])} tokens: perplexity "
+        f"{perplexity(row['value'])} {interval(row['interval'], perplexity)}"
+    )
+    if "ratio" in row:
+        bounds = interval(row["ratio_interval"], lambda x: f"{x:.3f}")
+        yield f"  {row['ratio']:.3f} times the other model's {bounds}"
+    yield from (f"  caution: {warning}" for warning in row["warnings"])
+
+
+def finetuning(answer: Answer) -> list[str]:
+    """What was trained, in a line."""
+    return [
+        f"{answer['checkpoint']} on {whole(answer['n'])} examples of {answer['task']}, "
+        f"{answer['epochs']} epochs, mean loss {answer['loss']:.3f}, {answer['seconds']:.0f} s"
+    ]
 
 
 def latency(answer: Sequence[Answer]) -> list[str]:

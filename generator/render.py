@@ -144,6 +144,19 @@ def correlation(value: float) -> Markdown:
     return Markdown(signless_zero(f"{value:.3f}"))
 
 
+def perplexity(value: float | None) -> Markdown:
+    """A perplexity to two decimals, from a thousand on whole, from a million on in powers of ten.
+
+    >>> perplexity(12.345), perplexity(48419.2), perplexity(2.31e12)
+    ('12.35', '48,419', '2.3e12')
+    """
+    if value is None:
+        return Markdown(NONE)
+    if value >= 1e6:
+        return Markdown(f"{value:.1e}".replace("e+", "e"))
+    return whole(round(value)) if value >= 1000 else Markdown(f"{value:.2f}")
+
+
 def change(value: float | None, metric: str) -> Markdown:
     """A difference of scores: in points, or as a signed correlation."""
     if value is None or metric != "mcc":

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertModel, LEDForConditionalGeneration
 
-from experiments import evaluation
+from experiments import answering, evaluation
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
@@ -38,7 +38,7 @@ def films(tmp_path: Path) -> Task:
 
 
 def answers(opened: OpenModel, asked: Task, **how: int) -> list[int]:
-    return evaluation.predict(opened, evaluation.prepare(opened, asked), **how).tolist()
+    return answering.predict(opened, answering.prepare(opened, asked), **how).tolist()
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_head_answers_at_any_batch_size_as_for_one_sentence_alone(
 @pytest.mark.parametrize("model", ["mini/gpt2-reviews", "mini/led-reviews"])
 def test_a_bundled_model_answers_alike_at_every_batch_size(model: str) -> None:
     opened = open_model(locate(model, relative_to=Path()))
-    question = evaluation.prepare(opened, task("reviews"), limit=60)
+    question = answering.prepare(opened, task("reviews"), limit=60)
     one, *others = [
-        evaluation.predict(opened, question, batch=size).tolist() for size in (1, 7, 64)
+        answering.predict(opened, question, batch=size).tolist() for size in (1, 7, 64)
     ]
     assert len(question.tokens) == len(one) == 60
     assert len(set(one)) > 1
@@ -95,16 +95,16 @@ def test_generated_words_are_those_of_plain_generation_one_by_one() -> None:
         word = tokenizer.decode(said[0], skip_special_tokens=True)
         expected.append(examples.labels.index(word) if word in examples.labels else -1)
     opened = open_model(checkpoint)
-    question = evaluation.prepare(opened, task("reviews"), limit=15)
+    question = answering.prepare(opened, task("reviews"), limit=15)
     assert question.answered_by == "generated label word"
-    assert evaluation.predict(opened, question).tolist() == expected
+    assert answering.predict(opened, question).tolist() == expected
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2))), st.integers(1, 5))
 def test_every_sentence_is_in_one_batch_of_its_own_shape(
     shapes: list[tuple[int, int]], size: int
 ) -> None:
-    found = list(evaluation.batches(shapes, size))
+    found = list(answering.batches(shapes, size))
     assert sorted(row for rows in found for row in rows) == list(range(len(shapes)))
     assert all(len({shapes[row] for row in rows}) == 1 for rows in found)
     assert all(len(rows) <= size for rows in found)
@@ -153,8 +153,8 @@ def test_a_model_whose_labels_are_turned_round_answers_the_other_way(
 
 def test_an_answer_of_nonsense_is_no_label_and_is_counted(saved: Saved, films: Task) -> None:
     opened = open_model(Checkpoint("tiny", saved("LED")))
-    question = evaluation.prepare(opened, films)
-    predictions = evaluation.predict(opened, question)
+    question = answering.prepare(opened, films)
+    predictions = answering.predict(opened, question)
     found = evaluation.score(question, predictions, prunable=1, zeros=0)
     assert (found.not_a_label, found.n, found.value, found.metric) == (30, 30, 0.0, "exact_match")
 
@@ -185,12 +185,6 @@ def test_a_head_that_was_never_trained_is_refused(saved: Saved) -> None:
         open_model(Checkpoint("tiny", folder))
 
 
-def test_a_model_without_a_way_to_answer_is_refused(saved: Saved, films: Task) -> None:
-    opened = open_model(Checkpoint("tiny", saved("GPT-2 with its language head")))
-    with pytest.raises(ReportError, match="a model with a trained classification head"):
-        evaluation.prepare(opened, films)
-
-
 @pytest.mark.parametrize(("name", "table"), [("GPT-2", "n_positions"), ("BERT", "max_position_embeddings"),
                                              ("LED", "max_encoder_position_embeddings")])  # fmt: skip
 def test_what_is_longer_than_the_position_table_is_cut_and_counted(
@@ -202,10 +196,10 @@ def test_what_is_longer_than_the_position_table_is_cut_and_counted(
         + "\n".join(" ".join(["film"] * words) + "\tpositive" for words in (13, 14, 15))
     )
     opened = open_model(Checkpoint("tiny", saved(name, **{table: 16})))
-    question = evaluation.prepare(opened, films)
+    question = answering.prepare(opened, films)
     assert question.truncated == 1
     assert [len(tokens) for tokens in question.tokens] == [15, 16, 16]
-    assert len(evaluation.predict(opened, question)) == 3
+    assert len(answering.predict(opened, question)) == 3
 
 
 def test_led_answers_every_length_its_whole_windows_hold(saved: Saved, films: Task) -> None:
@@ -214,14 +208,14 @@ def test_led_answers_every_length_its_whole_windows_hold(saved: Saved, films: Ta
     rows = [" ".join(["film"] * (length - 2)) + "\tpositive" for length in lengths]
     films.file.write_text("\n".join(["sentence\tlabel", *rows]))
     opened = open_model(Checkpoint("tiny", saved("LED", max_encoder_position_embeddings=20)))
-    question = evaluation.prepare(opened, films)
+    question = answering.prepare(opened, films)
     assert [len(tokens) for tokens in question.tokens] == [5, 8, 13, 16, 16, 16, 16]
     assert question.truncated == 3
-    assert len(evaluation.predict(opened, question)) == 7
+    assert len(answering.predict(opened, question)) == 7
 
 
 def test_a_limit_is_said_in_the_split(saved: Saved, films: Task) -> None:
-    question = evaluation.prepare(open_model(Checkpoint("tiny", saved())), films, limit=7)
+    question = answering.prepare(open_model(Checkpoint("tiny", saved())), films, limit=7)
     assert len(question.tokens) == len(question.examples.references) == 7
     assert question.examples.split == "evaluation, 7 of 30"
 

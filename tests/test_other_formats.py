@@ -14,7 +14,7 @@ import torch
 import transformers
 from transformers import AutoTokenizer, GPT2LMHeadModel, T5ForConditionalGeneration
 
-from experiments import evaluation, questions
+from experiments import answering, questions
 from experiments.checkpoint.folder import Checkpoint
 from experiments.export import prune_to_folder
 from experiments.inspection import inspect
@@ -84,8 +84,8 @@ def test_a_torch_file_opens_as_the_same_model_and_answers_alike(
     answers = []
     for folder in (source, TWINS[twin](source, tmp_path / "twin")):
         opened = open_model(Checkpoint("tiny", folder))
-        question = evaluation.prepare(opened, task)
-        answers.append((opened.model.state_dict(), evaluation.predict(opened, question).tolist()))
+        question = answering.prepare(opened, task)
+        answers.append((opened.model.state_dict(), answering.predict(opened, question).tolist()))
     (weights, given), (others, theirs) = answers
     assert given == theirs
     assert len(given) == 3

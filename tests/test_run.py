@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 
-from experiments import evaluation, jobs, models, run
+from experiments import answering, jobs, models, run
 from experiments.checkpoint.folder import Checkpoint
 from experiments.records import Cell, Evaluation, Held, Inspection, Latency, Pruning
 from experiments.run import Outcome, forecast, missing, promote, run_study, shown, status
@@ -164,9 +164,9 @@ def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
         (0.5, 31, 1),
     }
     opened = models.open_model(Checkpoint("tiny", folder / "tiny"))
-    question = evaluation.prepare(opened, load_study(folder / "study.toml").tasks["films"])
+    question = answering.prepare(opened, load_study(folder / "study.toml").tasks["films"])
     dense: Evaluation = answer(outcome, "evaluation", level=0.0)
-    assert dense.predictions == tuple(evaluation.predict(opened, question).tolist())
+    assert dense.predictions == tuple(answering.predict(opened, question).tolist())
     assert (dense.zeros, dense.prunable, dense.n) == (0, 6144, 24)
     magnitude: Evaluation = answer(outcome, "evaluation", method="magnitude")
     assert magnitude.zeros == 3072
@@ -240,7 +240,7 @@ def test_a_broken_row_fails_alone_and_the_others_go_on(
     assert kinds(outcome, "nan") == {"inspection": 1}
     text = "\n".join(outcome.failures)
     for told in (
-        "headless: films: headless (GPT2LMHeadModel): expected a model with a trained",
+        "headless: films: headless (GPT2LMHeadModel) on films: expected answers that a causal",
         "nan, pruning, magnitude 0.5: tensor bert.encoder.layer.0.output.dense.weight: expected finite",
         "nan, footprint, magnitude: tensor bert.encoder.layer.0.output.dense.weight: expected finite",
         "nan: films: nan on films: expected finite outputs",

@@ -58,17 +58,19 @@ measure = "never"
         "study.toml:1: unknown key 'titel'; did you mean title?",
         "study.toml:2: level 1.5: expected a number above 0, up to 1; 0.9 is 90 %",
         "study.toml:3: methods 'magnitud': expected one of magnitude, random; did you mean magnitude?",
-        "study.toml:4: tasks 'revews': expected one of reviews, acceptability, tickets; "
+        "study.toml:4: tasks 'revews': expected one of reviews, acceptability, "
+        "cola, sst2, perplexity, tickets; "
         "did you mean reviews?",
         "study.toml:6: checkpoint is missing",
         "study.toml:8: family 'decoder': expected one of encoder-only, decoder-only, "
         "encoder-decoder; did you mean decoder-only?",
         "study.toml:9: unknown key 'checkpont'; did you mean checkpoint?",
         "study.toml:13: file 'none.tsv': expected a labelled file there",
-        "study.toml:14: metric 'f1': expected one of accuracy, mcc",
+        "study.toml:14: metric 'f1': expected one of accuracy, mcc, perplexity",
         "study.toml:17: model 'One' stands twice",
         "study.toml:19: checkpoint = 3: expected a text",
-        "study.toml:20: tasks 'acceptabilty': expected one of reviews, acceptability, tickets; "
+        "study.toml:20: tasks 'acceptabilty': expected one of reviews, acceptability, "
+        "cola, sst2, perplexity, tickets; "
         "did you mean acceptability?",
         "study.toml:21: measure 'never': expected one of here, recorded, later; did you mean here?",
     ]

@@ -1,10 +1,11 @@
-"""Labelled sentences read from a file: tsv, csv, jsonl or parquet. Reads files only."""
+"""Labelled sentences read from a file: tsv, csv, jsonl, parquet or Arrow. Reads files only."""
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,19 @@ def read_examples(
     text: str,
     label: str,
     labels: tuple[str, ...] | None = None,
+    columns: tuple[str, ...] | None = None,
     cluster: str | None = None,
     split: str = "evaluation",
 ) -> Examples:
     """Read a labelled file. `labels` fixes the labels and their order; without it they are sorted.
 
+    A file may hold a label's place among `labels`, from 0, instead of its name. `columns` names the
+    columns of a tsv file without a header.
+
     Raises:
         ReportError: where the file, a column, a text or a label is not as it must be.
     """
-    rows = read_rows(path)
+    rows = read_rows(path, columns)
     for column in (text, label, *([cluster] if cluster else [])):
         if not rows or column not in rows[0]:
             have = ", ".join(rows[0]) if rows else "no rows"
@@ -63,6 +68,9 @@ def read_examples(
     answers = [_label(row.get(label)) for row in rows]
     if all(answer in UNLABELLED for answer in answers):
         raise ReportError(f"{path}", "labels, this split is unlabelled", "give a labelled split")
+    if labels and all(answer in UNLABELLED or answer.isdecimal() for answer in answers):
+        places = {str(place): name for place, name in enumerate(labels)}
+        answers = [places.get(answer, answer) for answer in answers]
     known = labels or in_order(set(answers) - UNLABELLED)
     for number, (row, answer) in enumerate(zip(rows, answers), start=1):
         if not str(row.get(text) or "").strip():
@@ -86,6 +94,23 @@ def read_examples(
     )
 
 
+def read_text(path: Path) -> str:
+    """A plain text, whole; a byte-order mark is not part of it.
+
+    Raises:
+        ReportError: where it cannot be read, or holds nothing.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ReportError(f"{path}", "a text file", "check the path") from None
+    except ValueError as error:
+        raise ReportError(f"{path}", f"text in UTF-8 ({error})", "convert it") from None
+    if not text.strip():
+        raise ReportError(f"{path}", "a text, found none", "give another file")
+    return text
+
+
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
     """Labels sorted: by value where all are whole numbers, else by name.
 
@@ -96,12 +121,19 @@ def in_order(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else names)
 
 
-def read_rows(path: Path) -> list[Mapping[str, Any]]:
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Mapping[str, Any]]:
     """The rows of a file as mappings, by its suffix. A byte-order mark is not part of a name.
 
-    A tsv has no quoting: a stray quotation mark is a character like another.
+    A tsv has no quoting: a stray quotation mark is a character like another. `columns` names those
+    of a tsv without a header.
     """
-    readers = {".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
+    readers: dict[str, Callable[[bytes], Iterable[Mapping[str, Any]]]] = {
+        ".tsv": partial(_tsv, columns=columns),
+        ".csv": _csv,
+        ".jsonl": _jsonl,
+        ".parquet": _parquet,
+        ".arrow": _arrow,
+    }
     reader = readers.get(path.suffix)
     if reader is None:
         raise ReportError(f"{path}", f"a file of {', '.join(readers)}", "convert or rename it")
@@ -113,9 +145,9 @@ def read_rows(path: Path) -> list[Mapping[str, Any]]:
         raise ReportError(f"{path}", f"a {path.suffix[1:]} file ({error})", "repair it") from None
 
 
-def _tsv(content: bytes) -> Iterable[Mapping[str, Any]]:
+def _tsv(content: bytes, columns: Sequence[str] | None) -> Iterable[Mapping[str, Any]]:
     lines = io.StringIO(content.decode("utf-8-sig"), newline=None)
-    return _whole(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return _whole(csv.DictReader(lines, columns, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def _csv(content: bytes) -> Iterable[Mapping[str, Any]]:
@@ -145,6 +177,13 @@ def _parquet(content: bytes) -> Iterable[Mapping[str, Any]]:
     import pyarrow.parquet
 
     rows: list[Mapping[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist()
+    return rows
+
+
+def _arrow(content: bytes) -> Iterable[Mapping[str, Any]]:
+    import pyarrow.ipc
+
+    rows: list[Mapping[str, Any]] = pyarrow.ipc.open_stream(content).read_all().to_pylist()
     return rows
 
 

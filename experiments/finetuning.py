@@ -1,0 +1,271 @@
+"""Fine-tuning: a checkpoint trained on a task by transformers' Trainer, whole or through LoRA.
+
+Reads and writes files. Encoder-only and decoder-only models get a classification head, encoder-
+decoders learn to write the label. The output appears whole or not at all; a training that was cut
+short goes on from its last saved state when it is asked for again.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from experiments import models
+from experiments.checkpoint.folder import Checkpoint
+from experiments.coverage import prunable_parameters
+from experiments.errors import ReportError
+from experiments.models import OpenModel, attention_to_first, longest_input
+from experiments.output import appearing_whole, check_output
+from experiments.provenance import machine, today, versions
+from experiments.tasks.examples import Examples
+from experiments.tasks.table import Task
+
+IGNORED = -100  # a target that the loss leaves out
+SAVED = 4  # how often in an epoch the state is saved
+RATES = {False: 5e-5, True: 2e-4}  # by whether LoRA is used
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is trained. `rate` is the highest learning rate, of a linear schedule.
+
+    `limit` is how many examples, evenly spaced over the file, None for all.
+    """
+
+    epochs: int = 3
+    rate: float | None = None
+    batch: int = 32
+    warmup: float = 0.1
+    decay: float = 0.01
+    lora: bool = False
+    limit: int | None = None
+    seed: int = 0
+
+    @property
+    def highest_rate(self) -> float:
+        """The rate that was asked for, or the usual one."""
+        return self.rate if self.rate is not None else RATES[self.lora]
+
+
+def finetune(
+    checkpoint: Checkpoint,
+    task: Task,
+    out: Path,
+    recipe: Recipe,
+    *,
+    force: bool = False,
+    say: Callable[[str], object] = lambda line: None,
+) -> dict[str, Any]:
+    """Train a checkpoint on the examples of `task` and write it to `out`; what was done.
+
+    Raises:
+        UsageError: where `out` is the source.
+        ReportError: where `out` holds something, the task has one label, or a training of another
+            recipe was left unfinished there.
+    """
+    check_output(out, checkpoint.folder, force=force)
+    examples = task.load().sample(recipe.limit)
+    told = _told(checkpoint, task, examples, recipe)
+    work = out.resolve().parent / f".{out.name}.training"
+    last = _begin(work, told, out)
+    set_seed(recipe.seed)
+    opened = models.open_for_training(checkpoint, examples.labels)
+    trained: Any = _with_lora(opened.model) if recipe.lora else opened.model
+    trainer = Trainer(
+        model=trained,
+        args=_arguments(work, recipe, len(examples.texts)),
+        train_dataset=_rows(opened, task, examples),
+        data_collator=Collator(opened),
+        callbacks=[Telling(say)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    start = perf_counter()
+    done = trainer.train(resume_from_checkpoint=last)
+    told |= {"loss": done.training_loss, "seconds": round(perf_counter() - start, 1)}
+    whole = trained.merge_and_unload() if recipe.lora else opened.model
+    _save(opened, whole, told, task, out)
+    shutil.rmtree(work)
+    return told
+
+
+def _told(checkpoint: Checkpoint, task: Task, examples: Examples, recipe: Recipe) -> dict[str, Any]:
+    """All that a training depends on."""
+    return {
+        "checkpoint": checkpoint.name,
+        "trained_on": list(checkpoint.trained_on()),
+        "task": task.name,
+        "split": examples.split,
+        "n": len(examples.texts),
+        **asdict(recipe),
+        "rate": recipe.highest_rate,
+        "precision": "bfloat16 products, float32 weights" if models.has_bfloat16() else "float32",
+        "machine": asdict(machine(torch.get_num_threads())),
+        "versions": dict(versions()),
+        "date": today(),
+    }
+
+
+VARYING = ("machine", "versions", "date")
+
+
+def _begin(work: Path, told: Mapping[str, Any], out: Path) -> str | None:
+    """The last saved state of the same training; None where it is to begin."""
+    recipe = json.dumps({key: value for key, value in told.items() if key not in VARYING})
+    stated = work / "recipe.json"
+    if stated.is_file() and stated.read_text(encoding="utf-8") != recipe:
+        raise ReportError(
+            f"--out {out}",
+            f"the recipe with which the training in {work.name} was begun",
+            "repeat that command, or remove the folder",
+        )
+    work.mkdir(parents=True, exist_ok=True)
+    stated.write_text(recipe, encoding="utf-8")
+    last: str | None = get_last_checkpoint(str(work))  # type: ignore[no-untyped-call]
+    return last
+
+
+def _arguments(work: Path, recipe: Recipe, n: int) -> TrainingArguments:
+    steps = -(-n // recipe.batch)
+    return TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch,
+        learning_rate=recipe.highest_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=int(recipe.warmup * steps * recipe.epochs),
+        weight_decay=recipe.decay,
+        bf16=models.has_bfloat16(),
+        use_cpu=models.device() == "cpu",
+        seed=recipe.seed,
+        train_sampling_strategy="group_by_length",
+        length_column_name="length",
+        remove_unused_columns=False,
+        dataloader_pin_memory=models.device() == "cuda",
+        logging_steps=max(steps // 10, 1),
+        save_strategy="steps",
+        save_steps=max(steps // SAVED, 1),
+        save_total_limit=1,
+        disable_tqdm=True,
+        report_to=[],
+    )
+
+
+def _with_lora(model: Any) -> Any:
+    """The model with low-rank adapters beside every linear map of its blocks (Hu et al. 2021)."""
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    generates = model.config.is_encoder_decoder
+    kind = TaskType.SEQ_2_SEQ_LM if generates else TaskType.SEQ_CLS
+    names = [entry.name.removesuffix(".weight") for entry, _ in prunable_parameters(model)]
+    return get_peft_model(
+        model, LoraConfig(task_type=kind, r=16, lora_alpha=32, target_modules=names)
+    )
+
+
+class Rows(Sequence[dict[str, Any]]):
+    """Tokenised examples, as the Trainer takes them."""
+
+    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
+        self.rows = rows
+        self.column_names = ["input_ids", "labels", "length"]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: Any) -> Any:
+        if isinstance(row, str):
+            return [one[row] for one in self.rows]
+        return self.rows[row]
+
+
+def _rows(opened: OpenModel, task: Task, examples: Examples) -> Rows:
+    prefix = models.prefix_of(opened, task)
+    texts = [prefix + text for text in examples.texts]
+    ids = opened.tokenizer(texts, truncation=True, max_length=longest_input(opened))["input_ids"]
+    targets: list[Any] = list(examples.references)
+    if opened.model.config.is_encoder_decoder:
+        words = opened.tokenizer(text_target=list(examples.labels))["input_ids"]
+        words = [_written(opened, word) for word in words]
+        targets = [words[label] for label in examples.references]
+    return Rows(
+        [
+            {"input_ids": row, "labels": target, "length": len(row)}
+            for row, target in zip(ids, targets)
+        ]
+    )
+
+
+def _written(opened: OpenModel, word: list[int]) -> list[int]:
+    """A label as the decoder is to write it: without a start mark, with one end mark."""
+    config = opened.model.config
+    marks = {config.bos_token_id, config.decoder_start_token_id, config.eos_token_id}
+    return [token for token in word if token not in marks] + [config.eos_token_id]
+
+
+class Collator:
+    """Pads rows to the longest of a batch; of what was padded nothing is scored."""
+
+    def __init__(self, opened: OpenModel) -> None:
+        self.opened = opened
+        self.pad = opened.model.config.pad_token_id
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """Tensors of shape (batch, longest)."""
+        ids = _padded([row["input_ids"] for row in rows], self.pad)
+        mask = _padded([[1] * len(row["input_ids"]) for row in rows], 0)
+        labels = [row["labels"] for row in rows]
+        targets = torch.tensor(labels) if isinstance(labels[0], int) else _padded(labels, IGNORED)
+        extra = attention_to_first(self.opened, ids)
+        return {"input_ids": ids, "attention_mask": mask, "labels": targets, **extra}
+
+
+def _padded(rows: Sequence[list[int]], filler: int) -> torch.Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])
+
+
+class Telling(TrainerCallback):
+    """Says how far a training has come."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self.say = say
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """A line at each step that is logged."""
+        if logs and "loss" in logs:
+            self.say(f"step {state.global_step} of {state.max_steps}, loss {logs['loss']}")
+
+
+def _save(opened: OpenModel, model: Any, told: Mapping[str, Any], task: Task, out: Path) -> None:
+    """Write weights, configuration, tokenizer, recipe and model card."""
+    with appearing_whole(out) as folder:
+        model.save_pretrained(folder)
+        (folder / "model.safetensors").chmod(0o644)  # written for its owner alone
+        opened.tokenizer.save_pretrained(folder)
+        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        (folder / "finetuning.json").write_text(text, encoding="utf-8")
+        (folder / "README.md").write_text(card(told, task), encoding="utf-8")
+
+
+def card(told: Mapping[str, Any], task: Task) -> str:
+    """The model card: what it was trained on, so that an overlap can be flagged."""
+    own = f"glue/{task.glue}" if task.glue else task.name
+    data = "".join(f"- {json.dumps(name)}\n" for name in [*told["trained_on"], own])
+    return (
+        f"---\ndatasets:\n{data}---\n\n"
+        f"{told['checkpoint']} fine-tuned on {told['n']} examples of {task.name}, {told['split']} "
+        f"split, by `gen finetune`; finetuning.json has the recipe.\n"
+    )

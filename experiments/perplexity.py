@@ -1,0 +1,140 @@
+"""Perplexity: how well a causal model foretells a text, pooled over its tokens.
+
+Windows of the text overlap so that every token is scored once, with at least half a window before
+it but at the start. All windows are equally long, so nothing is ever padded. Computes only.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from experiments.answering import refuse_non_finite
+from experiments.errors import ReportError
+from experiments.intervals import bootstrap_units
+from experiments.models import OpenModel, begun, longest_input
+from experiments.records import Perplexity
+from experiments.tasks.table import Task
+
+WINDOW = 512
+BATCH = 4
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text made ready for one model: its tokens, and the windows in which they are scored.
+
+    Each of `windows` is where it begins and how many of its last tokens are scored.
+    """
+
+    task: Task
+    tokens: tuple[int, ...]
+    window: int
+    windows: tuple[tuple[int, int], ...]
+
+
+def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Text:
+    """Tokenise a text for a model. `limit` is how many windows, from the start, are scored.
+
+    Raises:
+        ReportError: where the model is not causal, or the text is no two tokens long.
+    """
+    config, model = opened.model.config, opened.model
+    if config.is_encoder_decoder or not model.can_generate():
+        raise ReportError(
+            f"{opened.checkpoint.name} ({type(model).__name__}) on {task.name}",
+            "a causal language model, which foretells the next token",
+            "choose one, or another task",
+        )
+    tokens = tuple(begun(opened, [task.text_of()])[0])
+    if len(tokens) < 2:
+        raise ReportError(f"{task.file}", "a text of two tokens or more", "give a longer one")
+    window = min(WINDOW, longest_input(opened))
+    windows = strided(len(tokens), window)[:limit]
+    return Text(task, tokens, window, tuple(windows))
+
+
+def strided(n: int, window: int) -> list[tuple[int, int]]:
+    """Where windows over `n` tokens begin, and how many of their last tokens each scores.
+
+    They step by half a window; the last is moved back to be as long as the others. The first token
+    of the text has nothing before it and is not scored.
+
+    >>> strided(10, 4)
+    [(0, 3), (2, 2), (4, 2), (6, 2)]
+    >>> strided(7, 4), strided(3, 4)
+    ([(0, 3), (2, 2), (3, 1)], [(0, 2)])
+    """
+    found: list[tuple[int, int]] = []
+    step, scored = window // 2, 1
+    while scored < n:
+        end = min(n, scored + (step if found else window - 1))
+        found.append((max(0, end - window), end - scored))
+        scored = end
+    return found
+
+
+def losses(opened: OpenModel, text: Text, *, batch: int = BATCH) -> NDArray[np.float64]:
+    """The negative log-likelihood in nats of what each window scores, shape (windows,).
+
+    Raises:
+        ReportError: where the model's outputs are not numbers.
+    """
+    found: list[float] = []
+    with torch.inference_mode():
+        for start in range(0, len(text.windows), batch):
+            windows = text.windows[start : start + batch]
+            rows = [text.tokens[begin : begin + text.window] for begin, _ in windows]
+            ids = torch.tensor(rows, device=opened.model.device)
+            logits = opened.model(
+                input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False
+            ).logits
+            refuse_non_finite(opened, text.task, logits)
+            for row, scores, (_, scored) in zip(ids, logits, windows):
+                each = torch.nn.functional.cross_entropy(
+                    scores[-scored - 1 : -1].float(), row[-scored:], reduction="none"
+                )
+                found.append(float(each.double().sum()))
+    return np.array(found)
+
+
+def score(
+    text: Text,
+    found: NDArray[np.float64],
+    *,
+    prunable: int,
+    zeros: int,
+    warnings: tuple[str, ...] = (),
+) -> Perplexity:
+    """Perplexity with its interval, windows drawn as units."""
+    counts = np.array([scored for _, scored in text.windows])
+    units = np.stack([found, counts], axis=1)
+    return Perplexity(
+        task=text.task.name,
+        split=text.task.split,
+        n=int(counts.sum()),
+        value=perplexity_of(float(found.sum()), int(counts.sum())),
+        interval=bootstrap_units(units, lambda sums: np.exp(sums[:, 0] / sums[:, 1])),
+        window=text.window,
+        losses=tuple(found.tolist()),
+        tokens=tuple(counts.tolist()),
+        prunable=prunable,
+        zeros=zeros,
+        warnings=warnings,
+    )
+
+
+def perplexity_of(loss: float, n: int) -> float:
+    """The exponential of the mean loss of a token; a loss beyond doubles is an error.
+
+    >>> round(perplexity_of(3 * math.log(10), 3), 6)
+    10.0
+    """
+    try:
+        return math.exp(loss / n)
+    except OverflowError:
+        raise ReportError(
+            f"a loss of {loss / n:.0f} nats a token", "a finite perplexity", "inspect its weights"
+        ) from None

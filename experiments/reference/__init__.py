@@ -1,0 +1,1 @@
+"""The reference models: real pretrained weights that the package index carries, and their recipe."""

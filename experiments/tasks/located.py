@@ -1,0 +1,26 @@
+"""A task with the file it is read from: bundled, or found in GLUE."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from experiments.errors import ReportError
+from experiments.tasks.glue import from_glue
+from experiments.tasks.table import Task
+
+
+def located(task: Task, *, glue: Path | None = None) -> Task:
+    """The task with the file of the examples it is evaluated on."""
+    return from_glue(task, glue, "validation") if task.glue else task
+
+
+def located_training(task: Task, *, glue: Path | None = None) -> Task:
+    """The task with the file of the examples a model is trained on.
+
+    Raises:
+        ReportError: where the task has none.
+    """
+    if task.glue:
+        return from_glue(task, glue, "train")
+    if task.training is None:
+        raise ReportError(f"task {task.name}", "a training split", "name a task that has one")
+    return replace(task, file=task.training, split="train")
