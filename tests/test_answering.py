@@ -49,7 +49,6 @@ ASKED = [
     ("BERT", WIDE | {"seed": 3}),
     ("DeBERTa-v2", WIDE),
     (CAUSAL, WIDE | {"seed": 2}),
-    ("Qwen2", WIDE | {"seed": 3}),
     ("T5", {"initializer_factor": 20.0}),
     ("LED", {"init_std": 0.5}),
     ("BART", {"init_std": 0.5}),
