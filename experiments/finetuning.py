@@ -7,7 +7,8 @@ short goes on from its last saved state when it is asked for again.
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +22,7 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer_pt_utils import get_length_grouped_indices
 from transformers.trainer_utils import get_last_checkpoint
 
 from experiments import models
@@ -84,7 +86,7 @@ def finetune(
     set_seed(recipe.seed)
     opened = models.open_for_training(checkpoint, examples.labels)
     trained: Any = _with_lora(opened.model) if recipe.lora else opened.model
-    trainer = Trainer(
+    trainer = Seeded(
         model=trained,
         args=_arguments(work, recipe, len(examples.texts)),
         train_dataset=_rows(opened, task, examples),
@@ -150,8 +152,6 @@ def _arguments(work: Path, recipe: Recipe, n: int) -> TrainingArguments:
         bf16=models.has_bfloat16(),
         use_cpu=models.device() == "cpu",
         seed=recipe.seed,
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
         remove_unused_columns=False,
         dataloader_pin_memory=models.device() == "cuda",
         logging_steps=max(steps // 10, 1),
@@ -170,9 +170,36 @@ def _with_lora(model: Any) -> Any:
     generates = model.config.is_encoder_decoder
     kind = TaskType.SEQ_2_SEQ_LM if generates else TaskType.SEQ_CLS
     names = [entry.name.removesuffix(".weight") for entry, _ in prunable_parameters(model)]
-    return get_peft_model(
-        model, LoraConfig(task_type=kind, r=16, lora_alpha=32, target_modules=names)
-    )
+    settings = LoraConfig(task_type=kind, r=16, lora_alpha=32, target_modules=names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an older name
+        return get_peft_model(model, settings)
+
+
+class Seeded(Trainer):
+    """A Trainer whose order of examples is that of its seed and epoch, also when it goes on."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> "ByLength":
+        rows: Any = train_dataset if train_dataset is not None else self.train_dataset
+        return ByLength(rows["length"], self.args.train_batch_size, self.args.seed)
+
+
+class ByLength(torch.utils.data.Sampler[int]):
+    """Examples in an order drawn anew each epoch, those of like length side by side."""
+
+    def __init__(self, lengths: list[int], batch: int, seed: int) -> None:
+        self.lengths, self.batch, self.seed, self.epoch = lengths, batch, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Told by the Trainer at the beginning of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        drawn = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
+        yield from get_length_grouped_indices(self.lengths, self.batch, generator=drawn)  # type: ignore[no-untyped-call]
 
 
 class Rows(Sequence[dict[str, Any]]):
@@ -180,7 +207,6 @@ class Rows(Sequence[dict[str, Any]]):
 
     def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
         self.rows = rows
-        self.column_names = ["input_ids", "labels", "length"]
 
     def __len__(self) -> int:
         return len(self.rows)

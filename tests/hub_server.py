@@ -41,7 +41,8 @@ class Hub:
     `closed` gives the status with which every request for a repository is answered, `gated` holds
     those whose list of files is open and their files are not, `missing` the files that are listed
     and not there. The first transfers of a file, as many as `dropped` says, end with the connection
-    closed in its middle; as many as `cut` says are answered with its first half as if that were all.
+    closed in its middle; as many as `cut` says are answered with its first half as if that were
+    all. `page`, where there is one, answers everything, as a network does that wants a password.
     """
 
     def __init__(self, root: Path) -> None:
@@ -53,6 +54,7 @@ class Hub:
         self.missing: set[str] = set()
         self.dropped: Counter[str] = Counter()
         self.cut: Counter[str] = Counter()
+        self.page = b""
         self.lock = threading.Lock()
 
     def count(self, request: str) -> None:
@@ -138,6 +140,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         path = unquote(urlsplit(self.path).path)
         self.hub.count(f"{self.command} {path}")
+        if self.hub.page:
+            return self.reply(200, {"Content-Type": "text/html"}, self.hub.page)
         try:
             if (asked := API.fullmatch(urlsplit(self.path).path)) is not None:
                 self.tell(**{key: unquote(value or "") for key, value in asked.groupdict().items()},

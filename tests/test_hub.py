@@ -6,6 +6,7 @@ Each call runs in a process of its own: the clients read their environment when 
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -172,7 +173,8 @@ def sharded(hub: Hub, *, holding: int = 2) -> tuple[dict[str, Any], dict[str, An
 
 
 def test_the_default_branch_is_fetched_once_and_told_by_its_commit(hub: Hub, ask: Ask) -> None:
-    folder = repository(hub, {"model.safetensors": drawn()}, README__md=b"# A model\n")
+    companions = {"README__md": b"# A model\n", "bpe__codes": b"a b 1\n"}
+    folder = repository(hub, {"model.safetensors": drawn()}, **companions)
     (folder / "onnx").mkdir()
     (folder / "onnx" / "config.json").write_text("{}")
     expected = {
@@ -182,7 +184,7 @@ def test_the_default_branch_is_fetched_once_and_told_by_its_commit(hub: Hub, ask
     }
     assert ask(LOCATE, "org/tiny").json == expected
     assert hub.fetched("") == {
-        "tiny": 1, hub.commit("org/tiny"): 1, "README.md": 1, "config.json": 1,
+        "tiny": 1, hub.commit("org/tiny"): 1, "README.md": 1, "bpe.codes": 1, "config.json": 1,
         "model.safetensors": 1,
     }  # fmt: skip
     hub.requests.clear()
@@ -358,6 +360,23 @@ def test_without_a_hub_or_offline_an_unknown_model_is_told_at_once(hub: Hub, ask
     assert not hub.requests
 
 
+def test_a_cache_that_cannot_be_written_to_is_read_all_the_same(
+    hub: Hub, ask: Ask, tmp_path: Path
+) -> None:
+    repository(hub, {"model.safetensors": drawn()})
+    fetched = ask(LOCATE, "org/tiny").json
+    refs = tmp_path / "cache" / "hub" / "models--org--tiny" / "refs"
+    shutil.rmtree(refs)
+    refs.touch()  # no name can be noted in it
+    assert ask(LOCATE, "org/tiny").json == fetched
+
+
+def test_what_answers_and_is_no_hub_is_told_so(hub: Hub, ask: Ask) -> None:
+    hub.page = b"<html>Sign in to use this network.</html>"
+    for program, words in ((LOCATE, ["org/tiny"]), (DATA, [GLUE, "cola", "validation"])):
+        assert "a hub that answers (what answered is no hub); " in ask(program, *words).line
+
+
 def test_a_revision_that_leads_out_of_the_cache_is_no_hub_id(hub: Hub, ask: Ask) -> None:
     assert "a hub id org/name" in ask(LOCATE, "org/tiny@../../main").line
     assert not hub.requests
@@ -482,6 +501,12 @@ def test_an_unknown_configuration_and_a_repository_with_code_are_one_line(
     line = ask(DATA, "org/scripted", "cola", "validation").line
     assert "scripts are no longer supported" in line
     assert not ran.exists()
+    (hub.root / "datasets" / GLUE / "main" / "sst2" / "train-00000-of-00001.parquet").write_bytes(
+        b"PAR1"
+    )
+    line = ask(DATA, GLUE, "sst2", "validation").line
+    assert line.startswith(f"data {GLUE} (sst2): expected what `datasets` can load (")
+    assert "Parquet file size is 4 bytes" in line
 
 
 def test_data_that_no_hub_gives_are_told_at_once(hub: Hub, ask: Ask) -> None:

@@ -104,6 +104,7 @@ def inside(folder: Path, name: str) -> Path:
     homes = [home]
     if home.parent.name == "snapshots":  # models--ORG--NAME/snapshots/REVISION links to ../../blobs
         homes.append(home.parent.parent / "blobs")
+        homes.append(home.parents[2] / "blobs")  # where the client keeps what repositories share
     if path.is_symlink() and not any(path.resolve().is_relative_to(place) for place in homes):
         raise ReportError(
             f"{path}", "a file of its folder, found a link that leads out", "copy the file there"

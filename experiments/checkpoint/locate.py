@@ -4,12 +4,14 @@ Looks at the disk; asks the network only for what is none of the first three, an
 HF_HUB_OFFLINE=1.
 """
 
+import json
 import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,7 +22,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 
 MINIATURES = Path(__file__).parent.parent / "miniatures"
-HUB_COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")
+HUB_COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja", "bpe.codes", "README.md")
 # One kind of weights a line, each as one file or as shards; of a repository the first that it has.
 HUB_WEIGHTS = (
     ("model.safetensors", "model[-_]*.safetensors"),
@@ -164,7 +166,8 @@ def _quiet() -> Iterator[None]:
     hidden = not sys.stderr.isatty() and not are_progress_bars_disabled()
     log.set_verbosity(logging.CRITICAL)
     if hidden:
-        disable_progress_bars()
+        with warnings.catch_warnings(action="ignore"):  # the environment may insist on bars
+            disable_progress_bars()
     try:
         yield
     finally:
@@ -213,14 +216,15 @@ def _remember(folder: Path, revision: str) -> None:
     """Note in the hub client's cache what a branch or tag stands for, so that it is found offline.
 
     The client does so itself, but only for the names that it is asked for, and here it is asked for
-    a commit.
+    a commit. A cache that cannot be written to is left as it is.
     """
     if revision != folder.name:
         ref = folder.parent.parent / "refs" / revision
-        ref.parent.mkdir(parents=True, exist_ok=True)
         new = ref.with_name(f"{ref.name}.{os.getpid()}")
-        new.write_text(folder.name, encoding="utf-8")
-        new.replace(ref)
+        with suppress(OSError):
+            ref.parent.mkdir(parents=True, exist_ok=True)
+            new.write_text(folder.name, encoding="utf-8")
+            new.replace(ref)
 
 
 def _refusal(model: str, error: Exception) -> ReportError:
@@ -271,6 +275,8 @@ def _why(error: BaseException) -> str:
     """
     if status := _status(error):
         return f"it answered {status}"
+    if isinstance(error, json.JSONDecodeError):
+        return "what answered is no hub"
     while error.__cause__ is not None:
         error = error.__cause__
     said = ERROR_NUMBER.sub("", str(error).strip())

@@ -70,7 +70,7 @@ def led_config(bert: BertConfig, tokenizer: object) -> LEDConfig:
         activation_function=bert.hidden_act,
         dropout=bert.hidden_dropout_prob,
         attention_dropout=bert.attention_probs_dropout_prob,
-        attention_window=[WINDOW] * layers,
+        attention_window=[min(WINDOW, positions - positions % 2)] * layers,
         bos_token_id=start,
         decoder_start_token_id=start,
         eos_token_id=end,

@@ -3,7 +3,9 @@
 `datasets` refuses a repository that brings a script, and reads files of data only.
 """
 
+import json
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -24,14 +26,17 @@ def dataset_file(repository: str, configuration: str, split: str) -> Path:
         ReportError: where there is no such split, or none to be had.
     """
     given = f"data {repository} ({configuration})"
-    unanswered = _unanswered(repository)
+    commit, unanswered = _asked(repository)
     import datasets
 
     with _quiet(), _offline() if unanswered else nullcontext():
         try:
             # The prefix says that a folder of this name is not meant.
             splits: dict[str, Any] = datasets.load_dataset(
-                f"hf://datasets/{repository}", configuration, keep_in_memory=False
+                f"hf://datasets/{repository}",
+                configuration,
+                revision=commit,
+                keep_in_memory=False,
             )
         except Exception as error:  # those of its client for HTTP too, another in each version
             expected = (
@@ -48,22 +53,24 @@ def dataset_file(repository: str, configuration: str, split: str) -> Path:
     return Path(files[0])
 
 
-def _unanswered(repository: str) -> str:
-    """Why the hub gives nothing of a repository, in a few words; empty where it does.
+def _asked(repository: str) -> tuple[str | None, str]:
+    """The commit a repository is at, or None and in a few words why the hub does not say.
 
-    One request, not repeated: `datasets` by itself tries for half a minute.
+    One request, not repeated: `datasets` by itself tries for half a minute. Told the commit, it asks
+    no second server what it knows of the repository.
     """
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
+        return None, "HF_HUB_OFFLINE is set"
     try:
         patience: Any = PATIENCE
-        HfApi().dataset_info(repository, timeout=patience)
+        return HfApi().dataset_info(repository, timeout=patience).sha, ""
     except Exception as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
-        return f"it answered {status}" if status else _first_line(error)
-    return ""
+        if isinstance(error, json.JSONDecodeError):
+            return None, "what answered is no hub"
+        return None, f"it answered {status}" if status else _first_line(error)
 
 
 @contextmanager
@@ -88,8 +95,9 @@ def _quiet() -> Iterator[None]:
     shown = [each for each in bars if not each.are_progress_bars_disabled()]
     logs = datasets.logging, hub.logging
     levels = [log.get_verbosity() for log in logs]
-    for each in shown:
-        each.disable_progress_bars()
+    with warnings.catch_warnings(action="ignore"):  # the environment may insist on bars
+        for each in shown:
+            each.disable_progress_bars()
     for log in logs:
         log.set_verbosity(log.CRITICAL)
     try:
@@ -104,8 +112,12 @@ def _quiet() -> Iterator[None]:
 def _first_line(error: Exception) -> str:
     """The first line of what an error says, without its number.
 
+    Of one that only says that something failed, the first line of what caused it.
+
     >>> _first_line(OSError(111, "Connection refused"))
     'Connection refused'
     """
+    if type(error).__name__ == "DatasetGenerationError" and isinstance(error.__cause__, Exception):
+        return _first_line(error.__cause__)
     said = re.sub(r"^\[Errno -?\d+\] ", "", str(error).strip())
     return said.partition("\n")[0] or type(error).__name__
