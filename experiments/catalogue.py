@@ -13,7 +13,7 @@ from experiments.errors import UsageError, unknown_name
 from experiments.methods.table import METHODS, Method, method
 from experiments.metrics import STUDY_METRICS
 from experiments.tasks.located import located, located_training
-from experiments.tasks.table import TASKS, Task, task
+from experiments.tasks.table import TASKS, Task, task, usual_metric
 
 
 def find_checkpoint(model: str) -> Checkpoint:
@@ -40,8 +40,7 @@ def find_training(name: str, glue: Path | None) -> Task:
 
 def task_from_file(path: Path, *, text: str, label: str, metric: str | None) -> Task:
     """A task made of the user's own labelled sentences, or of a text (.txt) to be foretold."""
-    usual = "perplexity" if path.suffix == ".txt" else "accuracy"
-    metric = metric or usual
+    metric = metric or usual_metric(path)
     if metric not in STUDY_METRICS:
         raise unknown_name("metric", metric, STUDY_METRICS)
     if (metric == "perplexity") != (path.suffix == ".txt"):

@@ -58,7 +58,9 @@ class Matthews(Labels):
 
     def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that both sides have one and the same label
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # that both sides have one and the same label
             return {"mcc": float(matthews_corrcoef(references, predictions))}
 
 

@@ -100,7 +100,9 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
     """
     checkpoint.check()  # a damaged file is told as such, before transformers meets it
     config = _config(checkpoint)
-    kind = _class_of(config)
+    kind: Any = _class_of(config)
+    if kind is None and not getattr(config, "architectures", None):
+        kind = MODEL_MAPPING.get(type(config), None)  # it names no class: the plain model
     if kind is None:
         if not (stated := checkpoint.config()):
             raise ReportError(
@@ -118,7 +120,7 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
         )
     try:
         with _as_folder(checkpoint) as folder:
-            loaded: Any = kind.from_pretrained(
+            loaded = kind.from_pretrained(
                 folder,
                 config=config,
                 dtype=getattr(torch, dtype),

@@ -15,7 +15,7 @@ from experiments.errors import ReportError
 from experiments.methods.table import METHODS
 from experiments.metrics import STUDY_METRICS
 from experiments.records import Study, StudyModel, StudyTask
-from experiments.tasks.table import TASKS, Task
+from experiments.tasks.table import TASKS, Task, usual_metric
 
 FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")
 MEASURES = ("here", "recorded", "later")
@@ -163,11 +163,24 @@ def _own_tasks(reader: _Reader, table: Mapping[str, Any], folder: Path) -> dict[
         file = folder / text("file")
         if entry.get("file") and not file.is_file():
             reader.fault(where, "file", f"file {entry['file']!r}: expected a labelled file there")
+        foretold = file.suffix == ".txt"
+        ask = (
+            "How well is a text foretold?"
+            if foretold
+            else f"Which label does a {name} sentence carry?"
+        )
+        metric = text("metric", default=usual_metric(file), one_of=STUDY_METRICS)
+        if metric and foretold != (metric == "perplexity"):
+            reader.fault(
+                where,
+                "metric",
+                f"metric {metric!r}: expected perplexity of a .txt file, and of no other",
+            )
         found[name] = Task(
             name=name,
-            question=text("question", default=f"Which label does a {name} sentence carry?"),
+            question=text("question", default=ask),
             file=file,
-            metric=text("metric", default="accuracy", one_of=STUDY_METRICS),
+            metric=metric,
             text=text("text", default="sentence"),
             label=text("label", default="label"),
             source=text("source", default=""),

@@ -388,8 +388,9 @@ def record(study: Path, results: Path) -> None:
 
 
 def recorded_beside(study: Path) -> Path:
-    """The published records stand beside the study they answer."""
-    return study.parent / "recorded"
+    """The published records stand beside the study they answer, or beside the folder it is in."""
+    beside, above = study.parent / "recorded", study.parent.parent / "recorded"
+    return above if above.is_dir() and not beside.is_dir() else beside
 
 
 def say(line: str) -> None:

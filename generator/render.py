@@ -157,6 +157,19 @@ def perplexity(value: float | None) -> Markdown:
     return whole(round(value)) if value >= 1000 else Markdown(f"{value:.2f}")
 
 
+def times(ratio: float | None) -> Markdown:
+    """How many times as much: three decimals below 2, two above; 1 only when it is exactly that.
+
+    >>> times(1.0234), times(2.311), times(1.0001), times(0.9999), times(1.0)
+    ('1.023', '2.31', '>1.000', '<1.000', '1.000')
+    """
+    if ratio is None or ratio >= 2:
+        return perplexity(ratio)
+    if ratio != 1 and round(ratio, 3) == 1:
+        return Markdown(">1.000" if ratio > 1 else "<1.000")
+    return Markdown(f"{ratio:.3f}")
+
+
 def change(value: float | None, metric: str) -> Markdown:
     """A difference of scores: in points, or as a signed correlation."""
     if value is None or metric != "mcc":

@@ -3,7 +3,7 @@
 Only lookups and trivial ratios: whatever is not in a record is not computed here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from experiments.records import (
@@ -14,15 +14,23 @@ from experiments.records import (
     Held,
     Inspection,
     Latency,
+    Perplexity,
+    PerplexityChange,
     Provenance,
     Pruning,
     Study,
     StudyModel,
     StudyTask,
 )
+from generator.render import Markdown
 
 T = TypeVar("T")
 CONTROL = "random"
+RECORDED = "recorded"
+NOTE = (
+    "Rows marked (recorded) are published records, made on the machines that Reproduce names. Their "
+    "numbers and those measured here are never compared with each other."
+)
 
 
 class Report:
@@ -32,6 +40,10 @@ class Report:
         self.held = list(held)
         self.gaps = tuple(gaps)
         self.by_cell = {one.record.cell: one for one in self.held}
+        self.origins: dict[str, str] = {}
+        for one in self.held:
+            if one.record.cell.kind != Study.kind:
+                self.origins.setdefault(one.record.cell.model, one.origin)
         studies = [o.record.answer for o in self.held if isinstance(o.record.answer, Study)]
         self.study = (
             studies[0]
@@ -47,7 +59,25 @@ class Report:
 
     def origin(self, model: str) -> str:
         """Where a row's numbers were measured: "here", "recorded", or empty for nowhere."""
-        return next((o.origin for o in self.held if o.record.cell.model == model), "")
+        return self.origins.get(model, "")
+
+    def label(self, row: StudyModel) -> str:
+        """A row's name where several rows are shown: marked if it is recorded and others are not."""
+        mixed = len({self.origin(one.name) for one in self.measured}) > 1
+        return (
+            f"{row.name} ({RECORDED})" if mixed and self.origin(row.name) == RECORDED else row.name
+        )
+
+    def note(self, rows: Iterable[StudyModel]) -> Markdown:
+        """What the mark of recorded rows means, where one of these rows has it."""
+        return Markdown(NOTE if any(self.label(row) != row.name for row in rows) else "")
+
+    def by_origin(self, rows: Iterable[StudyModel]) -> dict[str, list[StudyModel]]:
+        """Rows apart by where their numbers were measured: only within one group may they meet."""
+        found: dict[str, list[StudyModel]] = {}
+        for row in rows:
+            found.setdefault(self.origin(row.name), []).append(row)
+        return found
 
     @property
     def seeds(self) -> list[int]:
@@ -68,7 +98,7 @@ class Report:
     @property
     def checkpoints(self) -> list[tuple[str, str]]:
         """Each measured row with the checkpoint by which it is inspected, pruned, weighed and timed."""
-        return [(row.name, row.checkpoint) for row in self.measured]
+        return [(row.name, checkpoint_name(row.checkpoint)) for row in self.measured]
 
     @property
     def method(self) -> str:
@@ -100,12 +130,7 @@ class Report:
 
     def control(self, model: str, task: str, level: float) -> list[Evaluation]:
         """The answers of the model pruned at random, one a seed."""
-        return [
-            held.record.answer
-            for cell, held in self.by_cell.items()
-            if (cell.model, cell.task, cell.method, cell.level) == (model, task, CONTROL, level)
-            and isinstance(held.record.answer, Evaluation)
-        ]
+        return list(self._runs(Evaluation, model, task, CONTROL, level))
 
     def loss(self, model: str, task: str, level: float) -> Comparison | None:
         """The pruned model against dense, on the same examples."""
@@ -115,13 +140,36 @@ class Report:
 
     def against_control(self, model: str, task: str, level: float) -> list[Comparison]:
         """The pruned model against each random control of the same level."""
-        return [
-            held.record.answer
-            for cell, held in self.by_cell.items()
-            if (cell.model, cell.task, cell.method, cell.level) == (model, task, self.method, level)
-            and (cell.against or "").startswith(CONTROL)
-            and isinstance(held.record.answer, Comparison)
-        ]
+        return list(self._runs(Comparison, model, task, self.method, level))
+
+    def perplexity(self, model: str, task: str, level: float) -> Perplexity | None:
+        """How well the model pruned by the report's method foretells a text; dense at level 0."""
+        method = self.method if level else None
+        return self.find(Perplexity, model=model, method=method, level=level, task=task)
+
+    def perplexity_change(self, model: str, task: str, level: float) -> PerplexityChange | None:
+        """The pruned model against dense, on the same windows."""
+        where = {"model": model, "method": self.method, "level": level, "task": task}
+        return self.find(PerplexityChange, against="dense", **where)
+
+    def perplexity_control(self, model: str, task: str, level: float) -> list[Perplexity]:
+        """How well the model pruned at random foretells it, one a seed."""
+        return list(self._runs(Perplexity, model, task, CONTROL, level))
+
+    def perplexity_against_control(
+        self, model: str, task: str, level: float
+    ) -> list[PerplexityChange]:
+        """The pruned model against each random control of the same level."""
+        return list(self._runs(PerplexityChange, model, task, self.method, level))
+
+    def _runs(self, kind: type[T], model: str, task: str, method: str, level: float) -> Iterator[T]:
+        """Answers of a kind by seed: the control's own, or a method's against each of them."""
+        asked = (model, task, method, level)
+        for cell, held in self.by_cell.items():
+            rival = method == CONTROL or (cell.against or "").startswith(CONTROL)
+            if (cell.model, cell.task, cell.method, cell.level) == asked and rival:
+                if isinstance(held.record.answer, kind):
+                    yield held.record.answer
 
     def footprint(self, model: str) -> Footprint | None:
         """What the row's checkpoint weighs."""
@@ -136,10 +184,22 @@ class Report:
         return [
             task
             for task in self.study.tasks
-            if task.name in model.tasks and self.dense(model.name, task.name)
+            if task.name in model.tasks
+            and (self.dense(model.name, task.name) or self.perplexity(model.name, task.name, 0.0))
         ]
 
     def provenance(self, **question: object) -> Provenance | None:
         """How the answer to a question was obtained."""
         held = self.by_cell.get(Cell(**question))  # type: ignore[arg-type]
         return held.record.provenance if held else None
+
+
+def checkpoint_name(name: str) -> str:
+    """A checkpoint's name as pages show it, without the way up from a study's own folder.
+
+    >>> checkpoint_name("../build/reference/led-cola"), checkpoint_name("mini/gpt2-reviews")
+    ('build/reference/led-cola', 'mini/gpt2-reviews')
+    """
+    while name.startswith("../"):
+        name = name.removeprefix("../")
+    return name

@@ -205,7 +205,8 @@ CONTRACT = {
     "build": "study docs results recorded fresh jobs dry-run open",
     "inspect": "threshold json",
     "prune": "level method scope pattern include seed out force json",
-    "evaluate": "task data text label metric limit against batch json",
+    "evaluate": "task glue data text label metric limit against batch dtype json",
+    "finetune": "task glue epochs rate batch limit lora seed out force json",
     "latency": "level batch tokens threads json",
     "footprint": "level json",
     "list": "",
@@ -335,6 +336,70 @@ def test_evaluate_prints_the_contract_s_keys_in_one_document(gen: Gen) -> None:
     assert set(row) >= EVALUATION
     assert not {"difference", "difference_interval"} & set(row)
     assert (row["task"], row["n"], row["metric"], row["majority"]) == ("tickets", 6, "mcc", 0.5)
+
+
+def test_evaluate_foretells_a_text_and_holds_it_against_another(gen: Gen, here: Path) -> None:
+    build_tiny_model("GPT-2 with its language head").save_pretrained(here / "causal")
+    tiny_tokenizer().save_pretrained(here / "causal")
+    (here / "story.txt").write_text("a film is good it is fine " * 20)
+    assert gen("prune", "causal", "--level", "0.5", "--out", "half").status == 0
+    words = ("evaluate", "half", "--data", "story.txt", "--against", "causal")
+    (row,) = gen(*words, "--json").json
+    assert set(row) >= EVALUATION | {"difference", "difference_interval", "ratio", "ratio_interval"}
+    assert (row["task"], row["metric"], row["n"], row["accuracy"]) == (
+        "story",
+        "perplexity",
+        140,
+        None,
+    )
+    assert row["interval"][0] <= row["value"] <= row["interval"][1]
+    told = gen(*words).out
+    assert "story, evaluation, 140 tokens: perplexity " in told
+    assert " times the other model's [" in told
+    assert gen(*words, "--metric", "mcc").status == 2
+
+
+@pytest.mark.usefixtures("here")
+def test_evaluate_reads_glue_from_a_folder(
+    gen: Gen, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "SST-2").mkdir()
+    (here / "SST-2" / "dev.tsv").write_text("sentence\tlabel\na good film \t1\na bad film \t0\n")
+    (row,) = gen("evaluate", "tiny", "--task", "sst2", "--glue", ".", "--json").json
+    assert (row["task"], row["split"], row["n"], row["majority"]) == ("sst2", "validation", 2, 0.5)
+    monkeypatch.setenv("GLUE_DIR", str(here))
+    done = gen("evaluate", "tiny", "--task", "cola")
+    assert done.status == 1
+    assert "expected a file CoLA/dev.tsv; check --glue or GLUE_DIR" in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_evaluate_in_bfloat16_or_says_why_not(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("evaluate", "tiny", "--data", "tickets.tsv", "--dtype", "bfloat16")
+    monkeypatch.setattr("experiments.models.has_bfloat16", lambda: True)
+    assert gen(*words, "--json").json[0]["n"] == 6
+    monkeypatch.setattr("experiments.models.has_bfloat16", lambda: False)
+    done = gen(*words)
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert "--dtype bfloat16: expected a processor or GPU that has its products" in done.err
+
+
+def test_finetune_writes_a_checkpoint_that_answers_the_task(gen: Gen, here: Path) -> None:
+    (here / "CoLA").mkdir()
+    rows = "".join(f"own\t{at % 2}\t\tit is {('bad', 'good')[at % 2]}\n" for at in range(40))
+    for split in ("train", "dev"):
+        (here / "CoLA" / f"{split}.tsv").write_text(rows)
+    words = ("--task", "cola", "--glue", ".", "--epochs", "8", "--rate", "0.01", "--batch", "8")
+    done = gen("finetune", "tiny", *words, "--out", "trained")
+    assert (done.status, done.out.splitlines()[-1]) == (0, "written to trained/")
+    assert done.out.startswith("tiny on 40 examples of cola, 8 epochs, mean loss ")
+    assert "step 40 of 40, loss " in done.err
+    (row,) = gen("evaluate", "trained", "--task", "cola", "--glue", ".", "--json").json
+    assert (row["metric"], row["value"], row["label_mapping"]) == ("mcc", 1.0, "by name")
+    again = gen("finetune", "tiny", *words, "--out", "trained")
+    assert (again.status, "add --force" in again.err) == (1, True)
+    assert gen("finetune", "tiny", "--task", "perplexity", "--out", "x").status == 1
+    assert gen("finetune", "tiny", "--task", "cola", "--out", "x", "--rate", "2").status == 2
 
 
 def test_evaluate_holds_a_pruned_copy_against_the_dense_one(gen: Gen, here: Path) -> None:

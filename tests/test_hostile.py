@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from experiments.checkpoint.folder import Checkpoint
+
 SECONDS, MEGABYTES = 2.0, 200
 COMMAND = """
 import atexit, pathlib
@@ -209,6 +211,27 @@ def test_an_index_that_points_out_of_its_folder_is_refused(name: str, tmp_path: 
     safetensors.numpy.save_file(WEIGHTS, tmp_path / "out.safetensors")
     write_index(model, dict.fromkeys(WEIGHTS, name))
     told_in_one_line(tmp_path, f"shards inside the folder, found {name!r}")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_links_of_the_hub_clients_cache_are_followed(shared: bool, tmp_path: Path) -> None:
+    """The client keeps a file among the repository's blobs, or among those that repositories share."""
+    repository = tmp_path / "models--nobody--tiny"
+    snapshot, blobs = repository / "snapshots" / ("0" * 40), repository / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    source = checkpoint(tmp_path)
+    for path in source.iterdir():
+        (blobs / path.name).write_bytes(path.read_bytes())
+        (snapshot / path.name).symlink_to(f"../../blobs/{path.name}")
+    if shared:
+        kept = tmp_path / "blobs" / "ab" / ("ab" * 32)
+        kept.parent.mkdir(parents=True)
+        (blobs / "model.safetensors").rename(kept)
+        (blobs / "model.safetensors").symlink_to(kept)
+    names = {tensor.name for tensor in Checkpoint("hub", snapshot).check()}
+    assert names == {tensor.name for tensor in Checkpoint("own", source).check()}
+    assert names
 
 
 @hostile("found a link that leads out")

@@ -134,6 +134,15 @@ TASKS: dict[str, Task] = {
 }
 
 
+def usual_metric(file: Path) -> str:
+    """How a file of the user's own is scored where nothing else is asked for.
+
+    >>> usual_metric(Path("a.txt")), usual_metric(Path("a.tsv"))
+    ('perplexity', 'accuracy')
+    """
+    return "perplexity" if file.suffix == ".txt" else "accuracy"
+
+
 def task(name: str) -> Task:
     """The task of that name; an unknown one is an error that lists the near ones."""
     if name not in TASKS:
