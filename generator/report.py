@@ -166,10 +166,11 @@ class Report:
         """Answers of a kind by seed: the control's own, or a method's against each of them."""
         asked = (model, task, method, level)
         for cell, held in self.by_cell.items():
-            rival = method == CONTROL or (cell.against or "").startswith(CONTROL)
-            if (cell.model, cell.task, cell.method, cell.level) == asked and rival:
-                if isinstance(held.record.answer, kind):
-                    yield held.record.answer
+            answer, rival = held.record.answer, (cell.against or "").startswith(CONTROL)
+            if (cell.model, cell.task, cell.method, cell.level) != asked:
+                continue
+            if isinstance(answer, kind) and (rival or method == CONTROL):
+                yield answer
 
     def footprint(self, model: str) -> Footprint | None:
         """What the row's checkpoint weighs."""

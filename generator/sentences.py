@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from experiments.records import (
     Comparison,
@@ -20,12 +21,15 @@ from generator.render import (
     level_name,
     listed,
     percent,
+    perplexity,
     points,
     score,
+    times,
     whole,
 )
 from generator.report import Report
 
+PERPLEXITY = "perplexity"
 METRIC_NAMES = {"accuracy": "accuracy", "exact_match": "exact match", "mcc": "MCC"}
 
 
@@ -85,48 +89,98 @@ def steps(report: Report, model: str, task: str) -> list[Step]:
 
 def finding(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
     """How far one model can be pruned on one task, in a few sentences."""
+    if task.metric == PERPLEXITY:
+        return _foretold(report, model, task)
     dense = report.dense(model.name, task.name)
     taken = steps(report, model.name, task.name)
     if dense is None or not taken:
         return Markdown("")
     parts = [
-        f"**{escape(model.name)}**, {escape(task.name)}: {METRIC_NAMES[dense.metric]} "
+        f"{_about(report, model, task)}: {METRIC_NAMES[dense.metric]} "
         f"{score(dense.value, dense.metric)} "
         f"{interval(dense.interval, lambda x: score(x, dense.metric))} unpruned."
     ]
     if dense.constant_prediction:
         parts.append("It gives one answer to everything, so there is nothing to lose.")
     else:
-        parts += _losses(taken)
+        parts += _losses(dense, taken)
     return Markdown(" ".join(parts))
 
 
-def _losses(taken: Sequence[Step]) -> list[str]:
+def _about(report: Report, model: StudyModel, task: StudyTask) -> str:
+    return f"**{escape(report.label(model))}**, {escape(task.name)}"
+
+
+def _losses(dense: Evaluation, taken: Sequence[Step]) -> list[str]:
     """Up to where no loss shows, what the first loss is, and where the model gives up."""
-    unharmed = []
-    for step in taken:
-        if step.lost or step.given_up:
-            break
-        unharmed.append(step)
+    unharmed = list(takewhile(lambda step: not (step.lost or step.given_up), taken))
     parts = []
-    if unharmed:
-        last = unharmed[-1]
-        parts.append(
-            f"Up to {level_name(last.level)} removed no loss shows: {_difference(last)} "
-            f"({_needed(last)})."
-        )
-    rest = taken[len(unharmed) :]
-    if rest:
-        first = rest[0]
-        start = "Already at" if not unharmed else "At"
+    if little := _little(dense):
+        parts.append(little)
+        first = next((step for step in taken if step.lost), None)
+    else:
+        first = next(iter(taken[len(unharmed) :]), None)
+        parts += [_no_loss(step) for step in unharmed[-1:]]
+    if first:
+        start = "Already at" if first == taken[0] else "At"
         parts.append(f"{start} {level_name(first.level)} it changes by {_difference(first)}.")
+    return [*parts, *_given_up(taken)]
+
+
+def _little(dense: Evaluation) -> str:
+    """That a score is none to lose: naming one class always scores as much, its interval granted."""
+    floor = 0.0 if dense.metric == "mcc" else dense.majority
+    if dense.interval is None or dense.interval[0] > floor:
+        return ""
+    below = dense.interval[1] < floor
+    what = "That is below" if below else "The interval includes"
+    return f"{what} a constant answer's {score(floor, dense.metric)}, so there is little to lose."
+
+
+def _no_loss(step: Step) -> str:
+    return (
+        f"Up to {level_name(step.level)} removed no loss shows: {_difference(step)} "
+        f"({_needed(step)})."
+    )
+
+
+def _given_up(taken: Sequence[Step]) -> list[str]:
     silent = [step.level for step in taken if step.evaluation.not_a_label == step.evaluation.n]
     constant = [step.level for step in taken if step.evaluation.constant_prediction]
+    parts = []
     if constant:
         parts.append(f"At {_levels(constant)} it gives one answer to everything.")
     if silent:
         parts.append(f"At {_levels(silent)} not one of its answers is a label.")
     return parts
+
+
+def _foretold(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
+    """How far one model can be pruned before it foretells a text less well."""
+    dense = report.perplexity(model.name, task.name, 0.0)
+    found = [
+        (at, report.perplexity_change(model.name, task.name, at)) for at in report.study.levels
+    ]
+    changes = [(level, one) for level, one in found if one]
+    if dense is None or not changes:
+        return Markdown("")
+    parts = [
+        f"{_about(report, model, task)}: perplexity {perplexity(dense.value)} "
+        f"{interval(dense.interval, perplexity)} unpruned."
+    ]
+    unharmed = list(takewhile(lambda step: step[1].ratio_interval[0] <= 1, changes))
+    for level, one in unharmed[-1:]:
+        parts.append(
+            f"Up to {level_name(level)} removed no loss shows: {times(one.ratio)} times as high "
+            f"{interval(one.ratio_interval, times)}."
+        )
+    for level, one in changes[len(unharmed) :][:1]:
+        start = "At" if unharmed else "Already at"
+        parts.append(
+            f"{start} {level_name(level)} it is {times(one.ratio)} times as high "
+            f"{interval(one.ratio_interval, times)}."
+        )
+    return Markdown(" ".join(parts))
 
 
 def _levels(levels: Sequence[float]) -> Markdown:
@@ -151,30 +205,36 @@ def _needed(step: Step) -> str:
 
 def control_sentence(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
     """At which levels the method beats removing weights at random, for every seed."""
-    beaten, worse, tried, seeds = [], [], [], 0
-    for level in report.study.levels:
-        rivals = report.against_control(model.name, task.name, level)
-        if not rivals:
-            continue
-        tried.append(level)
-        seeds = max(seeds, len(rivals))
-        bounds = [rival.difference_interval for rival in rivals]
-        if all(bound is not None and bound[0] > 0 for bound in bounds):
-            beaten.append(level)
-        if all(bound is not None and bound[1] < 0 for bound in bounds):
-            worse.append(level)
-    if not tried:
+    judged = _judged(report, model, task)
+    if not judged:
         return Markdown("")
-    levels = listed([level_name(level) for level in beaten])
-    what = (
-        f"beats removal at random at {levels}" if beaten else "beats removal at random at no level"
-    )
+    beaten = [level for level, verdicts in judged.items() if all(v > 0 for v in verdicts)]
+    worse = [level for level, verdicts in judged.items() if all(v < 0 for v in verdicts)]
+    seeds = max(map(len, judged.values()))
+    what = f"beats removal at random at {_levels(beaten) if beaten else 'no level'}"
     if worse:
         what += f", and does worse at {_levels(worse)}"
     note = f"all {seeds} seeds" if seeds > 1 else "one seed"
-    return Markdown(
-        f"**{escape(model.name)}**, {escape(task.name)}: {report.method} {what} ({note})."
-    )
+    return Markdown(f"{_about(report, model, task)}: {report.method} {what} ({note}).")
+
+
+def _judged(report: Report, model: StudyModel, task: StudyTask) -> dict[float, list[int]]:
+    """By level, against each seed: 1 where the whole interval says better, -1 worse, else 0."""
+    found = {}
+    for level in report.study.levels:
+        asked = model.name, task.name, level
+        bounds = [one.difference_interval for one in report.against_control(*asked)]
+        ratios = [one.ratio_interval for one in report.perplexity_against_control(*asked)]
+        verdicts = [_sign(*bound) if bound else 0 for bound in bounds]
+        verdicts += [-_sign(low - 1, high - 1) for low, high in ratios]
+        if verdicts:
+            found[level] = verdicts
+    return found
+
+
+def _sign(low: float, high: float) -> int:
+    """The sign of an interval that lies on one side of zero."""
+    return (low > 0) - (high < 0)
 
 
 def latency_sentence(rows: Sequence[LatencyRow]) -> Markdown:

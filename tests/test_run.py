@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import safetensors.torch
 
-from experiments import answering, jobs, models, run
+from experiments import answering, jobs, models, perplexity, run
 from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.locate import locate
 from experiments.records import Cell, Evaluation, Held, Inspection, Latency, Pruning
 from experiments.run import Outcome, forecast, missing, promote, run_study, shown, status
 from experiments.store import Recorded, Results
 from experiments.study import LoadedStudy, load_study
+from experiments.tasks.located import located
 from experiments.tasks.table import TASKS, Task
 
 STUDY = """
@@ -39,14 +41,8 @@ ROW = '\n[[model]]\nname = "{0}"\nfamily = "encoder-only"\ncheckpoint = "{0}"\n'
 
 # One level of magnitude and of three seeds of the control: 4 prunings; dense and 4 evaluations; 4
 # comparisons with dense, 3 of magnitude with the control; inspection, footprint, latency.
-CELLS = {
-    "pruning": 4,
-    "evaluation": 5,
-    "comparison": 7,
-    "inspection": 1,
-    "footprint": 1,
-    "latency": 1,
-}
+CELLS_OF_STRUCTURE = {"pruning": 4, "inspection": 1, "footprint": 1, "latency": 1}
+CELLS = CELLS_OF_STRUCTURE | {"evaluation": 5, "comparison": 7}
 
 
 class InProcess:
@@ -190,6 +186,50 @@ def test_a_record_says_how_it_was_obtained_and_names_no_folder(folder: Path) -> 
         assert told["versions"]["torch"]
         assert (told["data"] == "films") is (cell["task"] == "films")
         assert "measured" not in text  # the folder it was measured in
+
+
+def test_a_text_is_foretold_and_each_level_held_against_dense(
+    folder: Path, save_tiny_model: Callable[..., Path]
+) -> None:
+    save_tiny_model(
+        folder / "causal", "GPT-2 with its language head", initializer_range=0.5, n_positions=40
+    )
+    (folder / "story.txt").write_text("a film is good it is dull " * 30)
+    with (folder / "study.toml").open("a") as study:
+        study.write('\n[[model]]\nname = "Causal"\nfamily = "decoder-only"\n')
+        study.write('checkpoint = "causal"\ntasks = { story = "causal" }\n')
+        study.write('\n[[task]]\nname = "story"\nfile = "story.txt"\n')
+    outcome, _ = again(folder)
+    assert outcome.failures == []
+    # dense and 4 runs; each against dense, magnitude against 3 seeds of the control
+    assert kinds(outcome, "Causal") == CELLS_OF_STRUCTURE | {
+        "perplexity": 5, "perplexity_change": 7,
+    }  # fmt: skip
+    opened = models.open_model(locate("causal", relative_to=folder))
+    story = located(load_study(folder / "study.toml").tasks["story"])
+    text = perplexity.prepare(opened, story)
+    dense = answer(outcome, "perplexity", level=0.0)
+    assert dense.losses == tuple(perplexity.losses(opened, text).tolist())
+    half = answer(outcome, "perplexity", method="magnitude")
+    change = answer(outcome, "perplexity_change", method="magnitude", against="dense")
+    assert change.ratio == half.value / dense.value
+    assert half.zeros == 3072
+    assert again(folder)[1] == [], "asked once"
+
+
+def test_a_task_whose_sentences_are_not_there_costs_no_other_cell(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLUE_DIR", str(folder))
+    text = (folder / "study.toml").read_text()
+    (folder / "study.toml").write_text(
+        text.replace('tasks = ["films"]', 'tasks = ["films", "cola"]')
+    )
+    outcome, _ = again(folder)
+    assert kinds(outcome) == CELLS
+    (line,) = outcome.failures
+    assert line.startswith("Tiny, cola: GLUE folder ")
+    assert line.endswith("expected a file CoLA/dev.tsv; check --glue or GLUE_DIR")
 
 
 def test_measuring_afresh_asks_everything_and_finds_the_same(folder: Path) -> None:

@@ -1,17 +1,22 @@
 """Performance: a table and a plot per task, dense and at every level."""
 
+from collections.abc import Sequence
+
 from dataclasses import dataclass
 from functools import partial
 
 from experiments.records import Comparison, Evaluation, StudyModel, StudyTask
 from generator.figures import quality_by_level
 from generator.figures.quality_by_level import Line, Panel
+from generator.pages import perplexity
+from generator.pages.perplexity import stem
 from generator.render import (
     Column,
     Drawing,
     Markdown,
     Table,
     change,
+    escape,
     interval,
     level_name,
     listed,
@@ -22,18 +27,43 @@ from generator.render import (
 from generator.report import Report
 from generator.sentences import METRIC_NAMES, control_sentence, finding
 
+# Ways to answer, as records name them: in words for a list, and what each is.
+WAYS = {
+    "classification head": (
+        "by a classification head",
+        "a layer on top of the model, trained for the task, gives each label a score, and the "
+        "highest is the answer. It stands outside the blocks and is not pruned.",
+    ),
+    "generated label word": (
+        "by a generated label word",
+        "the model was trained to write the label and writes its answer token by token, each the "
+        "likeliest next one. It is scored as an exact match, upper and lower case aside: a word that "
+        "is no label is wrong, and counted as such.",
+    ),
+    "likeliest of the answers, zero-shot": (
+        "by the likeliest of the answers, zero-shot",
+        "the model was not trained for the task. It is given the sentence and a question, and of the "
+        "possible answers the one to which it gives the highest probability counts, whether or not "
+        "it would have written it.",
+    ),
+}
+GLUE = ("cola", "sst2")
+
 
 @dataclass(frozen=True)
 class TaskSection:
     """One task: its table, its figure and what they say."""
 
     task: StudyTask
+    glue: bool
     n: int
+    split: str
     metrics: Markdown
     majority: float
     majority_label: str
-    answered_by: tuple[str, ...]
+    answered_by: tuple[Markdown, ...]
     table: Table
+    note: Markdown
     figure: Drawing
     findings: tuple[Markdown, ...]
     controls: tuple[Markdown, ...]
@@ -45,6 +75,8 @@ class Context:
     """What the page shows."""
 
     sections: tuple[TaskSection, ...]
+    foretelling: tuple[perplexity.Section, ...]
+    ways: tuple[Markdown, ...]
     collapsed: int
     silent: int
     asked: int
@@ -63,6 +95,8 @@ def context(report: Report) -> Context:
     ]
     return Context(
         sections=sections,
+        foretelling=perplexity.sections(report),
+        ways=_ways(report, asked),
         collapsed=sum(answer.constant_prediction for answer in answers),
         silent=sum(answer.not_a_label == answer.n for answer in answers),
         asked=len(answers),
@@ -74,9 +108,35 @@ def answering(report: Report, task: StudyTask) -> list[StudyModel]:
     return [row for row in report.measured if report.dense(row.name, task.name)]
 
 
-def stem(report: Report, task: StudyTask) -> str:
-    """A file name for a task: its place in the study, so that any name will do."""
-    return f"task-{report.study.tasks.index(task) + 1}"
+def _ways(report: Report, tasks: Sequence[StudyTask]) -> tuple[Markdown, ...]:
+    """What each way to answer is that a row of the report took."""
+    taken = {
+        answer.answered_by
+        for task in tasks
+        for row in answering(report, task)
+        if (answer := report.dense(row.name, task.name))
+    }
+    return tuple(
+        Markdown(f"**{short[:1].upper()}{short[1:]}**: {what}")
+        for name, (short, what) in WAYS.items()
+        if name in taken
+    )
+
+
+def _answered_by(report: Report, task: StudyTask) -> tuple[Markdown, ...]:
+    """The rows by the way in which they answer, in words."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in answering(report, task):
+        if answer := report.dense(row.name, task.name):
+            way = answer.answered_by, answer.label_mapping
+            rows.setdefault(way, []).append(report.label(row))
+    return tuple(
+        Markdown(
+            f"{escape(WAYS[way][0] if way in WAYS else way)}, labels matched {escape(mapping)}: "
+            f"{listed(names)}"
+        )
+        for (way, mapping), names in rows.items()
+    )
 
 
 def _section(report: Report, task: StudyTask) -> TaskSection:
@@ -85,35 +145,38 @@ def _section(report: Report, task: StudyTask) -> TaskSection:
     metrics = sorted({METRIC_NAMES[answer.metric] for answer in dense})
     return TaskSection(
         task=task,
+        glue=task.name in GLUE,
         n=dense[0].n,
+        split=dense[0].split,
         metrics=listed(metrics),
         majority=dense[0].majority,
         majority_label=dense[0].majority_label,
-        answered_by=tuple(
-            f"{row.name}: {answer.answered_by}, labels matched {answer.label_mapping}"
-            for row, answer in zip(rows, dense)
-        ),
+        answered_by=_answered_by(report, task),
         table=table(report, task),
+        note=report.note(rows),
         figure=Drawing(
             name=f"performance-{stem(report, task)}",
             alt=f"{' and '.join(metrics)} of each model on {task.name} against the level pruned",
-            caption=f"{task.question} Levels stand at equal steps. {legend(report)}",
+            caption=f"{task.question} Levels stand at equal steps. {legend(report, rows)}",
             draw=partial(quality_by_level.draw, [panel(report, task)]),
         ),
         findings=tuple(filter(None, (finding(report, row, task) for row in rows))),
         controls=tuple(filter(None, (control_sentence(report, row, task) for row in rows))),
         warnings=tuple(
-            f"{row.name}: {warning}" for row, a in zip(rows, dense) for warning in a.warnings
+            f"{report.label(row)}: {warning}"
+            for row, a in zip(rows, dense)
+            for warning in a.warnings
         ),
     )
 
 
-def legend(report: Report) -> str:
-    """What a quality figure's marks mean."""
+def legend(report: Report, rows: Sequence[StudyModel]) -> str:
+    """What the marks of a quality figure of these rows mean."""
     control = (
         "dotted lines the random control with the range of its seeds, " if report.seeds else ""
     )
-    return f"Bars are 95 % intervals, {control}the dashed line is a constant answer."
+    marks = f"Bars are 95 % intervals, {control}the dashed line is a constant answer."
+    return f"{marks} {report.note(rows)}".strip()
 
 
 def panel(report: Report, task: StudyTask) -> Panel:
@@ -129,7 +192,7 @@ def panel(report: Report, task: StudyTask) -> Panel:
         floor=0.0 if metric == "mcc" else majority,
         lines=tuple(
             Line(
-                row.name,
+                report.label(row),
                 tuple(
                     _point(level, answer)
                     for level in levels
@@ -173,7 +236,8 @@ def table(report: Report, task: StudyTask) -> Table:
         for level in (0.0, *report.study.levels):
             answer = report.evaluation(row.name, task.name, level)
             if answer is not None:
-                rows.append(_row(row.name, level, answer, report.loss(row.name, task.name, level)))
+                loss = report.loss(row.name, task.name, level)
+                rows.append(_row(report.label(row), level, answer, loss))
     unit = "mcc" if task.metric == "mcc" else "accuracy"
     bounds = ("low", "high")
     return Table(
