@@ -6,7 +6,7 @@ BIN := .venv/bin
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := site
-.PHONY: site check check-deep bench miniatures serve clean
+.PHONY: site check check-deep bench miniatures reference serve clean
 
 # The environment: exact versions from constraints.txt, made again when they change.
 .venv/ready: pyproject.toml constraints.txt
@@ -34,6 +34,7 @@ check-deep: .venv/ready
 
 # Ratios of time and memory against peers, on an otherwise idle machine: about ten minutes, 12 GB of disk.
 bench: .venv/ready
+	$(BIN)/python -m bench.evaluation
 	$(BIN)/python -m bench.selection
 	$(BIN)/python -m bench.streaming
 
@@ -44,6 +45,12 @@ serve: site
 miniatures: .venv/ready
 	$(BIN)/python -m experiments.miniatures.grammar
 	$(BIN)/python -m experiments.miniatures.train
+
+# Fetch and train the reference models, measure and record them: about two hours on two cores. GLUE_DIR or a network.
+reference: .venv/ready
+	$(BIN)/python -m experiments.reference.make
+	$(BIN)/gen build --study studies/reference.toml --docs build/reference-docs
+	$(BIN)/gen record --study studies/reference.toml
 
 clean:
 	rm -rf site build results

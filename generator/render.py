@@ -147,13 +147,14 @@ def correlation(value: float) -> Markdown:
 def perplexity(value: float | None) -> Markdown:
     """A perplexity to two decimals, from a thousand on whole, from a million on in powers of ten.
 
-    >>> perplexity(12.345), perplexity(48419.2), perplexity(2.31e12)
-    ('12.35', '48,419', '2.3e12')
+    >>> perplexity(12.345), perplexity(48419.2), perplexity(2.31e12), perplexity(1.04e6)
+    ('12.35', '48\u202f419', '2.3e12', '1.0e6')
     """
     if value is None:
         return Markdown(NONE)
     if value >= 1e6:
-        return Markdown(f"{value:.1e}".replace("e+", "e"))
+        digits, _, power = f"{value:.1e}".partition("e")
+        return Markdown(f"{digits}e{int(power)}")
     return whole(round(value)) if value >= 1000 else Markdown(f"{value:.2f}")
 
 

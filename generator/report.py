@@ -28,8 +28,8 @@ T = TypeVar("T")
 CONTROL = "random"
 RECORDED = "recorded"
 NOTE = (
-    "Rows marked (recorded) are published records, made on the machines that Reproduce names. Their "
-    "numbers and those measured here are never compared with each other."
+    "(recorded): published numbers, made on a machine that Reproduce names and never compared with "
+    "numbers measured here."
 )
 
 

@@ -19,6 +19,8 @@ from experiments.records import (
     Layer,
     Machine,
     NearZero,
+    Perplexity,
+    PerplexityChange,
     Provenance,
     Pruning,
     Record,
@@ -124,9 +126,12 @@ def waiting_model(name: str) -> StudyModel:
 
 
 def study_task(name: str) -> StudyTask:
+    """A task; one whose name begins with "novel" is a text to be foretold."""
+    metric = {"acceptability": "mcc", "cola": "mcc"}.get(name, "accuracy")
+    text = name.startswith("novel")
     return StudyTask(
-        name=name, question=f"Is {name} right?", labels=("no", "yes"), source="made up",
-        licence="MIT", metric="mcc" if name == "acceptability" else "accuracy",
+        name=name, question=f"Is {name} right?", labels=() if text else ("no", "yes"),
+        source="made up", licence="MIT", metric="perplexity" if text else metric,
     )  # fmt: skip
 
 
@@ -142,6 +147,9 @@ def answers(
     yield Cell(kind="footprint", model=name, method="magnitude"), footprint(study.levels)
     yield Cell(kind="latency", model=name, method="magnitude"), latency(study.levels)
     for task in study.tasks:
+        if task.metric == "perplexity":
+            yield from foretold(name, task, study)
+            continue
         question = {"model": name, "task": task.name}
         generated = model.family == "encoder-decoder"
         yield Cell(kind="evaluation", level=0.0, **question), evaluation(task, generated=generated)
@@ -155,6 +163,42 @@ def answers(
                 yield cell, evaluation(task, right=55, generated=generated)
                 against = f"random seed {seed}"
                 yield Cell(kind="comparison", against=against, **pruned), comparison(task, gain=12)
+
+
+def foretold(name: str, task: StudyTask, study: Study) -> Iterator[tuple[Cell, Answer]]:
+    """Every cell of a text: dense 20, then 1.01 and 2.5 times as much, 100 times at random."""
+    question = {"model": name, "task": task.name}
+    yield Cell(kind="perplexity", level=0.0, **question), perplexity(task, 20.0)
+    for level in study.levels:
+        pruned = {**question, "method": "magnitude", "level": level}
+        ratio = 2.5 if level > 0.6 else 1.01
+        yield Cell(kind="perplexity", **pruned), perplexity(task, 20.0 * ratio)
+        yield Cell(kind="perplexity_change", against="dense", **pruned), changed(task, ratio)
+        for seed in range(3):
+            cell = Cell(kind="perplexity", method="random", level=level, seed=seed, **question)
+            yield cell, perplexity(task, 2000.0)
+            against = f"random seed {seed}"
+            yield (
+                Cell(kind="perplexity_change", against=against, **pruned),
+                changed(task, ratio / 100),
+            )
+
+
+def perplexity(task: StudyTask, value: float) -> Perplexity:
+    return Perplexity(
+        task=task.name, split=f"chapter 1 of {task.name}", n=1500, value=value,
+        interval=(0.9 * value, 1.1 * value), window=512, losses=(1.0, 2.0), tokens=(511, 989),
+        prunable=4000, zeros=0, warnings=(f"read {task.name} before",),
+    )  # fmt: skip
+
+
+def changed(task: StudyTask, ratio: float) -> PerplexityChange:
+    bounds = (0.98 * ratio, 1.03 * ratio)
+    return PerplexityChange(
+        task=task.name, n=1500, value=20.0 * ratio, other_value=20.0, difference=20.0 * (ratio - 1),
+        difference_interval=(20.0 * (bounds[0] - 1), 20.0 * (bounds[1] - 1)), ratio=ratio,
+        ratio_interval=bounds,
+    )  # fmt: skip
 
 
 def inspection(

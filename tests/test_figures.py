@@ -78,6 +78,18 @@ def quality(
     return quality_by_level.draw([Panel(title, metrics[i % 2], lines, 0.5) for i in range(panels)])
 
 
+def foretold(
+    names: Sequence[str] = ("a", "b"),
+    *,
+    levels: Sequence[float] = LEVELS,
+    value: float = 20.0,
+) -> Figure:
+    points = tuple((level, value, 0.9 * value, 1.1 * value) for level in (0.0, *levels))
+    control = tuple((level, 2 * value, 50 * value) for level in levels)
+    lines = tuple(Line(name, points, control, place) for place, name in enumerate(names))
+    return quality_by_level.draw([Panel(names[0] if names else "", "perplexity", lines, None)])
+
+
 def bytes_(
     names: Sequence[str] = ("bit mask", "CSR"), *, levels: Sequence[float] = LEVELS,
     value: float = 0.5,
@@ -122,6 +134,12 @@ CASES: dict[str, Draw] = {
     "quality of zeros": partial(quality, value=0.0, panels=2),
     "quality of one level": partial(quality, levels=(0.5,)),
     "quality of many models": partial(quality, MANY[:12]),
+    "perplexity": foretold,
+    "perplexity of hostile names": partial(foretold, HOSTILE),
+    "perplexity of no model": partial(foretold, ()),
+    "perplexity beyond a million": partial(foretold, value=1e12),
+    "perplexity of one level": partial(foretold, levels=(0.5,)),
+    "perplexity of many models": partial(foretold, MANY[:12]),
     "size": bytes_,
     "size of hostile names": partial(bytes_, HOSTILE),
     "size of nothing": partial(bytes_, (), levels=()),
@@ -130,7 +148,8 @@ CASES: dict[str, Draw] = {
     "size of many formats": partial(bytes_, MANY[:12]),
 }
 ONE_OF_EACH = [
-    "heat map", "latency ratio", "magnitude curve", "magnitude density", "quality", "size"
+    "heat map", "latency ratio", "magnitude curve", "magnitude density", "quality", "perplexity",
+    "size",
 ]  # fmt: skip
 HOSTILE_CASES = [name for name in CASES if name.endswith("hostile names")]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -210,6 +229,52 @@ def test_a_figure_carries_no_date_and_no_program() -> None:
 
 def test_lines_and_fills_keep_apart_in_black_and_white() -> None:
     assert len(set(style.MARKERS)) == len(style.SERIES)
+
+
+def test_no_two_of_many_models_look_alike() -> None:
+    looks = [tuple(style.look(place).values()) for place in range(49)]
+    assert len(set(looks)) == len(looks)
+    assert len({look[0] for look in looks[:7]}) == len({look[1] for look in looks[:7]}) == 7
+
+
+def drawn(figure: Figure) -> list[str]:
+    style.faces(figure)
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def test_perplexity_stands_on_a_logarithmic_axis_without_a_constant_answer() -> None:
+    with style.styled():
+        figure = foretold(("a",))
+        (axes,) = figure.axes
+        words = drawn(figure)
+    assert axes.get_yscale() == "log"
+    assert "a constant answer" not in words
+    assert {"100", "1\u202f000"} <= set(words)  # between 18 and 50 × 20
+    (line,) = [line for line in axes.get_lines() if line.get_linestyle() == ":"]
+    assert list(line.get_ydata()) == pytest.approx([200.0] * 5)  # √(40 · 1000), midway on the axis
+
+
+def test_the_control_has_one_line_in_the_legend_however_many_models_there_are() -> None:
+    with style.styled():
+        words = drawn(quality(("a", "b", "c")))
+    assert words.count("pruned at random") == 1
+    assert not any(", at random" in word for word in words)
+
+
+def test_the_shapes_of_one_model_share_its_colour_and_many_keep_to_their_level() -> None:
+    points = ((0.5, 1.0, 0.9, 1.1), (0.9, 1.0, 0.9, 1.1))
+    series = [
+        Series(f"{place}, {shape}", points, place, hollow=bool(shape))
+        for place in range(7)
+        for shape in range(2)
+    ]
+    with style.styled():
+        (axes,) = latency_ratio.draw(series).axes
+        lines = [line for line in axes.get_lines() if line.get_marker() in style.MARKERS]
+    assert len(lines) == 14
+    assert len({line.get_color() for line in lines}) == 7
+    assert sum(line.get_markerfacecolor() == "none" for line in lines) == 7
+    assert all(abs(float(line.get_xdata()[0])) < 0.5 for line in lines)  # type: ignore[index, arg-type]
 
 
 def test_sizes_that_are_all_zero_are_drawn_or_said() -> None:

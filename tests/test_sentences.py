@@ -4,9 +4,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from synthetic import comparison, evaluation, inspection, latency, record, study_model, study_task
+from synthetic import (
+    changed,
+    comparison,
+    evaluation,
+    inspection,
+    latency,
+    perplexity,
+    record,
+    study_model,
+    study_task,
+)
 
-from experiments.records import Cell, Comparison, Evaluation, Held, Record, Study
+from experiments.records import (
+    Answer,
+    Cell,
+    Comparison,
+    Evaluation,
+    Held,
+    PerplexityChange,
+    Record,
+    Study,
+    StudyTask,
+)
 from generator.report import Report
 from generator.sentences import control_sentence, finding, latency_sentence, storage
 
@@ -62,6 +82,120 @@ def test_a_collapse_is_told_even_where_no_loss_is_significant(
     said = finding(report({0.0: DENSE, 0.5: DENSE, 0.99: answer}, losses), MODEL, TASK)
     assert "Up to 50 % removed no loss shows" in said
     assert f"At 99 % {told}" in said
+
+
+NEAR = replace(DENSE, value=0.58, interval=(0.53, 0.63))  # the majority class is 55 %
+
+
+@pytest.mark.parametrize(
+    ("dense", "told"),
+    [
+        (NEAR, "The interval includes a constant answer's 55.0 %, so there is little to lose."),
+        (replace(NEAR, interval=(0.55, 0.63)), "The interval includes a constant answer's 55.0 %"),
+        (replace(NEAR, interval=(0.4, 0.5)), "That is below a constant answer's 55.0 %"),
+        (
+            replace(NEAR, metric="mcc", value=0.05, interval=(-0.01, 0.11)),
+            "The interval includes a constant answer's 0.000, so there is little to lose.",
+        ),
+    ],
+)
+def test_a_dense_score_near_a_constant_answer_s_is_no_triumph(dense: Evaluation, told: str) -> None:
+    losses = {level: comparison(TASK, gain=0) for level in (0.5, 0.9)}
+    said = finding(report({0.0: dense, 0.5: dense, 0.9: dense}, losses), MODEL, TASK)
+    assert told in said
+    assert "no loss shows" not in said
+    assert "it changes by" not in said
+
+
+def test_a_dense_score_near_a_constant_answer_s_still_tells_a_loss_and_a_collapse() -> None:
+    losses = {0.5: comparison(TASK, gain=0), 0.9: comparison(TASK, gain=-10)}
+    said = finding(report({0.0: NEAR, 0.5: NEAR, 0.9: CONSTANT}, losses), MODEL, TASK)
+    assert "there is little to lose. At 90 % it changes by −10.0 points [−14.0, −6.0]." in said
+    assert said.endswith("At 90 % it gives one answer to everything.")
+
+
+@pytest.mark.parametrize(
+    "dense",
+    [replace(NEAR, interval=(0.551, 0.63)),
+     replace(NEAR, metric="mcc", value=0.1, interval=(0.01, 0.19))],
+)  # fmt: skip
+def test_a_dense_score_above_a_constant_answer_s_can_be_kept(dense: Evaluation) -> None:
+    losses = {0.5: comparison(TASK, gain=0)}
+    said = finding(report({0.0: dense, 0.5: dense}, losses), MODEL, TASK)
+    assert "no loss shows" in said
+    assert "little to lose" not in said
+
+
+NOVEL = study_task("novel")
+
+
+def foretold(
+    changes: Mapping[float, PerplexityChange],
+    rivals: Mapping[float, list[PerplexityChange]] | None = None,
+) -> Report:
+    """A report of one model on one text: dense 20, and how many times that it is at each level."""
+    study = Study(
+        title="t", levels=(0.1, 0.5, 0.9), methods=("magnitude",), tasks=(NOVEL,), models=(MODEL,)
+    )
+    where = {"model": "M", "task": "novel"}
+    found: list[tuple[Cell, Answer]] = [
+        (Cell(kind="study", model="t"), study),
+        (Cell(kind="perplexity", level=0.0, **where), perplexity(NOVEL, 20.0)),
+    ]
+    against = [(level, "dense", one) for level, one in changes.items()]
+    for level, several in (rivals or {}).items():
+        against += [(level, f"random seed {seed}", one) for seed, one in enumerate(several)]
+    for level, other, one in against:
+        cell = Cell(
+            kind="perplexity_change", method="magnitude", level=level, against=other, **where
+        )
+        found.append((cell, one))
+    return Report([Held(record(cell, answer), "here") for cell, answer in found])
+
+
+SAME, WORSE = changed(NOVEL, 1.01), changed(NOVEL, 2.5)  # intervals of 0.98 and 1.03 times that
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({0.1: SAME, 0.5: SAME, 0.9: WORSE},
+         "Up to 50 % removed no loss shows: 1.010 times as high [0.990, 1.040]. "
+         "At 90 % it is 2.50 times as high [2.45, 2.58]."),
+        ({0.1: SAME, 0.5: SAME, 0.9: SAME},
+         "Up to 90 % removed no loss shows: 1.010 times as high [0.990, 1.040]."),
+        ({0.1: WORSE, 0.5: SAME, 0.9: WORSE},
+         "Already at 10 % it is 2.50 times as high [2.45, 2.58]."),
+        ({0.5: changed(NOVEL, 400)}, "Already at 50 % it is 400.00 times as high [392.00, 412.00]."),
+    ],
+)  # fmt: skip
+def test_how_far_a_text_is_still_foretold(
+    changes: Mapping[float, PerplexityChange], told: str
+) -> None:
+    said = finding(foretold(changes), MODEL, NOVEL)
+    assert said == f"**M**, novel: perplexity 20.00 [18.00, 22.00] unpruned. {told}"
+
+
+def test_a_text_foretold_by_a_dense_model_alone_says_nothing_of_pruning() -> None:
+    assert finding(foretold({}), MODEL, NOVEL) == ""
+    assert control_sentence(foretold({}), MODEL, NOVEL) == ""
+
+
+def test_a_lower_perplexity_than_every_seed_s_beats_chance_and_a_higher_one_does_worse() -> None:
+    better = changed(NOVEL, 0.5)
+    rivals = {0.1: [better, better, SAME], 0.5: [better] * 3, 0.9: [WORSE] * 3}
+    said = control_sentence(foretold({}, rivals), MODEL, NOVEL)
+    assert said == (
+        "**M**, novel: magnitude beats removal at random at 50 %, and does worse at 90 % (all 3 seeds)."
+    )
+
+
+def test_a_task_of_labels_and_one_of_a_text_are_not_taken_for_each_other() -> None:
+    both = foretold({0.5: SAME})
+    assert [task.name for task in both.tasks_of(replace(MODEL, tasks={"novel": "M"}))] == ["novel"]
+    assert both.dense("M", "novel") is None
+    films: StudyTask = TASK
+    assert finding(both, MODEL, films) == ""
 
 
 def test_the_control_is_beaten_only_where_every_seed_is() -> None:

@@ -3,8 +3,6 @@
 `datasets` refuses a repository that brings a script, and reads files of data only.
 """
 
-import json
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import ReportError
+from experiments.hub_client import PATIENCE, why
 
-PATIENCE = (2, 10, 10, 2)  # seconds to connect to a hub, to read, to write, to wait for a turn
 INSTEAD = "give --glue DIR, or set GLUE_DIR"
 
 
@@ -42,7 +40,7 @@ def dataset_file(repository: str, configuration: str, split: str) -> Path:
             expected = (
                 f"it in the hub's cache, or a hub that answers ({unanswered})"
                 if unanswered
-                else f"what `datasets` can load ({_first_line(error)})"
+                else f"what `datasets` can load ({why(error)})"
             )
             raise ReportError(given, expected, INSTEAD) from None
     if split not in splits:
@@ -67,10 +65,7 @@ def _asked(repository: str) -> tuple[str | None, str]:
         patience: Any = PATIENCE
         return HfApi().dataset_info(repository, timeout=patience).sha, ""
     except Exception as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if isinstance(error, json.JSONDecodeError):
-            return None, "what answered is no hub"
-        return None, f"it answered {status}" if status else _first_line(error)
+        return None, why(error)
 
 
 @contextmanager
@@ -107,17 +102,3 @@ def _quiet() -> Iterator[None]:
             each.enable_progress_bars()
         for log, level in zip(logs, levels):
             log.set_verbosity(level)
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of what an error says, without its number.
-
-    Of one that only says that something failed, the first line of what caused it.
-
-    >>> _first_line(OSError(111, "Connection refused"))
-    'Connection refused'
-    """
-    if type(error).__name__ == "DatasetGenerationError" and isinstance(error.__cause__, Exception):
-        return _first_line(error.__cause__)
-    said = re.sub(r"^\[Errno -?\d+\] ", "", str(error).strip())
-    return said.partition("\n")[0] or type(error).__name__

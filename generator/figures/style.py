@@ -125,7 +125,9 @@ def plain_log_axis(axes: Axes) -> None:
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     wide = high / low > 30
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=9))
+    axes.yaxis.set_major_locator(
+        LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 3.0, 5.0), numticks=9)
+    )
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(lambda value, _: _plain_digits(value))
 
@@ -133,11 +135,12 @@ def plain_log_axis(axes: Axes) -> None:
 def _plain_digits(value: float) -> str:
     """A tick's number.
 
-    >>> _plain_digits(20.0), _plain_digits(50000.0), _plain_digits(1e12)
-    ('20', '50\u202f000', '1e12')
+    >>> _plain_digits(20.0), _plain_digits(50000.0), _plain_digits(1e6)
+    ('20', '50\u202f000', '1e6')
     """
     if value >= 1e6:
-        return f"{value:.0e}".replace("e+", "e")
+        digits, _, power = f"{value:.0e}".partition("e")
+        return f"{digits}e{int(power)}"
     return f"{value:,.0f}".replace(",", "\u202f") if value >= 1000 else f"{value:g}"
 
 

@@ -1,8 +1,9 @@
 """Challenges of making language models sparse, each tied to evidence here or in a cited source."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from experiments.records import StudyModel
 from generator.pages.method import emptied, short
 from generator.render import Markdown, escape, level_name, listed, percent, points, score, whole
 from generator.report import Report
@@ -19,6 +20,7 @@ class Context:
     noise: Markdown
     speed: tuple[Markdown, ...]
     bytes: tuple[Markdown, ...]
+    note: Markdown
 
 
 def context(report: Report) -> Context:
@@ -29,11 +31,12 @@ def context(report: Report) -> Context:
         embeddings=tuple(_embeddings(report)),
         noise=_noise(report),
         speed=tuple(
-            Markdown(f"**{escape(row.name)}**. {latency_sentence(found.rows)}")
+            Markdown(f"**{escape(report.label(row))}**. {latency_sentence(found.rows)}")
             for row in report.measured
             if (found := report.latency(row.name))
         ),
         bytes=tuple(_bytes(report)),
+        note=report.note(report.measured),
     )
 
 
@@ -45,18 +48,20 @@ def _collapse(report: Report) -> Iterator[Markdown]:
             first, gone = empty[0]
             names = listed([short(layer.name) for layer in gone[:3]])
             yield Markdown(
-                f"**{escape(row.name)}**: the first layers are emptied at {level_name(first.level)}: "
-                f"{len(gone)} of {len(first.layers)}, {names} among them."
+                f"**{escape(report.label(row))}**: the first layers are emptied at "
+                f"{level_name(first.level)}: {len(gone)} of {len(first.layers)}, {names} among them."
             )
         else:
-            yield Markdown(f"**{escape(row.name)}**: no layer is emptied at any level tried.")
+            yield Markdown(
+                f"**{escape(report.label(row))}**: no layer is emptied at any level tried."
+            )
 
 
 def _hidden(report: Report) -> Iterator[Markdown]:
     """Answers whose accuracy looks fine although the model says one thing to everything."""
     for task in report.study.tasks:
         found = [
-            (row.name, level, answer)
+            (report.label(row), level, answer)
             for row in report.measured
             for level in report.study.levels
             if (answer := report.evaluation(row.name, task.name, level))
@@ -80,26 +85,32 @@ def _embeddings(report: Report) -> Iterator[Markdown]:
         if found and one:
             total = found.totals.parameters_deduplicated.count
             yield Markdown(
-                f"**{escape(row.name)}**: {percent(one.prunable / total)} of the parameters are "
+                f"**{escape(report.label(row))}**: {percent(one.prunable / total)} of the parameters are "
                 f"prunable, so 90 % of those is {percent(one.zeros / total)} of all."
             )
 
 
 def _noise(report: Report) -> Markdown:
-    """What a loss had to be to count as one, over the comparisons with dense."""
+    """What a loss had to be to count as one, over the comparisons with dense of each origin."""
+    groups = report.by_origin(report.measured).values()
+    return Markdown(" ".join(filter(None, (_smallest(report, rows) for rows in groups))))
+
+
+def _smallest(report: Report, rows: Sequence[StudyModel]) -> str:
     losses = [
         loss
-        for row in report.measured
+        for row in rows
         for task in report.study.tasks
         for level in report.study.levels
         if (loss := report.loss(row.name, task.name, level))
     ]
     if not losses:
-        return Markdown("")
+        return ""
+    of = " of the rows marked (recorded)" if report.note(rows) else ""
     least = min(one.smallest_detectable for one in losses)
     most = max(one.smallest_detectable for one in losses)
-    return Markdown(
-        f"Over {len(losses)} comparisons of this report with dense, McNemar's test would have called a "
+    return (
+        f"Over {len(losses)} comparisons{of} with dense, McNemar's test would have called a "
         f"net loss in accuracy significant from {points(least).removeprefix('+')} to "
         f"{points(most).removeprefix('+')} points, depending on how many answers changed."
     )
@@ -114,7 +125,7 @@ def _bytes(report: Report) -> Iterator[Markdown]:
         if len(dense) == 1:
             packed = [r for r in files if r.format == "gzip"][-1]
             yield Markdown(
-                f"**{escape(row.name)}**: the dense file has the same {whole(dense.pop())} bytes at every "
-                f"level; only compressing it shows the zeros: gzip brings the one at "
+                f"**{escape(report.label(row))}**: the dense file has the same {whole(dense.pop())} "
+                f"bytes at every level; only compressing it shows the zeros: gzip brings the one at "
                 f"{level_name(packed.level)} to {percent(packed.ratio)} of the dense file."
             )

@@ -9,7 +9,7 @@ from generator import sentences
 from generator.bibliography import link
 from generator.pages.runtime import stem
 from generator.render import Column, Markdown, Table, code, percent, whole
-from generator.report import Report
+from generator.report import Report, checkpoint_name
 
 FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")
 
@@ -43,6 +43,7 @@ class Context:
     """What the page shows."""
 
     overview: Table
+    note: Markdown
     families: tuple[FamilySection, ...]
     waiting: Table | None
     commands: tuple[tuple[str, str], ...]
@@ -58,6 +59,7 @@ def context(report: Report) -> Context:
     ]
     return Context(
         overview=_overview(report),
+        note=report.note(report.measured),
         families=tuple(section for section in families if section.measured),
         waiting=_waiting(report) if report.waiting else None,
         commands=tuple(
@@ -74,7 +76,7 @@ def _overview(report: Report) -> Table:
             shape, totals = found.architecture, found.totals
             rows.append(
                 (
-                    row.name,
+                    report.label(row),
                     row.family,
                     shape.name,
                     shape.blocks,
@@ -109,7 +111,9 @@ def _section(report: Report, row: StudyModel) -> ModelSection:
     return ModelSection(
         row=row,
         origin=report.origin(row.name),
-        checkpoint=(provenance.checkpoint if provenance else None) or row.checkpoint,
+        checkpoint=checkpoint_name(
+            (provenance.checkpoint if provenance else None) or row.checkpoint
+        ),
         digest=((provenance.checkpoint_digest if provenance else None) or "")[:12],
         inspection=found,
         storage=sentences.storage(found),
@@ -186,7 +190,14 @@ def _waiting(report: Report) -> Table:
             Column("why not here", right=False),
         ),
         rows=tuple(
-            (row.name, row.family, row.parameters, row.licence, row.checkpoint, row.why)
+            (
+                row.name,
+                row.family,
+                row.parameters,
+                row.licence,
+                checkpoint_name(row.checkpoint),
+                row.why,
+            )
             for row in report.waiting
         ),
     )

@@ -1,13 +1,17 @@
 """Overview: what was asked, the one figure, the findings, how to rerun."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from experiments.records import StudyModel
 from generator.figures import quality_by_level
-from generator.pages import performance, runtime
+from generator.pages import performance, perplexity, runtime
 from generator.render import Drawing, Markdown, level_name, listed
 from generator.report import Report
 from generator.sentences import finding
+
+ORIGINS = {"here": "measured here", "recorded": "on record"}
 
 
 @dataclass(frozen=True)
@@ -30,27 +34,17 @@ class Context:
 
 def context(report: Report) -> Context:
     """The whole report in one screen."""
-    asked = [task for task in report.study.tasks if performance.answering(report, task)]
     findings = [
         finding(report, row, task) for row in report.measured for task in report.tasks_of(row)
     ]
     return Context(
         title=report.study.title,
-        models=listed([row.name for row in report.measured]),
+        models=listed([report.label(row) for row in report.measured]),
         families=listed(list(dict.fromkeys(row.family for row in report.measured))),
         levels=listed([level_name(level) for level in report.study.levels]),
-        tasks=listed([task.name for task in asked]),
+        tasks=_tasks(report),
         method=report.method,
-        figure=Drawing(
-            name="quality-by-level",
-            alt="Quality of every model against the share of prunable weights removed, a panel a task",
-            caption=f"Quality against level, levels at equal steps. {performance.legend(report)}",
-            draw=partial(
-                quality_by_level.draw, [performance.panel(report, task) for task in asked]
-            ),
-        )
-        if asked
-        else None,
+        figure=_figure(report),
         findings=tuple(filter(None, findings)),
         buys=tuple(filter(None, (runtime.in_short(report, row) for row in report.measured))),
         scale=_scale(report),
@@ -59,15 +53,46 @@ def context(report: Report) -> Context:
     )
 
 
+def _tasks(report: Report) -> Markdown:
+    """What the rows were asked; not every row need be asked everything."""
+    asked = [report.tasks_of(row) for row in report.measured]
+    names = listed([t.name for t in report.study.tasks if any(t in tasks for tasks in asked)])
+    if all(tasks == asked[0] for tasks in asked):
+        return names
+    return Markdown(f"those of {names} that the study names for it,")
+
+
+def _figure(report: Report) -> Drawing | None:
+    """Every task with labels, a panel each; where there is none, the first text that is foretold."""
+    name = "quality-by-level"
+    asked = [task for task in report.study.tasks if performance.answering(report, task)]
+    if not asked:
+        texts = perplexity.foretold(report)
+        return perplexity.drawing(report, texts[0], name) if texts else None
+    legend = performance.legend(report, report.measured)
+    return Drawing(
+        name=name,
+        alt="Quality of every model against the share of prunable weights removed, a panel a task",
+        caption=f"Quality against level, levels at equal steps. {legend}",
+        draw=partial(quality_by_level.draw, [performance.panel(report, task) for task in asked]),
+    )
+
+
 def _scale(report: Report) -> Markdown:
     """How large the measured models are, and so how far their numbers carry."""
-    found = (report.inspection(row.name) for row in report.measured)
-    sizes = [one.totals.parameters_deduplicated.count for one in found if one]
-    if not sizes:
+    groups = report.by_origin(report.measured)
+    spans = [
+        f"The models {ORIGINS[origin]} have {_span(report, rows)} million parameters."
+        for origin, rows in groups.items()
+    ]
+    if not spans:
         return Markdown("")
+    return Markdown(f"{' '.join(spans)} What holds at one size need not hold at another.")
+
+
+def _span(report: Report, rows: Sequence[StudyModel]) -> str:
+    """The sizes of rows from the smallest to the largest, in millions of parameters."""
+    found = (report.inspection(row.name) for row in rows)
+    sizes = [one.totals.parameters_deduplicated.count for one in found if one]
     low, high = (f"{count / 1e6:.1f}" for count in (min(sizes), max(sizes)))
-    span = f"{low} million" if low == high else f"{low} to {high} million"
-    return Markdown(
-        f"The models measured here have {span} parameters: what holds at this size need not hold at "
-        "another."
-    )
+    return low if low == high else f"{low} to {high}"

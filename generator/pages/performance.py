@@ -1,7 +1,6 @@
 """Performance: a table and a plot per task, dense and at every level."""
 
 from collections.abc import Sequence
-
 from dataclasses import dataclass
 from functools import partial
 
@@ -36,9 +35,9 @@ WAYS = {
     ),
     "generated label word": (
         "by a generated label word",
-        "the model was trained to write the label and writes its answer token by token, each the "
-        "likeliest next one. It is scored as an exact match, upper and lower case aside: a word that "
-        "is no label is wrong, and counted as such.",
+        "the model writes its answer token by token, each the likeliest next one. It is scored as an "
+        "exact match, upper and lower case aside: a word that is no label is wrong, and counted as "
+        "such.",
     ),
     "likeliest of the answers, zero-shot": (
         "by the likeliest of the answers, zero-shot",

@@ -79,11 +79,11 @@ def _section(report: Report, task: StudyTask) -> Section:
 
 def _scored(name: str, answer: Perplexity) -> Markdown:
     """How much of the text a model was scored on."""
-    windows = "window" if len(answer.tokens) == 1 else "windows"
-    return Markdown(
-        f"**{escape(name)}**: {whole(answer.n)} tokens scored, in {whole(len(answer.tokens))} {windows} "
-        f"of {whole(answer.window)} tokens"
+    count, size = whole(len(answer.tokens)), whole(answer.window)
+    windows = (
+        f"{count} windows of {size}" if len(answer.tokens) > 1 else f"one window of up to {size}"
     )
+    return Markdown(f"**{escape(name)}**: {whole(answer.n)} tokens scored, in {windows} tokens")
 
 
 def drawing(report: Report, task: StudyTask, name: str) -> Drawing:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.records import Cell, Provenance
 from generator.render import Column, Markdown, Table, code, listed, size, whole
-from generator.report import Report
+from generator.report import Report, checkpoint_name
 
 Answered = tuple[str, Cell, Provenance]
 ORIGINS = {"here": "measured on the machine that built this site", "recorded": "recorded"}
@@ -18,6 +18,7 @@ class Context:
     machines: Table
     versions: Table
     records: Table
+    note: Markdown
     checkpoints: Table
     data: Table
     dates: tuple[str, str] | None
@@ -38,7 +39,8 @@ def context(report: Report) -> Context:
     return Context(
         machines=_machines(answers),
         versions=_versions(answers),
-        records=_records(answers),
+        records=_records(report, answers),
+        note=report.note(report.measured),
         checkpoints=_checkpoints(answers),
         data=_data(answers),
         dates=(dates[0], dates[-1]) if dates else None,
@@ -91,8 +93,9 @@ def _versions(answers: list[Answered]) -> Table:
     )
 
 
-def _records(answers: list[Answered]) -> Table:
-    """Every record: its question, what it depends on, and how long it took."""
+def _records(report: Report, answers: list[Answered]) -> Table:
+    """How many records there are of each kind and model, and how long they took."""
+    labels = {row.name: report.label(row) for row in report.study.models}
     return Table(
         name="records",
         columns=(
@@ -102,7 +105,7 @@ def _records(answers: list[Answered]) -> Table:
             Column("seconds", lambda x: f"{x:.1f}"),
         ),
         rows=tuple(
-            (kind, model, len(times), round(sum(times), 1))
+            (kind, labels.get(model, model), len(times), round(sum(times), 1))
             for (kind, model), times in sorted(_by_question(answers).items())
         ),
     )
@@ -117,7 +120,7 @@ def _by_question(answers: list[Answered]) -> dict[tuple[str, str], list[float]]:
 
 def _checkpoints(answers: list[Answered]) -> Table:
     rows = {
-        (p.checkpoint, p.revision or "", p.checkpoint_digest)
+        (checkpoint_name(p.checkpoint), p.revision or "", p.checkpoint_digest)
         for _, _, p in answers
         if p.checkpoint and p.checkpoint_digest
     }

@@ -1,5 +1,6 @@
 """Size and runtime: bytes and milliseconds, and why masking changes neither."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +14,7 @@ from generator.render import (
     escape,
     interval,
     level_name,
+    listed,
     number,
     percent,
     size,
@@ -52,7 +54,8 @@ class Context:
 
     sections: tuple[ModelSection, ...]
     latency_figure: Drawing | None
-    processor: str
+    processor: Markdown
+    note: Markdown
 
 
 def context(report: Report) -> Context:
@@ -61,17 +64,26 @@ def context(report: Report) -> Context:
         section for row in report.measured if (section := _section(report, row)) is not None
     )
     timed = [row for row in report.measured if report.latency(row.name)]
-    machines = {
-        provenance.machine.processor
-        for row in timed
-        if (provenance := report.provenance(kind="latency", model=row.name, method=report.method))
-    }
     return Context(
         checkpoints=tuple(report.checkpoints),
         sections=sections,
         latency_figure=_latency_figure(report, timed) if timed else None,
-        processor=", ".join(sorted(machines)),
+        processor=_processors(report, timed),
+        note=report.note(report.measured),
     )
+
+
+def _processors(report: Report, timed: Sequence[StudyModel]) -> Markdown:
+    """What the rows were timed on: those measured here, and apart those on record."""
+    found = []
+    for origin, rows in report.by_origin(timed).items():
+        asked = [
+            report.provenance(kind="latency", model=row.name, method=report.method) for row in rows
+        ]
+        names = listed(sorted({one.machine.processor for one in asked if one}))
+        marked = any(report.label(row) != row.name for row in rows)
+        found.append(f"{names} for rows marked ({origin})" if marked else names)
+    return Markdown("; ".join(found))
 
 
 def _section(report: Report, row: StudyModel) -> ModelSection | None:
@@ -126,7 +138,7 @@ def in_short(report: Report, row: StudyModel) -> Markdown:
     if dense is None or masked is None:
         return Markdown("")
     return Markdown(
-        f"**{escape(row.name)}** with {level_name(level)} of its prunable weights set to zero: "
+        f"**{escape(report.label(row))}** with {level_name(level)} of its prunable weights set to zero: "
         f"the file takes {size(files[level])}, {same}; a forward pass of {first.batch} × "
         f"{first.tokens} tokens takes {masked.median_ms:.2f} ms instead of {dense.median_ms:.2f} ms, "
         f"{masked.ratio:.2f} times as fast "
@@ -211,17 +223,20 @@ def _latency_figure(report: Report, rows: list[StudyModel]) -> Drawing:
     series = []
     for row in rows:
         timed = report.latency(row.name)
-        for shape in dict.fromkeys((r.batch, r.tokens) for r in timed.rows) if timed else ():
+        shapes = dict.fromkeys((r.batch, r.tokens) for r in timed.rows) if timed else {}
+        for index, shape in enumerate(shapes):
             points = tuple(
                 (r.level, r.ratio, *(r.ratio_interval or (r.ratio, r.ratio)))
                 for r in (timed.rows if timed else ())
                 if (r.batch, r.tokens) == shape and r.path == "masked"
             )
-            series.append(latency_ratio.Series(f"{row.name}, {shape[0]} × {shape[1]}", points))
+            label = f"{report.label(row)}, {shape[0]} × {shape[1]}"
+            place = report.study.models.index(row)
+            series.append(latency_ratio.Series(label, points, place, hollow=index > 0))
     return Drawing(
         name="latency-ratio",
         alt="Speed of the masked models relative to dense at every level",
         caption="Dense time over masked time, round by round: median and 95 % interval. At 1 nothing "
-        "is gained.",
+        f"is gained. {report.note(rows)}".strip(),
         draw=partial(latency_ratio.draw, series),
     )

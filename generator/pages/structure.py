@@ -48,6 +48,7 @@ class Context:
     checkpoints: tuple[tuple[str, str], ...]
 
     totals: Table
+    note: Markdown
     thresholds: Table
     exact: Markdown
     storage: tuple[Markdown, ...]
@@ -64,6 +65,7 @@ def context(report: Report) -> Context:
     return Context(
         checkpoints=tuple(report.checkpoints),
         totals=_totals(report, rows),
+        note=report.note(rows),
         thresholds=_thresholds(report, rows),
         exact=_exact(report, rows),
         storage=tuple(
@@ -93,13 +95,14 @@ def _spread(report: Report, row: StudyModel) -> Markdown:
     if not (half and most and half.threshold and most.threshold):
         return Markdown("")
     return Markdown(
-        f"**{escape(row.name)}**: half of the prunable weights lie at or below {number(half.threshold)}, "
-        f"90 % at or below {number(most.threshold)}, {most.threshold / half.threshold:.1f} times as much."
+        f"**{escape(report.label(row))}**: half of the prunable weights lie at or below "
+        f"{number(half.threshold)}, 90 % at or below {number(most.threshold)}, "
+        f"{most.threshold / half.threshold:.1f} times as much."
     )
 
 
 def _inspections(report: Report, rows: Sequence[StudyModel]) -> list[tuple[str, Inspection]]:
-    return [(row.name, found) for row in rows if (found := report.inspection(row.name))]
+    return [(report.label(r), found) for r in rows if (found := report.inspection(r.name))]
 
 
 def _totals(report: Report, rows: Sequence[StudyModel]) -> Table:
@@ -192,7 +195,7 @@ def _curve(report: Report, rows: Sequence[StudyModel]) -> Drawing:
         name="magnitude-curve",
         alt="The fraction of each model's prunable weights below a magnitude threshold",
         caption="The fraction of prunable weights below each magnitude. Dotted: the report's levels; "
-        "where a curve crosses one is that level's global threshold.",
+        f"where a curve crosses one is that level's global threshold. {report.note(rows)}".strip(),
         draw=partial(magnitude_curve.draw, curves, report.study.levels),
     )
 
