@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from experiments import products
 from experiments.errors import ReportError
 from experiments.labels import match_labels
 from experiments.models import (
@@ -169,8 +170,9 @@ def predict(opened: OpenModel, question: Question, *, batch: int = BATCH) -> NDA
         return np.asarray(likelihoods.argmax(axis=1), np.intp)
     answers = np.full(len(question.tokens), -1, np.intp)
     answer = _classify if question.answered_by == HEAD else _generate
-    for rows, ids in _batched(opened, question.tokens, batch):
-        answers[rows] = answer(opened, question, ids)
+    with products.by_onednn(opened.model):
+        for rows, ids in _batched(opened, question.tokens, batch):
+            answers[rows] = answer(opened, question, ids)
     return answers
 
 

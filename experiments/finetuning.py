@@ -292,6 +292,6 @@ def card(told: Mapping[str, Any], task: Task) -> str:
     data = "".join(f"- {json.dumps(name)}\n" for name in [*told["trained_on"], own])
     return (
         f"---\ndatasets:\n{data}---\n\n"
-        f"{told['checkpoint']} fine-tuned on {told['n']} examples of {task.name}, {told['split']} "
-        f"split, by `gen finetune`; finetuning.json has the recipe.\n"
+        f"{told['checkpoint']} fine-tuned on {told['n']} examples of {task.name} ({told['split']}) "
+        "by `gen finetune`; finetuning.json has the recipe.\n"
     )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from experiments import products
 from experiments.answering import refuse_non_finite
 from experiments.errors import ReportError
 from experiments.intervals import bootstrap_units
@@ -83,7 +84,7 @@ def losses(opened: OpenModel, text: Text, *, batch: int = BATCH) -> NDArray[np.f
         ReportError: where the model's outputs are not numbers.
     """
     found: list[float] = []
-    with torch.inference_mode():
+    with torch.inference_mode(), products.by_onednn(opened.model):
         for start in range(0, len(text.windows), batch):
             windows = text.windows[start : start + batch]
             rows = [text.tokens[begin : begin + text.window] for begin, _ in windows]

@@ -21,7 +21,7 @@ from experiments.tasks.table import Task
 VERSIONS = {
     "inspection": 2,
     "pruning": 2,
-    "evaluation": 3,
+    "evaluation": 4,
     "comparison": 2,
     "perplexity": 1,
     "perplexity_change": 1,

@@ -268,9 +268,13 @@ def evaluate(
 @click.argument("model")
 @click.option("--task", required=True, help="A task with training sentences: see `gen list tasks`.")
 @glue_option
-@click.option("--epochs", type=POSITIVE, default=3, show_default=True)
+@click.option(
+    "--epochs", type=POSITIVE, default=3, show_default=True, help="How often each is seen."
+)
 @click.option("--rate", type=RATE, help="The highest learning rate [5e-5, with --lora 2e-4].")
-@click.option("--batch", type=POSITIVE, default=32, show_default=True)
+@click.option(
+    "--batch", type=POSITIVE, default=32, show_default=True, help="How many examples a step."
+)
 @click.option("--limit", type=POSITIVE, help="Only N examples, evenly spaced.")
 @click.option("--lora", is_flag=True, help="Train low-rank adapters, then merge them.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -280,7 +284,11 @@ def evaluate(
 def finetune(
     model: str, task: str, glue: Path | None, out: Path, force: bool, as_json: bool, **recipe: Any
 ) -> None:
-    """Train a checkpoint on a task. The same command again goes on where it was cut short."""
+    """Train a checkpoint on a task.
+
+    Encoders and decoders get a classification head, encoder-decoders learn to write the label. The
+    same command again goes on where it was cut short.
+    """
     from experiments import catalogue
     from generator import listing
 

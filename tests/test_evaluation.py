@@ -74,9 +74,7 @@ def test_a_head_answers_at_any_batch_size_as_for_one_sentence_alone(
 def test_a_bundled_model_answers_alike_at_every_batch_size(model: str) -> None:
     opened = open_model(locate(model, relative_to=Path()))
     question = answering.prepare(opened, task("reviews"), limit=60)
-    one, *others = [
-        answering.predict(opened, question, batch=size).tolist() for size in (1, 7, 64)
-    ]
+    one, *others = [answering.predict(opened, question, batch=size).tolist() for size in (1, 7, 64)]
     assert len(question.tokens) == len(one) == 60
     assert len(set(one)) > 1
     assert others == [one, one]

@@ -36,7 +36,7 @@ RECIPES = {
     "smollm2-sst2": (SMOLLM2, "sst2", Recipe(epochs=1, rate=4e-5, limit=16_000)),
     "minilm-cola": (MINILM, "cola", Recipe(epochs=6, rate=5e-5)),
     "minilm-sst2": (MINILM, "sst2", Recipe(epochs=1, rate=1e-4)),
-    "led-cola": (LED, "cola", Recipe(epochs=6, rate=1e-4)),
+    "led-cola": (LED, "cola", Recipe(epochs=3, rate=1e-4)),
     "led-sst2": (LED, "sst2", Recipe(epochs=1, rate=1e-4, limit=16_000)),
 }
 

@@ -5,6 +5,7 @@ the encoder from the same layer's self-attention. BERT normalises after each sum
 encoder gives BERT's own outputs on a sentence of up to half a window. Reads and writes files.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def warm_start(bert: Path, out: Path) -> None:
         model.save_pretrained(folder)
         (folder / "model.safetensors").chmod(0o644)
         tokenizer.save_pretrained(folder)
+        if (card := bert / "README.md").is_file():  # what it was trained on
+            shutil.copyfile(card, folder / card.name)
 
 
 TIED = {
