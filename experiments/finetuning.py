@@ -31,7 +31,7 @@ from experiments.coverage import prunable_parameters
 from experiments.errors import ReportError
 from experiments.models import OpenModel, attention_to_first, longest_input
 from experiments.output import appearing_whole, check_output
-from experiments.provenance import machine, today, versions
+from experiments.provenance import Digests, machine, today, versions
 from experiments.tasks.examples import Examples
 from experiments.tasks.table import Task
 
@@ -97,6 +97,12 @@ def finetune(
     start = perf_counter()
     done = trainer.train(resume_from_checkpoint=last)
     told |= {"loss": done.training_loss, "seconds": round(perf_counter() - start, 1)}
+    if not all(bool(torch.isfinite(weights).all()) for weights in trained.parameters()):
+        raise ReportError(
+            f"training {checkpoint.name} on {task.name}",
+            "finite weights, found NaN or infinity: it diverged",
+            f"remove {work.name} and give a lower --rate",
+        )
     whole = trained.merge_and_unload() if recipe.lora else opened.model
     _save(opened, whole, told, task, out)
     shutil.rmtree(work)
@@ -105,8 +111,11 @@ def finetune(
 
 def _told(checkpoint: Checkpoint, task: Task, examples: Examples, recipe: Recipe) -> dict[str, Any]:
     """All that a training depends on."""
+    assert task.file is not None
     return {
         "checkpoint": checkpoint.name,
+        "checkpoint_digest": checkpoint.digest(Digests()),
+        "data_digest": Digests().file(task.file),
         "trained_on": list(checkpoint.trained_on()),
         "task": task.name,
         "split": examples.split,
@@ -168,11 +177,22 @@ def _with_lora(model: Any) -> Any:
     from peft import LoraConfig, TaskType, get_peft_model
 
     generates = model.config.is_encoder_decoder
-    kind = TaskType.SEQ_2_SEQ_LM if generates else TaskType.SEQ_CLS
     names = [entry.name.removesuffix(".weight") for entry, _ in prunable_parameters(model)]
-    settings = LoraConfig(task_type=kind, r=16, lora_alpha=32, target_modules=names)
+    heads = [
+        name
+        for name, part in model.named_children()
+        if name != model.base_model_prefix and any(True for _ in part.parameters())
+    ]
+    settings = LoraConfig(
+        task_type=TaskType.SEQ_2_SEQ_LM if generates else TaskType.SEQ_CLS,
+        r=16,
+        lora_alpha=32,
+        target_modules=names,
+        modules_to_save=None if generates else heads,  # a new head is trained whole
+    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an older name
+        # peft asks transformers by an older name, and says of each Conv1D that it is transposed
+        warnings.simplefilter("ignore")
         return get_peft_model(model, settings)
 
 
@@ -272,14 +292,17 @@ class Telling(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """A line at each step that is logged."""
         if logs and "loss" in logs:
-            self.say(f"step {state.global_step} of {state.max_steps}, loss {logs['loss']}")
+            self.say(
+                f"step {state.global_step} of {state.max_steps}, loss {float(logs['loss']):.3f}"
+            )
 
 
 def _save(opened: OpenModel, model: Any, told: Mapping[str, Any], task: Task, out: Path) -> None:
     """Write weights, configuration, tokenizer, recipe and model card."""
     with appearing_whole(out) as folder:
         model.save_pretrained(folder)
-        (folder / "model.safetensors").chmod(0o644)  # written for its owner alone
+        for weights in folder.glob("*.safetensors"):
+            weights.chmod(0o644)  # written for its owner alone
         opened.tokenizer.save_pretrained(folder)
         text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
         (folder / "finetuning.json").write_text(text, encoding="utf-8")

@@ -192,7 +192,8 @@ def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenMode
             "fetch the checkpoint again",
         )
     if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id or model.config.eos_token_id or 0
+        marks = (tokenizer.pad_token_id, model.config.eos_token_id, 0)
+        model.config.pad_token_id = next(mark for mark in marks if mark is not None)
     return OpenModel(checkpoint, model, tokenizer)
 
 
