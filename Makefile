@@ -32,9 +32,10 @@ check: .venv/ready
 check-deep: .venv/ready
 	tests/deep/run.sh
 
-# Ratios of time and memory against peers, on an otherwise idle machine: about ten minutes, 12 GB of disk.
+# Ratios of time and memory against peers, on an otherwise idle machine: about a quarter of an hour, 14 GB of disk.
 bench: .venv/ready
 	$(BIN)/python -m bench.evaluation
+	$(BIN)/python -m bench.log_likelihood
 	$(BIN)/python -m bench.selection
 	$(BIN)/python -m bench.streaming
 
