@@ -989,9 +989,17 @@ def until(happened: Callable[[], object]) -> None:
 
 @pytest.fixture
 def building(here: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A build under way, with a session of its own, as a terminal gives it."""
+    """A build under way, with a session of its own and interrupts heeded, as a terminal gives it.
+
+    A shell starts what stands before an "&" with interrupts ignored, and so would be all below it.
+    """
+    program = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from generator.cli import main; main()"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", "from generator.cli import main; main()", "build", "--jobs", "2"],
+        [sys.executable, "-c", program, "build", "--jobs", "2"],
         cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     yield process
