@@ -47,7 +47,7 @@ miniatures: .venv/ready
 	$(BIN)/python -m experiments.miniatures.grammar
 	$(BIN)/python -m experiments.miniatures.train
 
-# Fetch and train the reference models, measure and record them: about two hours on two cores. GLUE_DIR or a network.
+# Fetch and train the reference models, measure and record them: an hour and a half on two cores. GLUE_DIR or a network.
 reference: .venv/ready
 	$(BIN)/python -m experiments.reference.make
 	$(BIN)/gen build --study studies/reference.toml --docs build/reference-docs

@@ -57,7 +57,9 @@ def ours(checkpoint: Checkpoint, asked: Task, dtype: str, limit: int | None) -> 
     """The way of `gen evaluate`."""
     opened = models.open_model(checkpoint, dtype=dtype, on=models.device())
     question = answering.prepare(opened, asked, limit=limit)
-    count = threads.choose(answering.a_little(opened, question))
+    count = threads.choose(
+        answering.a_little(opened, question), pieces=len(question.tokens) / answering.LITTLE
+    )
 
     def answer() -> Answers:
         return answering.predict(opened, answering.prepare(opened, asked, limit=limit))

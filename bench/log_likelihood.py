@@ -69,7 +69,7 @@ def compare(model: str | None, limit: int) -> bool:
     """Both sides and one line; whether they agree."""
     import numpy as np
 
-    from experiments import answering, models, threads
+    from experiments import answering, models
     from experiments.checkpoint.locate import locate
     from experiments.reference import make
     from experiments.tasks.located import located
@@ -85,7 +85,6 @@ def compare(model: str | None, limit: int) -> bool:
     question = answering.prepare(opened, asked, limit=limit)
     if question.answered_by != answering.LIKELIEST:
         sys.exit(f"{opened.checkpoint.name} answers {asked.name} otherwise")
-    threads.choose(answering.a_little(opened, question))
     ours = answering.log_likelihoods(opened, question)
     prompts = [asked.prompt.replace("{sentence}", text) for text in question.examples.texts]
     pairs = [(prompt, f" {choice}") for prompt in prompts for choice in asked.choices]

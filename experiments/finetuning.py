@@ -123,7 +123,7 @@ def _told(checkpoint: Checkpoint, task: Task, examples: Examples, recipe: Recipe
         **asdict(recipe),
         "rate": recipe.highest_rate,
         "precision": "bfloat16 products, float32 weights" if models.has_bfloat16() else "float32",
-        "machine": asdict(machine(torch.get_num_threads())),
+        "machine": asdict(machine(torch.get_num_threads(), models.gpu())),
         "versions": dict(versions()),
         "date": today(),
     }

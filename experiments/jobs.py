@@ -143,7 +143,7 @@ def _record(planned: Planned, found: Answer, command: str, seconds: float) -> Re
             date=today(),
             command=command,
             seconds=round(seconds, 3),
-            machine=machine(TIMED_THREADS),
+            machine=machine(TIMED_THREADS, models.gpu() if task else None),
             versions=versions(),
             checkpoint=planned.checkpoint.name,
             checkpoint_digest=planned.identity.get("checkpoint"),

@@ -80,6 +80,11 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def gpu() -> str | None:
+    """The name of the GPU that models run on, None where they run on the processor."""
+    return torch.cuda.get_device_name() if device() == "cuda" else None
+
+
 def has_bfloat16() -> bool:
     """Whether bfloat16 products are fast where models run: the GPU or the processor has them."""
     if device() == "cuda":

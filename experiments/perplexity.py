@@ -31,6 +31,7 @@ class Text:
     """
 
     task: Task
+    split: str
     tokens: tuple[int, ...]
     window: int
     windows: tuple[tuple[int, int], ...]
@@ -53,8 +54,10 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Text:
     if len(tokens) < 2:
         raise ReportError(f"{task.file}", "a text of two tokens or more", "give a longer one")
     window = min(WINDOW, longest_input(opened))
-    windows = strided(len(tokens), window)[:limit]
-    return Text(task, tokens, window, tuple(windows))
+    whole = strided(len(tokens), window)
+    some = whole[:limit]
+    cut = "" if len(some) == len(whole) else f", the first {len(some)} of {len(whole)} windows"
+    return Text(task, task.split + cut, tokens, window, tuple(some))
 
 
 def strided(n: int, window: int) -> list[tuple[int, int]]:
@@ -114,7 +117,7 @@ def score(
     units = np.stack([found, counts], axis=1)
     return Perplexity(
         task=text.task.name,
-        split=text.task.split,
+        split=text.split,
         n=int(counts.sum()),
         value=perplexity_of(float(found.sum()), int(counts.sum())),
         interval=bootstrap_units(units, lambda sums: np.exp(sums[:, 0] / sums[:, 1])),

@@ -5,7 +5,7 @@ times models is imported where it is used: to inspect and to prune need not wait
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,17 +115,22 @@ def _answer(
     from experiments.jobs import overlap_warnings
 
     opened = models.open_model(model, dtype=dtype, on=models.device())
+    on_cores = opened.model.device.type == "cpu"
     weights = [tensor for _, tensor in prunable_parameters(opened.model)]
     prunable = sum(tensor.numel() for tensor in weights)
     zeros = sum(int((tensor == 0).sum()) for tensor in weights)
     if asked.metric == "perplexity":
         text = perplexity.prepare(opened, asked, limit=limit)
+        if on_cores:
+            one = replace(text, windows=text.windows[:1])
+            threads.choose(lambda: perplexity.losses(opened, one), pieces=len(text.windows))
         losses = perplexity.losses(opened, text, batch=batch or perplexity.BATCH)
         return perplexity.score(text, losses, prunable=prunable, zeros=zeros)
     question = answering.prepare(opened, asked, limit=limit)
     size = batch or answering.BATCH
-    if opened.model.device.type == "cpu" and len(question.tokens) >= threads.WORTH_TRYING:
-        threads.choose(answering.a_little(opened, question))
+    if on_cores:
+        pieces = len(question.tokens) / answering.LITTLE
+        threads.choose(answering.a_little(opened, question), pieces=pieces)
     predictions = answering.predict(opened, question, batch=size)
     warnings = overlap_warnings(model, asked)
     return evaluation.score(

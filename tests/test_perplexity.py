@@ -72,6 +72,18 @@ def test_losses_are_those_of_plain_transformers_one_window_at_a_time(
     assert low < scored.value < high
 
 
+def test_a_limit_is_of_windows_and_is_said(saved: Saved, story: Task) -> None:
+    """151 tokens in windows of 24 that step by 12: 23 are scored by the first, then 12 by each."""
+    opened = open_model(Checkpoint("tiny", saved(CAUSAL)))
+    whole, some = (perplexity.prepare(opened, story, limit=limit) for limit in (None, 3))
+    assert (len(whole.windows), whole.split) == (12, "evaluation")
+    assert (some.windows, some.split) == (
+        ((0, 23), (12, 12), (24, 12)), "evaluation, the first 3 of 12 windows",
+    )  # fmt: skip
+    found = perplexity.score(some, np.ones(3), prunable=1, zeros=0)
+    assert (found.n, found.split) == (47, some.split)
+
+
 def test_a_model_that_knows_nothing_has_the_size_of_its_vocabulary(
     saved: Saved, story: Task
 ) -> None:
