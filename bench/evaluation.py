@@ -28,7 +28,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from experiments import answering, models, threads
+from experiments import answering, devices, models, threads
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import MINIATURES, locate
 from experiments.errors import ReportError
@@ -55,7 +55,7 @@ class Side:
 
 def ours(checkpoint: Checkpoint, asked: Task, dtype: str, limit: int | None) -> Side:
     """The way of `gen evaluate`."""
-    opened = models.open_model(checkpoint, dtype=dtype, on=models.device())
+    opened = models.open_model(checkpoint, dtype=dtype, on=devices.device())
     question = answering.prepare(opened, asked, limit=limit)
     count = threads.choose(
         answering.a_little(opened, question), pieces=len(question.tokens) / answering.LITTLE
@@ -69,7 +69,7 @@ def ours(checkpoint: Checkpoint, asked: Task, dtype: str, limit: int | None) -> 
 
 def theirs(checkpoint: Checkpoint, asked: Task, count: int, limit: int | None) -> Side:
     """The pipeline's, its labels turned into the task's indices."""
-    opened = models.open_model(checkpoint, on=models.device())
+    opened = models.open_model(checkpoint, on=devices.device())
     question = answering.prepare(opened, asked, limit=limit)
     texts = list(question.examples.texts)
     names: dict[int, str] = dict(opened.model.config.id2label or {})  # type: ignore[assignment]
@@ -79,7 +79,7 @@ def theirs(checkpoint: Checkpoint, asked: Task, count: int, limit: int | None) -
         "text-classification",
         model=opened.model,
         tokenizer=opened.tokenizer,
-        device=models.device(),
+        device=devices.device(),
         batch_size=BATCH,
     )
 
@@ -162,7 +162,7 @@ def main(model: str | None, rounds: int, limit: int | None) -> None:
                 checkpoint = Checkpoint("a stand-in of BERT-base's shape", Path(spare))
             else:
                 checkpoint = locate(model or str(REFERENCE), relative_to=Path.cwd())
-            dtypes = [dtype for dtype in TARGETS if dtype == "float32" or models.has_bfloat16()]
+            dtypes = [dtype for dtype in TARGETS if dtype == "float32" or devices.has_bfloat16()]
             sides = [ours(checkpoint, asked, dtype, limit) for dtype in dtypes]
             sides += [
                 theirs(checkpoint, asked, count, limit) for count in sorted({1, usable_cores()})

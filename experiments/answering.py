@@ -15,14 +15,9 @@ from numpy.typing import NDArray
 
 from experiments import products
 from experiments.errors import ReportError
+from experiments.feeding import attention_to_first, begun, longest_input, prefix_of
 from experiments.labels import match_labels
-from experiments.models import (
-    OpenModel,
-    attention_to_first,
-    begun,
-    longest_input,
-    prefix_of,
-)
+from experiments.models import OpenModel
 from experiments.tasks.examples import Examples
 from experiments.tasks.table import Task
 

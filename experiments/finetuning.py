@@ -25,11 +25,12 @@ from transformers import (
 from transformers.trainer_pt_utils import get_length_grouped_indices
 from transformers.trainer_utils import get_last_checkpoint
 
-from experiments import models
+from experiments import devices, models
 from experiments.checkpoint.folder import Checkpoint
 from experiments.coverage import prunable_parameters
 from experiments.errors import ReportError
-from experiments.models import OpenModel, attention_to_first, longest_input
+from experiments.feeding import attention_to_first, longest_input, prefix_of
+from experiments.models import OpenModel
 from experiments.output import appearing_whole, check_output
 from experiments.provenance import Digests, machine, today, versions
 from experiments.tasks.examples import Examples
@@ -122,8 +123,8 @@ def _told(checkpoint: Checkpoint, task: Task, examples: Examples, recipe: Recipe
         "n": len(examples.texts),
         **asdict(recipe),
         "rate": recipe.highest_rate,
-        "precision": "bfloat16 products, float32 weights" if models.has_bfloat16() else "float32",
-        "machine": asdict(machine(torch.get_num_threads(), models.gpu())),
+        "precision": "bfloat16 products, float32 weights" if devices.has_bfloat16() else "float32",
+        "machine": asdict(machine(torch.get_num_threads(), devices.gpu())),
         "versions": dict(versions()),
         "date": today(),
     }
@@ -158,11 +159,11 @@ def _arguments(work: Path, recipe: Recipe, n: int) -> TrainingArguments:
         lr_scheduler_type="linear",
         warmup_steps=int(recipe.warmup * steps * recipe.epochs),
         weight_decay=recipe.decay,
-        bf16=models.has_bfloat16(),
-        use_cpu=models.device() == "cpu",
+        bf16=devices.has_bfloat16(),
+        use_cpu=devices.device() == "cpu",
         seed=recipe.seed,
         remove_unused_columns=False,
-        dataloader_pin_memory=models.device() == "cuda",
+        dataloader_pin_memory=devices.device() == "cuda",
         logging_steps=max(steps // 10, 1),
         save_strategy="steps",
         save_steps=max(steps // SAVED, 1),
@@ -201,7 +202,8 @@ class Seeded(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> "ByLength":
         rows: Any = train_dataset if train_dataset is not None else self.train_dataset
-        return ByLength(rows["length"], self.args.train_batch_size, self.args.seed)
+        lengths = [len(row["input_ids"]) for row in rows]
+        return ByLength(lengths, self.args.train_batch_size, self.args.seed)
 
 
 class ByLength(torch.utils.data.Sampler[int]):
@@ -222,23 +224,9 @@ class ByLength(torch.utils.data.Sampler[int]):
         yield from get_length_grouped_indices(self.lengths, self.batch, generator=drawn)  # type: ignore[no-untyped-call]
 
 
-class Rows(Sequence[dict[str, Any]]):
-    """Tokenised examples, as the Trainer takes them."""
-
-    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, row: Any) -> Any:
-        if isinstance(row, str):
-            return [one[row] for one in self.rows]
-        return self.rows[row]
-
-
-def _rows(opened: OpenModel, task: Task, examples: Examples) -> Rows:
-    prefix = models.prefix_of(opened, task)
+def _rows(opened: OpenModel, task: Task, examples: Examples) -> list[dict[str, Any]]:
+    """Tokenised examples, each with its label's index or the tokens to be written."""
+    prefix = prefix_of(opened, task)
     texts = [prefix + text for text in examples.texts]
     ids = opened.tokenizer(texts, truncation=True, max_length=longest_input(opened))["input_ids"]
     targets: list[Any] = list(examples.references)
@@ -246,12 +234,7 @@ def _rows(opened: OpenModel, task: Task, examples: Examples) -> Rows:
         words = opened.tokenizer(text_target=list(examples.labels))["input_ids"]
         words = [_written(opened, word) for word in words]
         targets = [words[label] for label in examples.references]
-    return Rows(
-        [
-            {"input_ids": row, "labels": target, "length": len(row)}
-            for row, target in zip(ids, targets)
-        ]
-    )
+    return [{"input_ids": row, "labels": target} for row, target in zip(ids, targets)]
 
 
 def _written(opened: OpenModel, word: list[int]) -> list[int]:

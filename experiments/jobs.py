@@ -10,6 +10,7 @@ import torch
 
 from experiments import (
     answering,
+    devices,
     evaluation,
     footprint,
     inspection,
@@ -89,7 +90,7 @@ def _latency(job: Job) -> Ask:
 
 def _evaluation(checkpoint: Checkpoint, task: Task) -> Ask:
     """Dense and pruned answers of one open model, pruned in place level after level."""
-    opened = models.open_model(checkpoint, on=models.device())
+    opened = models.open_model(checkpoint, on=devices.device())
     question = answering.prepare(opened, task)
     weights = InPlace(opened)
     warnings = overlap_warnings(checkpoint, task)
@@ -107,7 +108,7 @@ def _evaluation(checkpoint: Checkpoint, task: Task) -> Ask:
 
 def _perplexity(checkpoint: Checkpoint, task: Task) -> Ask:
     """The same of a text foretold."""
-    opened = models.open_model(checkpoint, on=models.device())
+    opened = models.open_model(checkpoint, on=devices.device())
     text = perplexity.prepare(opened, task)
     weights = InPlace(opened)
 
@@ -143,7 +144,7 @@ def _record(planned: Planned, found: Answer, command: str, seconds: float) -> Re
             date=today(),
             command=command,
             seconds=round(seconds, 3),
-            machine=machine(TIMED_THREADS, models.gpu() if task else None),
+            machine=machine(TIMED_THREADS, devices.gpu() if task else None),
             versions=versions(),
             checkpoint=planned.checkpoint.name,
             checkpoint_digest=planned.identity.get("checkpoint"),

@@ -16,7 +16,8 @@ from torch.func import functional_call
 
 from experiments.coverage import prunable_parameters
 from experiments.errors import ReportError
-from experiments.models import OpenModel, attention_to_first, position_tables
+from experiments.feeding import attention_to_first, position_tables
+from experiments.models import OpenModel
 from experiments.open_weights import prunable_tensors
 from experiments.pruning import Settings, choose
 from experiments.records import Latency, LatencyRow

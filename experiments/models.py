@@ -1,4 +1,4 @@
-"""Opening a model, whole or as a skeleton without weights, and how it has to be fed.
+"""Opening a model: whole, for training, or as a skeleton without weights.
 
 Reads files, never the network, and never runs code that a checkpoint brings.
 """
@@ -33,10 +33,8 @@ from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 from experiments.records import Architecture
-from experiments.tasks.table import Task
 
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a path that is no UTF-8
-BFLOAT16 = re.compile(r"^(flags|Features)\b.*\b(avx512_bf16|amx_bf16|bf16)\b", re.MULTILINE)
 IN_A_BLOCK = re.compile(r"\.\d+\.")
 SAFE: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 
@@ -75,27 +73,6 @@ def skeleton(checkpoint: Checkpoint) -> PreTrainedModel | None:
         raise _unreadable(checkpoint, error) from None
 
 
-def device() -> str:
-    """Where models run: on a GPU that CUDA knows, else on the processor."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def gpu() -> str | None:
-    """The name of the GPU that models run on, None where they run on the processor."""
-    return torch.cuda.get_device_name() if device() == "cuda" else None
-
-
-def has_bfloat16() -> bool:
-    """Whether bfloat16 products are fast where models run: the GPU or the processor has them."""
-    if device() == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    try:
-        stated = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:  # macOS: whose Apple processors from M2 on have them, and say so elsewhere
-        return False
-    return bool(BFLOAT16.search(stated))
-
-
 def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu") -> OpenModel:
     """The model with its own weights in `dtype`, on a device, in evaluation mode.
 
@@ -123,25 +100,11 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
             f"an architecture that transformers knows, found {found!r} in config.json",
             "set config.json's architectures to the class it was saved from",
         )
-    try:
-        with _as_folder(checkpoint) as folder:
-            loaded = kind.from_pretrained(
-                folder,
-                config=config,
-                dtype=getattr(torch, dtype),
-                use_safetensors=True,
-                output_loading_info=True,
-                **SAFE,
-            )
-            tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
-            _check_tokenizer(checkpoint, folder, tokenizer)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _unreadable(checkpoint, error) from None
-    model, info = loaded
-    if missing := sorted(info["missing_keys"]):
+    model, tokenizer, lacking = _load(checkpoint, kind, config, getattr(torch, dtype))
+    if lacking:
         raise ReportError(
             f"{checkpoint.name}",
-            f"every weight of {kind.__name__} in the file, {missing[0]} is missing: untrained",
+            f"every weight of {kind.__name__} in the file, {lacking[0]} is missing: untrained",
             "give a checkpoint fine-tuned for the task",
         )
     if model.config.pad_token_id is None:
@@ -175,22 +138,10 @@ def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenMode
     if not config.is_encoder_decoder:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
-    try:
-        with _as_folder(checkpoint) as folder:
-            model, info = kind.from_pretrained(
-                folder,
-                config=config,
-                dtype=torch.float32,
-                use_safetensors=True,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-                **SAFE,
-            )
-            tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
-            _check_tokenizer(checkpoint, folder, tokenizer)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _unreadable(checkpoint, error) from None
-    if lacking := [name for name in sorted(info["missing_keys"]) if IN_A_BLOCK.search(name)]:
+    model, tokenizer, missing = _load(
+        checkpoint, kind, config, torch.float32, ignore_mismatched_sizes=True
+    )
+    if lacking := [name for name in missing if IN_A_BLOCK.search(name)]:
         raise ReportError(
             f"{checkpoint.name}",
             f"every weight of {kind.__name__}'s blocks in the file, {lacking[0]} is missing",
@@ -200,6 +151,28 @@ def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenMode
         marks = (tokenizer.pad_token_id, model.config.eos_token_id, 0)
         model.config.pad_token_id = next(mark for mark in marks if mark is not None)
     return OpenModel(checkpoint, model, tokenizer)
+
+
+def _load(
+    checkpoint: Checkpoint, kind: Any, config: Any, dtype: torch.dtype, **how: Any
+) -> tuple[Any, Any, list[str]]:
+    """A model in a class, its tokenizer, and the weights of the class that the checkpoint lacks."""
+    try:
+        with _as_folder(checkpoint) as folder:
+            model, info = kind.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                **how,
+                **SAFE,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
+            _check_tokenizer(checkpoint, folder, tokenizer)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unreadable(checkpoint, error) from None
+    return model, tokenizer, sorted(info["missing_keys"])
 
 
 def _check_tokenizer(checkpoint: Checkpoint, folder: Path, tokenizer: Any) -> None:
@@ -258,45 +231,6 @@ def copy_companions(checkpoint: Checkpoint, folder: Path) -> None:
         except Exception as error:  # whatever its metadata lack; transformers has no common error
             raise _unreadable(checkpoint, error) from None
         tokenizer.save_pretrained(folder)
-
-
-def longest_input(opened: OpenModel) -> int:
-    """How many tokens the model can take: its tokenizer's limit and its position table's."""
-    return min([opened.tokenizer.model_max_length, *position_tables(opened)])
-
-
-def position_tables(opened: OpenModel) -> list[int]:
-    """How many positions the model's tables offer: none where positions are relative.
-
-    LED pads its input to whole attention windows, so only whole windows of its table are of use.
-    """
-    config = opened.model.config
-    names = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
-    sizes = [getattr(config, name, None) for name in names]
-    stated = getattr(config, "attention_window", 1)
-    window = max(stated) if isinstance(stated, list) else stated
-    return [size - size % window for size in sizes if type(size) is int and size > 0]
-
-
-def begun(opened: OpenModel, texts: Sequence[str]) -> list[list[int]]:
-    """Texts in tokens, to be gone on with: with the start mark a tokenizer sets, no end mark."""
-    ends = {opened.tokenizer.eos_token_id, opened.tokenizer.sep_token_id}
-    rows: list[list[int]] = opened.tokenizer(list(texts))["input_ids"]
-    return [row[:-1] if row and row[-1] in ends else row for row in rows]
-
-
-def prefix_of(opened: OpenModel, task: Task) -> str:
-    """What stands before a sentence: T5 is told its task so (Raffel et al. 2020)."""
-    return task.prefix if opened.model.config.model_type == "t5" else ""
-
-
-def attention_to_first(opened: OpenModel, ids: torch.Tensor) -> dict[str, torch.Tensor]:
-    """LED's global attention on the first token, as it was trained; nothing for other models."""
-    if opened.model.config.model_type != "led":
-        return {}
-    mask = torch.zeros_like(ids)
-    mask[:, 0] = 1
-    return {"global_attention_mask": mask}
 
 
 def architecture(checkpoint: Checkpoint) -> Architecture:

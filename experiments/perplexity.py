@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from experiments import products
 from experiments.answering import refuse_non_finite
 from experiments.errors import ReportError
+from experiments.feeding import begun, longest_input
 from experiments.intervals import bootstrap_units
-from experiments.models import OpenModel, begun, longest_input
+from experiments.models import OpenModel
 from experiments.records import Perplexity
 from experiments.tasks.table import Task
 

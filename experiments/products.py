@@ -8,10 +8,11 @@ decided by the processor, never by a stopwatch, so that answers repeat.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import nn
+
+from experiments.provenance import cpuinfo
 
 
 @contextmanager
@@ -39,12 +40,4 @@ def worth(model: nn.Module) -> bool:
     first = next(model.parameters())
     plain = (first.dtype, first.device.type) == (torch.float32, "cpu")
     built = plain and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return built and "AuthenticAMD" in _processors()
-
-
-def _processors() -> str:
-    """What the system tells of its processors."""
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return built and "AuthenticAMD" in cpuinfo()

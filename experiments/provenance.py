@@ -99,13 +99,17 @@ def machine(threads: int, gpu: str | None = None) -> Machine:
 
 def processor() -> str:
     """The processor's name, as the system tells it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        if found := re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE):
-            return " ".join(found[1].split())
-    except OSError:
-        pass
+    if found := re.search(r"^model name\s*:\s*(.+)$", cpuinfo(), re.MULTILINE):
+        return " ".join(found[1].split())
     return platform.processor() or platform.machine()
+
+
+def cpuinfo() -> str:
+    """All that Linux tells of the processors; nothing on other systems."""
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from experiments import export, footprint, inspection, models, pruning
+from experiments import devices, export, footprint, inspection, models, pruning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.coverage import prunable_parameters
 from experiments.errors import ReportError, UsageError
@@ -93,7 +93,7 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """A checkpoint's answers to tasks, each with its difference from another's where given."""
     models.be_quiet()
-    if dtype == "bfloat16" and not models.has_bfloat16():
+    if dtype == "bfloat16" and not devices.has_bfloat16():
         raise ReportError(
             "--dtype bfloat16", "a processor or GPU that has its products", "leave it out"
         )
@@ -114,7 +114,7 @@ def _answer(
     from experiments import answering, evaluation, perplexity, threads
     from experiments.jobs import overlap_warnings
 
-    opened = models.open_model(model, dtype=dtype, on=models.device())
+    opened = models.open_model(model, dtype=dtype, on=devices.device())
     on_cores = opened.model.device.type == "cpu"
     weights = [tensor for _, tensor in prunable_parameters(opened.model)]
     prunable = sum(tensor.numel() for tensor in weights)

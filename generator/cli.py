@@ -1,51 +1,31 @@
 """The command line. Data on stdout, progress on stderr; heavy imports only inside commands."""
 
 import atexit
-import errno
 import gc
-import json
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from experiments.errors import ReportError
+from generator.options import (
+    FILE,
+    FOLDER,
+    LEVEL,
+    POSITIVE,
+    RATE,
+    THRESHOLD,
+    glue_option,
+    json_option,
+    results_option,
+    study_option,
+)
+from generator.terminal import Bar, explained, say, show
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 SITE_WITH_GAPS = 3
-Json = dict[str, Any] | list[dict[str, Any]]
-
-
-class Number(click.ParamType[float]):
-    """A finite number within bounds; NaN is within none."""
-
-    def __init__(self, name: str, most: float, expected: str) -> None:
-        self.name, self.most, self.expected = name, most, expected
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Read a number from 0 to the most there may be."""
-        try:
-            number = float(value)
-        except ValueError:
-            number = float("nan")
-        if not 0 <= number <= self.most:
-            self.fail(f"{value!r}: expected {self.expected}", param, ctx)
-        return number
-
-
-LEVEL = Number("LEVEL", 1, "a level from 0 to 1; give 0.9 for 90 %")
-THRESHOLD = Number("NUMBER", sys.float_info.max, "a magnitude of 0 or more")
-RATE = Number("NUMBER", 1, "a learning rate from 0 to 1, say 5e-5")
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, path_type=Path)
-POSITIVE = click.IntRange(min=1)
 
 
 @click.group(context_settings=CONTEXT)
@@ -58,22 +38,6 @@ def gen(debug: bool) -> None:
     .pt, GGUF), mini/NAME (a bundled miniature, see `gen list models`), or a hub id
     org/name[@revision].
     """
-
-
-study_option = click.option(
-    "--study", type=FILE, default=Path("report.toml"), show_default=True, help="What to ask."
-)
-results_option = click.option(
-    "--results",
-    type=FOLDER,
-    default=Path("results"),
-    show_default=True,
-    help="This machine's records.",
-)
-glue_option = click.option(
-    "--glue", type=FOLDER, envvar="GLUE_DIR", help="The folder of GLUE's files [env: GLUE_DIR]."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @gen.command()
@@ -401,41 +365,6 @@ def recorded_beside(study: Path) -> Path:
     return above if above.is_dir() and not beside.is_dir() else beside
 
 
-def say(line: str) -> None:
-    """Progress goes to stderr."""
-    click.echo(line, err=True)
-
-
-class Bar:
-    """Percents of a stage on one line of a terminal; nothing where stderr is none."""
-
-    def __init__(self) -> None:
-        self.lock, self.shown = threading.Lock(), -1
-
-    def stage(self, what: str, total: int) -> None:
-        """Begin a stage's line."""
-        self.what, self.total, self.done = what, max(total, 1), 0
-
-    def add(self, done: int) -> None:
-        """Redraw the line when its percents have changed."""
-        with self.lock:
-            self.done += done
-            percents = min(100 * self.done // self.total, 100)
-            if percents != self.shown and sys.stderr.isatty():
-                click.echo(f"\r{self.what} {percents:3} %", err=True, nl=percents == 100)
-            self.shown = percents
-
-
-def show(answer: Json, as_json: bool, as_text: Callable[[Any], Sequence[str]]) -> None:
-    """Print an answer as one JSON document, or as lines for people."""
-    from experiments.record_json import without_nan
-
-    if as_json:
-        click.echo(json.dumps(without_nan(answer), indent=1, ensure_ascii=False))
-    else:
-        click.echo("\n".join(as_text(answer)))
-
-
 def main() -> None:
     """Run a command; what a person can mend is told in one line, with the exit status it has."""
     debug = "--debug" in sys.argv
@@ -465,15 +394,3 @@ def main() -> None:
 def _interrupt(*_: object) -> None:
     """A request to end is an interrupt: workers are ended too, and what was measured is kept."""
     raise KeyboardInterrupt
-
-
-def explained(error: Exception) -> str:
-    """An error in one line: ours as it is, the system's with its file, any other by its kind."""
-    if isinstance(error, ReportError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        full = "; free some space and run again, what was measured is kept"
-        hint = full if error.errno == errno.ENOSPC else ""
-        return f"{error.filename or 'writing'}: {error.strerror}{hint}"
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{text[:300]}; `gen --debug …` shows where"

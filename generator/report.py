@@ -79,6 +79,12 @@ class Report:
             found.setdefault(self.origin(row.name), []).append(row)
         return found
 
+    def stem(self, shown: StudyModel | StudyTask) -> str:
+        """A file name for a row or a task: its place in the study, so that any name will do."""
+        if isinstance(shown, StudyModel):
+            return f"model-{self.study.models.index(shown) + 1}"
+        return f"task-{self.study.tasks.index(shown) + 1}"
+
     @property
     def seeds(self) -> list[int]:
         """The seeds with which what depends on chance was run."""

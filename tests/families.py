@@ -412,3 +412,14 @@ def save(model: "PreTrainedModel", folder: Path, **settings: Any) -> Path:
         path.write_text(json.dumps(json.loads(path.read_text()) | brought))
         (folder / "modeling.py").write_text("raise RuntimeError('this code is never run')\n")
     return folder
+
+
+def load(folder: Path) -> "PreTrainedModel":
+    """The model as plain transformers loads it, nothing missing and nothing left over."""
+    import transformers
+
+    config = json.loads((folder / "config.json").read_text())
+    kind = getattr(transformers, config["architectures"][0])
+    model, info = kind.from_pretrained(folder, output_loading_info=True)
+    assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    return model

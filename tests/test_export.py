@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-import transformers
+from families import load
 
 from experiments import export
 from experiments.checkpoint.folder import Checkpoint
@@ -20,15 +20,6 @@ from experiments.pruning import Settings
 
 Saved = Callable[..., Path]
 MAGNITUDE = Settings()
-
-
-def loaded(folder: Path) -> torch.nn.Module:
-    """The model as plain transformers loads it, nothing missing and nothing left over."""
-    config = json.loads((folder / "config.json").read_text())
-    kind = getattr(transformers, config["architectures"][0])
-    model, info = kind.from_pretrained(folder, output_loading_info=True)
-    assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
-    return model
 
 
 def zeros_on_disk(folder: Path) -> dict[str, int]:
@@ -45,7 +36,7 @@ def test_a_pruned_folder_loads_whole_and_differs_by_its_zeros_alone(
 ) -> None:
     source, out = saved(architecture), tmp_path / "out"
     told = prune_to_folder(Checkpoint("tiny", source), MAGNITUDE, 0.5, out)
-    before, after = loaded(source).state_dict(), loaded(out).state_dict()
+    before, after = load(source).state_dict(), load(out).state_dict()
     pruned = {layer.name: layer for layer in told.layers}
     assert told.zeros == round(0.5 * told.prunable) == sum(x.zeros for x in told.layers)
     for name, dense in before.items():
@@ -82,7 +73,7 @@ def test_a_tied_head_that_is_asked_for_is_one_tensor_with_two_names(
     assert told.prunable == plain.prunable + 40 * 16
     assert told.zeros == round(0.5 * told.prunable)
     assert set(zeros_on_disk(out)) == set(zeros_on_disk(source))
-    model = loaded(out)
+    model = load(out)
     head, embedding = model.get_output_embeddings().weight, model.get_input_embeddings().weight
     assert torch.equal(head, embedding)
     (layer,) = [x for x in told.layers if x.count == 40 * 16]
@@ -100,14 +91,14 @@ def test_a_tied_head_stored_under_both_names_is_counted_once_and_written_once(
     told = prune_to_folder(Checkpoint("tiny", source), MAGNITUDE, 0.5, out, include_head=True)
     assert told.prunable == 6144 + 640
     assert "lm_head.weight" not in safetensors.torch.load_file(out / "model.safetensors")
-    model = loaded(out)
+    model = load(out)
     assert torch.equal(model.lm_head.weight, model.transformer.wte.weight)
     assert int((model.lm_head.weight == 0).sum()) > 0
 
 
 def test_masking_makes_a_file_no_smaller_and_keeps_its_dtype(saved: Saved, tmp_path: Path) -> None:
     source, out = saved("GPT-2"), tmp_path / "out"
-    loaded(source).to(torch.bfloat16).save_pretrained(source)
+    load(source).to(torch.bfloat16).save_pretrained(source)
     prune_to_folder(Checkpoint("tiny", source), MAGNITUDE, 0.99, out)
     before, after = (
         safetensors.torch.load_file(folder / "model.safetensors") for folder in (source, out)
@@ -119,7 +110,7 @@ def test_masking_makes_a_file_no_smaller_and_keeps_its_dtype(saved: Saved, tmp_p
 def test_a_sharded_source_stays_sharded(saved: Saved, tmp_path: Path) -> None:
     source, out = saved("GPT-2", folder="shards"), tmp_path / "out"
     whole = prune_to_folder(Checkpoint("tiny", saved("GPT-2")), MAGNITUDE, 0.5, tmp_path / "whole")
-    loaded(source).save_pretrained(source, max_shard_size="12KB")
+    load(source).save_pretrained(source, max_shard_size="12KB")
     (source / "model.safetensors").unlink()
     told = prune_to_folder(Checkpoint("tiny", source), MAGNITUDE, 0.5, out)
     shards = sorted(path.name for path in source.glob("*.safetensors"))
@@ -128,7 +119,7 @@ def test_a_sharded_source_stays_sharded(saved: Saved, tmp_path: Path) -> None:
     assert (out / INDEX).read_bytes() == (source / INDEX).read_bytes()
     assert told == whole
     assert zeros_on_disk(out) == zeros_on_disk(tmp_path / "whole")
-    loaded(out)
+    load(out)
 
 
 def test_what_a_file_says_of_itself_goes_along(saved: Saved, tmp_path: Path) -> None:
@@ -176,7 +167,7 @@ def test_a_file_that_was_named_by_itself_gets_the_name_transformers_looks_for(
     (source / "model.safetensors").rename(source / "mine.safetensors")
     named = Checkpoint("tiny", source, weights=source / "mine.safetensors")
     told = prune_to_folder(named, MAGNITUDE, 0.5, out)
-    assert sum(int((weight == 0).sum()) for weight in loaded(out).parameters()) >= told.zeros
+    assert sum(int((weight == 0).sum()) for weight in load(out).parameters()) >= told.zeros
 
 
 def test_the_output_is_never_the_source_nor_a_folder_around_it(saved: Saved) -> None:
@@ -187,7 +178,7 @@ def test_the_output_is_never_the_source_nor_a_folder_around_it(saved: Saved) -> 
     for out in (source, source / ".", source.parent, link):
         with pytest.raises(UsageError, match="a folder other than the source"):
             prune_to_folder(checkpoint, MAGNITUDE, 0.5, out, force=True)
-    assert loaded(source)
+    assert load(source)
 
 
 def test_a_folder_with_something_in_it_is_replaced_by_force_alone(

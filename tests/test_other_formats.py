@@ -12,6 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 import transformers
+from families import load
 from transformers import AutoTokenizer, GPT2LMHeadModel, T5ForConditionalGeneration
 
 from experiments import answering, questions
@@ -56,15 +57,6 @@ def as_torch_shards(source: Path, folder: Path) -> Path:
     return folder
 
 
-def loaded(folder: Path) -> torch.nn.Module:
-    """The model as plain transformers loads it, nothing missing and nothing left over."""
-    config = json.loads((folder / "config.json").read_text())
-    kind = getattr(transformers, config["architectures"][0])
-    model, info = kind.from_pretrained(folder, output_loading_info=True)
-    assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
-    return model
-
-
 TWINS: dict[str, Callable[[Path, Path], Path]] = {
     "zip": as_torch_file,
     "legacy": lambda source, folder: as_torch_file(
@@ -103,7 +95,7 @@ def test_torch_shards_are_pruned_to_safetensors_shards(saved: Saved, tmp_path: P
         "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
         "model.safetensors.index.json", "pruning.json", "tokenizer.json", "tokenizer_config.json",
     ]  # fmt: skip
-    one, other = loaded(tmp_path / "out").state_dict(), loaded(tmp_path / "whole").state_dict()
+    one, other = load(tmp_path / "out").state_dict(), load(tmp_path / "whole").state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -116,7 +108,7 @@ def test_a_torch_file_that_is_named_is_read_whatever_stands_beside_it(
     named = Checkpoint("mine", folder, weights=folder / f"mine.{suffix}")
     told = prune_to_folder(named, Settings(), 0.5, tmp_path / "out")
     assert (told.prunable, told.zeros) == (6144, 3072)
-    loaded(tmp_path / "out")
+    load(tmp_path / "out")
 
 
 def test_tensors_that_share_their_storage_count_once(saved: Saved, tmp_path: Path) -> None:
@@ -134,7 +126,7 @@ def test_tensors_that_share_their_storage_count_once(saved: Saved, tmp_path: Pat
 def test_a_pruned_model_can_be_copied_and_saved_again(saved: Saved, tmp_path: Path) -> None:
     """torch's own pruning leaves a model that can be neither, until its masks are removed."""
     told = prune_to_folder(Checkpoint("tiny", saved("GPT-2")), Settings(), 0.5, tmp_path / "out")
-    model = copy.deepcopy(loaded(tmp_path / "out"))
+    model = copy.deepcopy(load(tmp_path / "out"))
     model.save_pretrained(tmp_path / "again")
     before = safetensors.torch.load_file(tmp_path / "out/model.safetensors")
     after = safetensors.torch.load_file(tmp_path / "again/model.safetensors")
@@ -201,7 +193,7 @@ def test_a_gguf_file_is_pruned_to_a_folder_that_transformers_loads(tmp_path: Pat
     checkpoint = Checkpoint("tiny", tmp_path / "model")
     told = prune_to_folder(checkpoint, Settings(), 0.5, tmp_path / "out")
     assert told.prunable == 2 * 12 * WIDTH * WIDTH
-    pruned = loaded(tmp_path / "out")
+    pruned = load(tmp_path / "out")
     assert pruned.config.n_positions == PLACES
     weight = pruned.transformer.h[1].mlp.c_fc.weight
     (layer,) = [x for x in told.layers if x.name == "transformer.h.1.mlp.c_fc.weight"]

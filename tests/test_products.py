@@ -16,7 +16,7 @@ from experiments import products
 def test_outputs_are_the_same_but_for_rounding_and_pruned_weights_are_followed(
     name: str, settings: dict[str, float], tiny_model: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(products, "_processors", lambda: "vendor_id : AuthenticAMD")
+    monkeypatch.setattr(products, "cpuinfo", lambda: "vendor_id : AuthenticAMD")
     model = tiny_model(name, **settings)
     ids = torch.randint(4, 16, (3, 9), generator=torch.Generator().manual_seed(0))
     asked = {"input_ids": ids} | ({"decoder_input_ids": ids} if name == "T5" else {})
@@ -42,5 +42,5 @@ def test_the_processor_decides(
     processor: str, dtype: torch.dtype, worth: bool, tiny_model: Callable,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(products, "_processors", lambda: processor)
+    monkeypatch.setattr(products, "cpuinfo", lambda: processor)
     assert products.worth(tiny_model("BERT").to(dtype)) is worth

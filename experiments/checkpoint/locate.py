@@ -44,8 +44,8 @@ def miniatures() -> list[str]:
 
 
 def _shown(model: str) -> str:
-    """A model's name with no folder of this machine in it, nor the way up to it."""
-    return Path(model).name if Path(model).is_absolute() else re.sub(r"^(\.{1,2}/)+", "", model)
+    """A model's name with no folder of this machine in it."""
+    return Path(model).name if Path(model).is_absolute() else model
 
 
 def _miniature(model: str) -> Checkpoint:

@@ -6,7 +6,6 @@ from functools import partial
 
 from experiments.records import Layer, Pruning, StudyModel
 from generator.figures import heat_map
-from generator.pages.runtime import stem
 from generator.render import (
     Column,
     Drawing,
@@ -69,7 +68,7 @@ def context(report: Report) -> Context:
 
 def _section(report: Report, row: StudyModel) -> ModelSection:
     prunings = report.prunings(row.name)
-    name = stem(report, row)
+    name = report.stem(row)
     return ModelSection(
         name=row.name,
         cuts=_cuts(name, prunings),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from experiments.records import Inspection, StudyModel
 from generator import sentences
 from generator.bibliography import link
-from generator.pages.runtime import stem
 from generator.render import Column, Markdown, Table, code, percent, whole
 from generator.report import Report, checkpoint_name
 
@@ -118,8 +117,8 @@ def _section(report: Report, row: StudyModel) -> ModelSection:
         inspection=found,
         storage=sentences.storage(found),
         ties=sum(tensor.tied_to is not None for tensor in found.tensors),
-        coverage=_coverage(f"coverage-{stem(report, row)}", found),
-        tensors=_tensors(f"tensors-{stem(report, row)}", found),
+        coverage=_coverage(f"coverage-{report.stem(row)}", found),
+        tensors=_tensors(f"tensors-{report.stem(row)}", found),
         source=link(row.source, "source") if row.source else Markdown(""),
     )
 

@@ -8,7 +8,6 @@ from experiments.records import Comparison, Evaluation, StudyModel, StudyTask
 from generator.figures import quality_by_level
 from generator.figures.quality_by_level import Line, Panel
 from generator.pages import perplexity
-from generator.pages.perplexity import stem
 from generator.render import (
     Column,
     Drawing,
@@ -154,7 +153,7 @@ def _section(report: Report, task: StudyTask) -> TaskSection:
         table=table(report, task),
         note=report.note(rows),
         figure=Drawing(
-            name=f"performance-{stem(report, task)}",
+            name=f"performance-{report.stem(task)}",
             alt=f"{' and '.join(metrics)} of each model on {task.name} against the level pruned",
             caption=f"{task.question} Levels stand at equal steps. {legend(report, rows)}",
             draw=partial(quality_by_level.draw, [panel(report, task)]),
@@ -240,7 +239,7 @@ def table(report: Report, task: StudyTask) -> Table:
     unit = "mcc" if task.metric == "mcc" else "accuracy"
     bounds = ("low", "high")
     return Table(
-        name=f"performance-{stem(report, task)}",
+        name=f"performance-{report.stem(task)}",
         columns=(
             Column("model", right=False),
             Column("level", level_name),

@@ -52,11 +52,6 @@ def foretelling(report: Report, task: StudyTask) -> list[StudyModel]:
     return [row for row in report.measured if report.perplexity(row.name, task.name, 0.0)]
 
 
-def stem(report: Report, task: StudyTask) -> str:
-    """A file name for a task: its place in the study, so that any name will do."""
-    return f"task-{report.study.tasks.index(task) + 1}"
-
-
 def _section(report: Report, task: StudyTask) -> Section:
     rows = foretelling(report, task)
     dense = [
@@ -70,7 +65,7 @@ def _section(report: Report, task: StudyTask) -> Section:
         scored=tuple(_scored(name, answer) for name, answer in dense),
         table=_table(report, task),
         note=report.note(rows),
-        figure=drawing(report, task, f"perplexity-{stem(report, task)}"),
+        figure=drawing(report, task, f"perplexity-{report.stem(task)}"),
         findings=tuple(filter(None, (finding(report, row, task) for row in rows))),
         controls=tuple(filter(None, (control_sentence(report, row, task) for row in rows))),
         warnings=tuple(f"{name}: {warning}" for name, a in dense for warning in a.warnings),
@@ -144,7 +139,7 @@ def _table(report: Report, task: StudyTask) -> Table:
                 ratio = (change.ratio, change.ratio_interval) if change else (None, None)
                 rows.append((report.label(row), level, answer.value, answer.interval, *ratio))
     return Table(
-        name=f"perplexity-{stem(report, task)}",
+        name=f"perplexity-{report.stem(task)}",
         columns=(
             Column("model", right=False),
             Column("level", level_name),

@@ -97,21 +97,16 @@ def _section(report: Report, row: StudyModel) -> ModelSection | None:
         speed=latency_sentence(timed.rows),
         threads=timed.rows[0].threads,
         rounds=timed.rows[0].rounds,
-        sizes=_sizes(stem(report, row), weighed),
+        sizes=_sizes(report.stem(row), weighed),
         size_figure=Drawing(
-            name=f"size-{stem(report, row)}",
+            name=f"size-{report.stem(row)}",
             alt=f"Bytes of {row.name}'s prunable weights by format and level",
             caption=f"{row.name}: bytes of the prunable weights in each format, dense at the stored "
             "precision = 1.",
             draw=partial(size_by_level.draw, *_size_lines(weighed)),
         ),
-        times=_times(stem(report, row), timed.rows),
+        times=_times(report.stem(row), timed.rows),
     )
-
-
-def stem(report: Report, row: StudyModel) -> str:
-    """A file name for a row: its place in the study, so that any title will do."""
-    return f"model-{report.study.models.index(row) + 1}"
 
 
 def in_short(report: Report, row: StudyModel) -> Markdown:

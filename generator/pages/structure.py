@@ -9,7 +9,6 @@ from experiments.records import Inspection, NearZero, StudyModel, TensorRow
 from generator import sentences
 from generator.figures import heat_map, magnitude_curve
 from generator.figures.magnitude_curve import Curve
-from generator.pages.runtime import stem
 from generator.render import (
     Column,
     Drawing,
@@ -203,7 +202,7 @@ def _curve(report: Report, rows: Sequence[StudyModel]) -> Drawing:
 def _section(report: Report, row: StudyModel, centre: Centre) -> ModelSection:
     found = report.inspection(row.name)
     assert found is not None
-    tensors, name = _prunable(found), stem(report, row)
+    tensors, name = _prunable(found), report.stem(row)
     return ModelSection(
         name=row.name,
         by_depth=_extremes(tensors, "block", centre),

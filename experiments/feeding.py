@@ -1,0 +1,47 @@
+"""How an open model is fed: how much it takes, and what goes along with the words."""
+
+from collections.abc import Sequence
+
+import torch
+
+from experiments.models import OpenModel
+from experiments.tasks.table import Task
+
+
+def longest_input(opened: OpenModel) -> int:
+    """How many tokens the model can take: its tokenizer's limit and its position table's."""
+    return min([opened.tokenizer.model_max_length, *position_tables(opened)])
+
+
+def position_tables(opened: OpenModel) -> list[int]:
+    """How many positions the model's tables offer: none where positions are relative.
+
+    LED pads its input to whole attention windows, so only whole windows of its table are of use.
+    """
+    config = opened.model.config
+    names = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
+    sizes = [getattr(config, name, None) for name in names]
+    stated = getattr(config, "attention_window", 1)
+    window = max(stated) if isinstance(stated, list) else stated
+    return [size - size % window for size in sizes if type(size) is int and size > 0]
+
+
+def begun(opened: OpenModel, texts: Sequence[str]) -> list[list[int]]:
+    """Texts in tokens, to be gone on with: with the start mark a tokenizer sets, no end mark."""
+    ends = {opened.tokenizer.eos_token_id, opened.tokenizer.sep_token_id}
+    rows: list[list[int]] = opened.tokenizer(list(texts))["input_ids"]
+    return [row[:-1] if row and row[-1] in ends else row for row in rows]
+
+
+def prefix_of(opened: OpenModel, task: Task) -> str:
+    """What stands before a sentence: T5 is told its task so (Raffel et al. 2020)."""
+    return task.prefix if opened.model.config.model_type == "t5" else ""
+
+
+def attention_to_first(opened: OpenModel, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """LED's global attention on the first token, as it was trained; nothing for other models."""
+    if opened.model.config.model_type != "led":
+        return {}
+    mask = torch.zeros_like(ids)
+    mask[:, 0] = 1
+    return {"global_attention_mask": mask}

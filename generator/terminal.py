@@ -1,0 +1,61 @@
+"""What a person at a terminal is told: answers on stdout, progress and errors on stderr."""
+
+import errno
+import json
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from experiments.errors import ReportError
+
+Json = dict[str, Any] | list[dict[str, Any]]
+
+
+def say(line: str) -> None:
+    """Progress goes to stderr."""
+    click.echo(line, err=True)
+
+
+class Bar:
+    """Percents of a stage on one line of a terminal; nothing where stderr is none."""
+
+    def __init__(self) -> None:
+        self.lock, self.shown = threading.Lock(), -1
+
+    def stage(self, what: str, total: int) -> None:
+        """Begin a stage's line."""
+        self.what, self.total, self.done = what, max(total, 1), 0
+
+    def add(self, done: int) -> None:
+        """Redraw the line when its percents have changed."""
+        with self.lock:
+            self.done += done
+            percents = min(100 * self.done // self.total, 100)
+            if percents != self.shown and sys.stderr.isatty():
+                click.echo(f"\r{self.what} {percents:3} %", err=True, nl=percents == 100)
+            self.shown = percents
+
+
+def show(answer: Json, as_json: bool, as_text: Callable[[Any], Sequence[str]]) -> None:
+    """Print an answer as one JSON document, or as lines for people."""
+    from experiments.record_json import without_nan
+
+    if as_json:
+        click.echo(json.dumps(without_nan(answer), indent=1, ensure_ascii=False))
+    else:
+        click.echo("\n".join(as_text(answer)))
+
+
+def explained(error: Exception) -> str:
+    """An error in one line: ours as it is, the system's with its file, any other by its kind."""
+    if isinstance(error, ReportError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        full = "; free some space and run again, what was measured is kept"
+        hint = full if error.errno == errno.ENOSPC else ""
+        return f"{error.filename or 'writing'}: {error.strerror}{hint}"
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{text[:300]}; `gen --debug …` shows where"
