@@ -25,7 +25,7 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 	$(BIN)/mkdocs build --strict --site-dir build/checked-site
 
 # What takes longer: pages in a browser, longer fuzzing and kill loops.
