@@ -61,22 +61,13 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Quest
     if answered_by == HEAD:
         id2label: dict[int, str] = dict(opened.model.config.id2label or {})  # type: ignore[assignment]
         outputs, mapping = match_labels(id2label, examples.labels, model=opened.checkpoint.name)
-    texts = _texts(opened, task, examples)
-    longest = longest_input(opened)
-    if answered_by == GENERATED and not opened.model.config.is_encoder_decoder:
-        longest -= _longest_label(opened, examples)
-    if answered_by == GENERATED and not opened.model.config.is_encoder_decoder:
-        encoded = begun(opened, texts)
-        kept = [ids[-longest:] for ids in encoded]  # its last words ask for the answer
-    else:
-        encoded = kept = opened.tokenizer(texts)["input_ids"]
-        if any(len(ids) > longest for ids in encoded):
-            kept = opened.tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
+    continues = answered_by == GENERATED and not opened.model.config.is_encoder_decoder
+    tokens, truncated = (_to_go_on if continues else _whole)(opened, task, examples)
     return Question(
         task=task,
         examples=examples,
-        tokens=tuple(tuple(ids) for ids in kept),
-        truncated=sum(len(ids) > longest for ids in encoded),
+        tokens=tokens,
+        truncated=truncated,
         answered_by=answered_by,
         outputs=tuple(outputs),
         label_mapping=mapping,
@@ -121,24 +112,51 @@ def _own_prompt(opened: OpenModel, task: Task) -> str:
     return prompt if isinstance(prompt, str) and "{sentence}" in prompt else ""
 
 
-def _texts(opened: OpenModel, task: Task, examples: Examples) -> list[str]:
-    """What a model is given of each sentence: a prefix or a prompt of its own around it."""
+def _whole(opened: OpenModel, task: Task, examples: Examples) -> tuple[tuple[Tokens, ...], int]:
+    """Sentences in tokens, with all marks; how many were cut at their end."""
+    prefix, longest = prefix_of(opened, task), longest_input(opened)
+    texts = [prefix + text for text in examples.texts]
+    encoded = kept = opened.tokenizer(texts)["input_ids"]
+    if truncated := sum(len(ids) > longest for ids in encoded):
+        kept = opened.tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
+    return tuple(map(tuple, kept)), truncated
+
+
+def _to_go_on(opened: OpenModel, task: Task, examples: Examples) -> tuple[tuple[Tokens, ...], int]:
+    """A causal model's own prompts in tokens; how many lost their beginning: the end asks."""
     prompt = _own_prompt(opened, task)
-    if prompt and not opened.model.config.is_encoder_decoder:
-        return [prompt.replace("{sentence}", text) for text in examples.texts]
-    prefix = prefix_of(opened, task)
-    return [prefix + text for text in examples.texts]
+    encoded = begun(opened, [prompt.replace("{sentence}", text) for text in examples.texts])
+    room = _room(opened, _longest_label(opened, examples))
+    return tuple(tuple(ids[-room:]) for ids in encoded), sum(len(ids) > room for ids in encoded)
+
+
+def _room(opened: OpenModel, answer: int) -> int:
+    """How many tokens of a prompt a model takes beside those of an answer."""
+    room = longest_input(opened) - answer
+    if room < 1:
+        raise ReportError(
+            f"{opened.checkpoint.name}",
+            f"room for a prompt beside an answer of {answer} tokens",
+            "choose a model with more positions",
+        )
+    return room
 
 
 def _with_choices(opened: OpenModel, task: Task, examples: Examples) -> Question:
     """A question whose answers are weighed. Of an over-long prompt the beginning is left out."""
-    longest, rows, choices, truncated = longest_input(opened), [], [], 0
+    rows, choices, truncated = [], [], 0
     prompts = [task.prompt.replace("{sentence}", text) for text in examples.texts]
     contexts = begun(opened, prompts)
     whole = [begun(opened, [f"{prompt} {choice}" for prompt in prompts]) for choice in task.choices]
     for row, context in enumerate(contexts):
         answers = [tuple(one[row][len(context) :]) for one in whole]
-        room = longest + 1 - max(map(len, answers))
+        if not all(answers):
+            raise ReportError(
+                f"{opened.checkpoint.name} on {task.name}",
+                "a tokenizer that keeps an answer apart from its prompt",
+                "give a checkpoint fine-tuned for the task",
+            )
+        room = _room(opened, max(map(len, answers)) - 1)  # the last token is not put in
         truncated += len(context) > room
         rows.append(tuple(context[-room:]))
         choices.append(tuple(answers))
