@@ -4,6 +4,7 @@ Sentences are batched by equal length and number of end marks, so nothing is eve
 depends on its neighbours, and classifiers that read the end mark accept the batch. Computes only.
 """
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +16,16 @@ from numpy.typing import NDArray
 
 from experiments import products
 from experiments.errors import ReportError
-from experiments.feeding import attention_to_first, begun, longest_input, prefix_of
+from experiments.feeding import (
+    attention_to_first,
+    begun,
+    fitted,
+    longest_input,
+    prefix_of,
+    refuse_unless_causal,
+)
 from experiments.labels import match_labels
-from experiments.models import OpenModel
+from experiments.models import OpenModel, end_marks
 from experiments.tasks.examples import Examples
 from experiments.tasks.table import Task
 
@@ -56,6 +64,7 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Quest
     examples = task.load().sample(limit)
     answered_by = way(opened, task)
     if answered_by == LIKELIEST:
+        refuse_unless_causal(opened, task)
         return _with_choices(opened, task, examples)
     outputs, mapping = list(range(len(examples.labels))), "by the generated word"
     if answered_by == HEAD:
@@ -114,12 +123,9 @@ def _own_prompt(opened: OpenModel, task: Task) -> str:
 
 def _whole(opened: OpenModel, task: Task, examples: Examples) -> tuple[tuple[Tokens, ...], int]:
     """Sentences in tokens, with all marks; how many were cut at their end."""
-    prefix, longest = prefix_of(opened, task), longest_input(opened)
-    texts = [prefix + text for text in examples.texts]
-    encoded = kept = opened.tokenizer(texts)["input_ids"]
-    if truncated := sum(len(ids) > longest for ids in encoded):
-        kept = opened.tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
-    return tuple(map(tuple, kept)), truncated
+    prefix = prefix_of(opened, task)
+    rows, cut = fitted(opened, [prefix + text for text in examples.texts])
+    return tuple(map(tuple, rows)), cut
 
 
 def _to_go_on(opened: OpenModel, task: Task, examples: Examples) -> tuple[tuple[Tokens, ...], int]:
@@ -150,7 +156,8 @@ def _with_choices(opened: OpenModel, task: Task, examples: Examples) -> Question
     whole = [begun(opened, [f"{prompt} {choice}" for prompt in prompts]) for choice in task.choices]
     for row, context in enumerate(contexts):
         answers = [tuple(one[row][len(context) :]) for one in whole]
-        if not all(answers):
+        apart = all(one[row][: len(context)] == context for one in whole)
+        if not (apart and all(answers)):
             raise ReportError(
                 f"{opened.checkpoint.name} on {task.name}",
                 "a tokenizer that keeps an answer apart from its prompt",
@@ -206,8 +213,8 @@ def _batched(
     opened: OpenModel, tokens: Sequence[Tokens], batch: int
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """Positions of like rows and their tokens, (batch, length), on the model's device."""
-    end = opened.model.config.eos_token_id
-    shapes = [(len(row), row.count(end)) for row in tokens]
+    ends = end_marks(opened.model.config)
+    shapes = [(len(row), sum(map(row.count, ends))) for row in tokens]
     with torch.inference_mode():
         for rows in batches(shapes, batch):
             yield rows, torch.tensor([tokens[row] for row in rows], device=opened.model.device)
@@ -254,15 +261,19 @@ def _longest_label(opened: OpenModel, examples: Examples) -> int:
 
 def _generate(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[int]:
     words = [label.casefold() for label in question.examples.labels]
-    generate: Any = opened.model.generate
-    generated = generate(
-        input_ids=ids,
-        attention_mask=torch.ones_like(ids),
+    how: Any = copy.copy(opened.model.generation_config)
+    how.update(
         max_new_tokens=_longest_label(opened, question.examples),
         do_sample=False,
         num_beams=1,
         output_logits=True,
         return_dict_in_generate=True,
+    )
+    generate: Any = opened.model.generate
+    generated = generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        generation_config=how,
         **attention_to_first(opened, ids),
     )
     for logits in generated.logits:  # one (B, vocabulary) a token
@@ -280,7 +291,8 @@ def log_likelihoods(
 ) -> NDArray[np.float64]:
     """The log-likelihood in nats of each answer after each prompt, shape (examples, answers).
 
-    Answers that differ in their last token alone are read off one and the same run.
+    Answers that differ in their last token alone are read off one and the same run. Torch's default
+    products are used: these numbers are held against other tools' to the fourth decimal.
 
     Raises:
         ReportError: where the model's outputs are not numbers.

@@ -86,7 +86,7 @@ def compare_perplexity(first: Perplexity, other: Perplexity) -> PerplexityChange
     Raises:
         ReportError: where they did not score the same windows of the same text.
     """
-    if (first.task, first.tokens) != (other.task, other.tokens):
+    if (first.digest, first.tokens) != (other.digest, other.tokens):
         raise ReportError(
             f"{first.task}, {first.n} tokens, against {other.task}, {other.n}",
             "two models that cut the same text into the same tokens",

@@ -22,5 +22,5 @@ def gpu() -> str | None:
 def has_bfloat16() -> bool:
     """Whether bfloat16 products are fast where models run: the GPU or the processor has them."""
     if device() == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(BFLOAT16.search(cpuinfo()))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from experiments.errors import ReportError
 from experiments.models import OpenModel
 from experiments.tasks.table import Task
 
@@ -26,6 +27,16 @@ def position_tables(opened: OpenModel) -> list[int]:
     return [size - size % window for size in sizes if type(size) is int and size > 0]
 
 
+def fitted(opened: OpenModel, texts: Sequence[str]) -> tuple[list[list[int]], int]:
+    """Texts in tokens, with all marks, and how many were cut at their end to what the model takes."""
+    longest = longest_input(opened)
+    rows: list[list[int]] = opened.tokenizer(list(texts))["input_ids"]
+    cut = sum(len(row) > longest for row in rows)
+    if cut:
+        rows = opened.tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
+    return rows, cut
+
+
 def begun(opened: OpenModel, texts: Sequence[str]) -> list[list[int]]:
     """Texts in tokens, to be gone on with: with the start mark a tokenizer sets, no end mark."""
     ends = {opened.tokenizer.eos_token_id, opened.tokenizer.sep_token_id}
@@ -45,3 +56,27 @@ def attention_to_first(opened: OpenModel, ids: torch.Tensor) -> dict[str, torch.
     mask = torch.zeros_like(ids)
     mask[:, 0] = 1
     return {"global_attention_mask": mask}
+
+
+def refuse_unless_causal(opened: OpenModel, task: Task) -> None:
+    """Raise for a model that does not foretell: that sees the token it is asked for.
+
+    Tried out: what it says of the first tokens must not move when the last one is another.
+    """
+    config, model = opened.model.config, opened.model
+    causal = model.can_generate() and not config.is_encoder_decoder
+    if causal:
+        count = max(2, min(8, longest_input(opened)))
+        ids = torch.arange(1, count + 1, device=model.device) % config.vocab_size
+        other = ids.clone()
+        other[-1] = 0
+        with torch.inference_mode():
+            said, also = (model(input_ids=row[None]).logits[0, :-1].float() for row in (ids, other))
+        # What is no number is told where it is met.
+        causal = not torch.isfinite(said).all() or torch.allclose(said, also, rtol=1e-4, atol=1e-5)
+    if not causal:
+        raise ReportError(
+            f"{opened.checkpoint.name} ({type(model).__name__}) on {task.name}",
+            "a causal language model, which foretells the next token",
+            "choose one, or another task",
+        )

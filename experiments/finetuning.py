@@ -29,14 +29,15 @@ from experiments import devices, models
 from experiments.checkpoint.folder import Checkpoint
 from experiments.coverage import prunable_parameters
 from experiments.errors import ReportError
-from experiments.feeding import attention_to_first, longest_input, prefix_of
-from experiments.models import OpenModel
+from experiments.feeding import attention_to_first, fitted, prefix_of
+from experiments.models import OpenModel, end_marks
 from experiments.output import appearing_whole, check_output
 from experiments.provenance import Digests, machine, today, versions
 from experiments.tasks.examples import Examples
 from experiments.tasks.table import Task
 
 IGNORED = -100  # a target that the loss leaves out
+SPENT = "seconds"
 SAVED = 4  # how often in an epoch the state is saved
 RATES = {False: 5e-5, True: 2e-4}  # by whether LoRA is used
 
@@ -92,12 +93,11 @@ def finetune(
         args=_arguments(work, recipe, len(examples.texts)),
         train_dataset=_rows(opened, task, examples),
         data_collator=Collator(opened),
-        callbacks=[Telling(say)],
+        callbacks=[Telling(say), Keeping(work)],
     )
     trainer.remove_callback(PrinterCallback)
-    start = perf_counter()
-    done = trainer.train(resume_from_checkpoint=last)
-    told |= {"loss": done.training_loss, "seconds": round(perf_counter() - start, 1)}
+    trainer.train(resume_from_checkpoint=last)
+    told |= {"loss": mean_loss(trainer.state.log_history), "seconds": spent(work)}
     if not all(bool(torch.isfinite(weights).all()) for weights in trained.parameters()):
         raise ReportError(
             f"training {checkpoint.name} on {task.name}",
@@ -145,6 +145,9 @@ def _begin(work: Path, told: Mapping[str, Any], out: Path) -> str | None:
         )
     work.mkdir(parents=True, exist_ok=True)
     stated.write_text(recipe, encoding="utf-8")
+    for state in work.glob("checkpoint-*"):
+        if not (state / "trainer_state.json").is_file():  # written last: this one is not whole
+            shutil.rmtree(state)
     last: str | None = get_last_checkpoint(str(work))  # type: ignore[no-untyped-call]
     return last
 
@@ -227,8 +230,7 @@ class ByLength(torch.utils.data.Sampler[int]):
 def _rows(opened: OpenModel, task: Task, examples: Examples) -> list[dict[str, Any]]:
     """Tokenised examples, each with its label's index or the tokens to be written."""
     prefix = prefix_of(opened, task)
-    texts = [prefix + text for text in examples.texts]
-    ids = opened.tokenizer(texts, truncation=True, max_length=longest_input(opened))["input_ids"]
+    ids, _ = fitted(opened, [prefix + text for text in examples.texts])
     targets: list[Any] = list(examples.references)
     if opened.model.config.is_encoder_decoder:
         words = opened.tokenizer(text_target=list(examples.labels))["input_ids"]
@@ -240,8 +242,9 @@ def _rows(opened: OpenModel, task: Task, examples: Examples) -> list[dict[str, A
 def _written(opened: OpenModel, word: list[int]) -> list[int]:
     """A label as the decoder is to write it: without a start mark, with one end mark."""
     config = opened.model.config
-    marks = {config.bos_token_id, config.decoder_start_token_id, config.eos_token_id}
-    return [token for token in word if token not in marks] + [config.eos_token_id]
+    ends = end_marks(config)
+    marks = {config.bos_token_id, config.decoder_start_token_id, *ends}
+    return [token for token in word if token not in marks] + ends[:1]
 
 
 class Collator:
@@ -278,6 +281,38 @@ class Telling(TrainerCallback):
             self.say(
                 f"step {state.global_step} of {state.max_steps}, loss {float(logs['loss']):.3f}"
             )
+
+
+class Keeping(TrainerCallback):
+    """Keeps the seconds that a training has taken beside its states, those before a cut included."""
+
+    def __init__(self, work: Path) -> None:
+        self.work, self.before, self.start = work, spent(work), perf_counter()
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """When a state is saved, the last one at the end."""
+        seconds = round(self.before + perf_counter() - self.start, 1)
+        (self.work / SPENT).write_text(str(seconds), encoding="utf-8")
+
+
+def spent(work: Path) -> float:
+    """The seconds that the training in a folder had taken when its state was last saved."""
+    try:
+        return float((work / SPENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def mean_loss(log: Sequence[Mapping[str, Any]]) -> float | None:
+    """The mean loss of all steps, of which the log has one line for several.
+
+    >>> mean_loss([{"step": 2, "loss": 1.0}, {"step": 6, "loss": 0.25}, {"step": 6, "epoch": 1}])
+    0.5
+    """
+    lines = [(line["step"], float(line["loss"])) for line in log if "loss" in line]
+    steps = [step - before for (step, _), before in zip(lines, [0, *(step for step, _ in lines)])]
+    total = sum(count * loss for count, (_, loss) in zip(steps, lines))
+    return total / sum(steps) if lines else None
 
 
 def _save(opened: OpenModel, model: Any, told: Mapping[str, Any], task: Task, out: Path) -> None:

@@ -17,6 +17,7 @@ Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 DRAWN_AT_ONCE = 100
+FEWEST_UNITS = 10
 SEED = 20_231_125
 Z = float(norm.ppf(0.5 + CONFIDENCE / 2))
 
@@ -109,15 +110,18 @@ def bootstrap(
 
 def bootstrap_units(
     units: NDArray[np.float64], statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-) -> Interval:
+) -> Interval | None:
     """The percentile bootstrap interval of a statistic of sums over units (Efron 1979).
 
     `units` has shape (n, k); `statistic` takes sums of drawn units, shape (resamples, k), and gives
-    one value a row. Resamples and seed as above; memory does not grow with both n and their number.
+    one value a row. None for fewer than ten units, of which draws say little. Resamples and seed as
+    above; memory does not grow with both n and their number.
 
-    >>> bootstrap_units(np.ones((3, 2)), lambda sums: sums[:, 0] / sums[:, 1])
+    >>> bootstrap_units(np.ones((10, 2)), lambda sums: sums[:, 0] / sums[:, 1])
     (1.0, 1.0)
     """
+    if len(units) < FEWEST_UNITS:
+        return None
     n, draw = len(units), np.random.default_rng(SEED)
     sums = [
         draw.multinomial(n, np.full(n, 1 / n), size=DRAWN_AT_ONCE) @ units

@@ -23,6 +23,7 @@ from transformers import (
     MODEL_MAPPING,
     AutoConfig,
     AutoTokenizer,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -35,7 +36,11 @@ from experiments.errors import ReportError
 from experiments.records import Architecture
 
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a path that is no UTF-8
-IN_A_BLOCK = re.compile(r"\.\d+\.")
+OLDER_NAMES = {"T5WithLMHeadModel": "T5ForConditionalGeneration"}  # still in google-t5/t5-3b
+MARKS = (
+    "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id",
+    "forced_bos_token_id", "forced_eos_token_id",
+)  # fmt: skip
 SAFE: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 
 
@@ -101,6 +106,8 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
             "set config.json's architectures to the class it was saved from",
         )
     model, tokenizer, lacking = _load(checkpoint, kind, config, getattr(torch, dtype))
+    if model.can_generate():
+        model.generation_config = _marks_alone(model.generation_config)
     if lacking:
         raise ReportError(
             f"{checkpoint.name}",
@@ -116,10 +123,11 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
 def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenModel:
     """The model in the class that is trained for a task: with a head of `labels`, or as it writes.
 
-    A head it lacks is new, and drawn at random; nothing else may be missing.
+    A head it lacks is new, and drawn at random, and so may be what pools for it; nothing else may be
+    missing or of another shape.
 
     Raises:
-        ReportError: where its architecture cannot be trained for a task, or a block is incomplete.
+        ReportError: where its architecture cannot be trained for a task, or weights are missing.
     """
     checkpoint.check()
     config = _config(checkpoint)
@@ -138,25 +146,43 @@ def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenMode
     if not config.is_encoder_decoder:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
+        config.problem_type = "single_label_classification"
     model, tokenizer, missing = _load(
         checkpoint, kind, config, torch.float32, ignore_mismatched_sizes=True
     )
-    if lacking := [name for name in missing if IN_A_BLOCK.search(name)]:
+    body = "" if config.is_encoder_decoder else f"{model.base_model_prefix}."
+    lacking = [name for name in missing if name.startswith(body) and "pooler" not in name]
+    if lacking:
         raise ReportError(
             f"{checkpoint.name}",
-            f"every weight of {kind.__name__}'s blocks in the file, {lacking[0]} is missing",
-            "fetch the checkpoint again",
+            f"every weight of {kind.__name__}'s body in the file, {lacking[0]} is not or has another shape",
+            "fetch the checkpoint again, with its own config.json",
         )
     if model.config.pad_token_id is None:
-        marks = (tokenizer.pad_token_id, model.config.eos_token_id, 0)
+        marks = [tokenizer.pad_token_id, *end_marks(model.config), 0]
         model.config.pad_token_id = next(mark for mark in marks if mark is not None)
     return OpenModel(checkpoint, model, tokenizer)
+
+
+def end_marks(config: Any) -> list[int]:
+    """The tokens that end a text: none, one, or where a configuration lists them, several."""
+    stated = config.eos_token_id
+    return [] if stated is None else stated if isinstance(stated, list) else [stated]
+
+
+def _marks_alone(stated: Any) -> GenerationConfig:
+    """How to generate, with nothing of a checkpoint's own taste: no least length, no penalties."""
+    return GenerationConfig(  # type: ignore[no-untyped-call]
+        **{name: getattr(stated, name, None) for name in MARKS}
+    )
 
 
 def _load(
     checkpoint: Checkpoint, kind: Any, config: Any, dtype: torch.dtype, **how: Any
 ) -> tuple[Any, Any, list[str]]:
-    """A model in a class, its tokenizer, and the weights of the class that the checkpoint lacks."""
+    """A model in a class, its tokenizer, and the weights of the class that the checkpoint lacks or,
+    where such are let pass, has in another shape.
+    """
     try:
         with _as_folder(checkpoint) as folder:
             model, info = kind.from_pretrained(
@@ -172,7 +198,8 @@ def _load(
             _check_tokenizer(checkpoint, folder, tokenizer)
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(checkpoint, error) from None
-    return model, tokenizer, sorted(info["missing_keys"])
+    reshaped = (key if isinstance(key, str) else key[0] for key in info["mismatched_keys"])
+    return model, tokenizer, sorted({*info["missing_keys"], *reshaped})
 
 
 def _check_tokenizer(checkpoint: Checkpoint, folder: Path, tokenizer: Any) -> None:
@@ -299,7 +326,8 @@ def _from_gguf(checkpoint: Checkpoint, file: Path) -> Any:
 def _class_of(config: Any) -> type[PreTrainedModel] | None:
     """The transformers class that a configuration names, if there is one."""
     name = (getattr(config, "architectures", None) or [""])[0]
-    kind = getattr(transformers, name, None) if isinstance(name, str) and name else None
+    known = OLDER_NAMES.get(name, name) if isinstance(name, str) else ""
+    kind = getattr(transformers, known, None) if known else None
     return kind if isinstance(kind, type) and issubclass(kind, PreTrainedModel) else None
 
 

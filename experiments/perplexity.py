@@ -4,6 +4,7 @@ Windows of the text overlap so that every token is scored once, with at least ha
 it but at the start. All windows are equally long, so nothing is ever padded. Computes only.
 """
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -14,14 +15,16 @@ from numpy.typing import NDArray
 from experiments import products
 from experiments.answering import refuse_non_finite
 from experiments.errors import ReportError
-from experiments.feeding import begun, longest_input
+from experiments.feeding import begun, longest_input, refuse_unless_causal
 from experiments.intervals import bootstrap_units
 from experiments.models import OpenModel
+from experiments.provenance import digest_text
 from experiments.records import Perplexity
 from experiments.tasks.table import Task
 
 WINDOW = 512
 BATCH = 4
+HIGHEST = 300  # nats, with room for intervals; knowing nothing of 50,000 tokens is 11
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,17 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Text:
     Raises:
         ReportError: where the model is not causal, or the text is no two tokens long.
     """
-    config, model = opened.model.config, opened.model
-    if config.is_encoder_decoder or not model.can_generate():
-        raise ReportError(
-            f"{opened.checkpoint.name} ({type(model).__name__}) on {task.name}",
-            "a causal language model, which foretells the next token",
-            "choose one, or another task",
-        )
+    refuse_unless_causal(opened, task)
     tokens = tuple(begun(opened, [task.text_of()])[0])
     if len(tokens) < 2:
         raise ReportError(f"{task.file}", "a text of two tokens or more", "give a longer one")
     window = min(WINDOW, longest_input(opened))
+    if window < 2:
+        raise ReportError(
+            f"{opened.checkpoint.name}",
+            f"windows of two tokens or more, found {window}",
+            "see its tokenizer's model_max_length",
+        )
     whole = strided(len(tokens), window)
     some = whole[:limit]
     cut = "" if len(some) == len(whole) else f", the first {len(some)} of {len(whole)} windows"
@@ -116,6 +119,7 @@ def score(
     """Perplexity with its interval, windows drawn as units."""
     counts = np.array([scored for _, scored in text.windows])
     units = np.stack([found, counts], axis=1)
+    read = text.tokens[: text.windows[-1][0] + text.window]
     return Perplexity(
         task=text.task.name,
         split=text.split,
@@ -123,6 +127,7 @@ def score(
         value=perplexity_of(float(found.sum()), int(counts.sum())),
         interval=bootstrap_units(units, lambda sums: np.exp(sums[:, 0] / sums[:, 1])),
         window=text.window,
+        digest=digest_text(json.dumps(read)),
         losses=tuple(found.tolist()),
         tokens=tuple(counts.tolist()),
         prunable=prunable,
@@ -132,14 +137,15 @@ def score(
 
 
 def perplexity_of(loss: float, n: int) -> float:
-    """The exponential of the mean loss of a token; a loss beyond doubles is an error.
+    """The exponential of the mean loss of a token; one that no double could hold is an error.
 
     >>> round(perplexity_of(3 * math.log(10), 3), 6)
     10.0
     """
-    try:
-        return math.exp(loss / n)
-    except OverflowError:
+    if loss / n > HIGHEST:
         raise ReportError(
-            f"a loss of {loss / n:.0f} nats a token", "a finite perplexity", "inspect its weights"
-        ) from None
+            f"a loss of {loss / n:.0f} nats a token",
+            f"one of at most {HIGHEST}, what a double holds the exponential of",
+            "inspect its weights",
+        )
+    return math.exp(loss / n)

@@ -21,10 +21,10 @@ from experiments.tasks.table import Task
 VERSIONS = {
     "inspection": 2,
     "pruning": 2,
-    "evaluation": 4,
+    "evaluation": 5,
     "comparison": 2,
-    "perplexity": 1,
-    "perplexity_change": 1,
+    "perplexity": 2,
+    "perplexity_change": 2,
     "footprint": 1,
     "latency": 1,
 }

@@ -237,7 +237,8 @@ class Perplexity:
     """How well a causal model foretold a text: the exponential of the mean loss of a token.
 
     `n` tokens were scored, each once, in windows of `window` tokens; `losses` (nats) and `tokens`
-    have one entry a window.
+    have one entry a window. `digest` is that of the tokens read: perplexities of others are of
+    another question. `interval` is null where there are too few windows for one.
     """
 
     kind: ClassVar[str] = "perplexity"
@@ -245,8 +246,9 @@ class Perplexity:
     split: str
     n: int
     value: float
-    interval: Interval
+    interval: Interval | None
     window: int
+    digest: str
     losses: tuple[float, ...]
     tokens: tuple[int, ...]
     prunable: int
@@ -267,9 +269,9 @@ class PerplexityChange:
     value: float
     other_value: float
     difference: float
-    difference_interval: Interval
+    difference_interval: Interval | None
     ratio: float
-    ratio_interval: Interval
+    ratio_interval: Interval | None
 
 
 @dataclass(frozen=True, kw_only=True)

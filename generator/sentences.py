@@ -10,6 +10,7 @@ from experiments.records import (
     Evaluation,
     Inspection,
     LatencyRow,
+    PerplexityChange,
     StudyModel,
     StudyTask,
 )
@@ -55,6 +56,12 @@ class Step:
 
 
 PLAIN = ("", "F64", "F32", "F16", "BF16")
+
+
+def written(found: Inspection | None) -> str:
+    """What of a checkpoint is weighed: its file, or where that holds blocks, what they stand for."""
+    blocks = found is not None and any(t.stored_as not in PLAIN for t in found.tensors)
+    return "the file of its dequantised 32-bit numbers" if blocks else "the file"
 
 
 def storage(found: Inspection) -> Markdown:
@@ -168,7 +175,7 @@ def _foretold(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
         f"{_about(report, model, task)}: perplexity {perplexity(dense.value)} "
         f"{interval(dense.interval, perplexity)} unpruned."
     ]
-    unharmed = list(takewhile(lambda step: step[1].ratio_interval[0] <= 1, changes))
+    unharmed = list(takewhile(lambda step: not _worse(step[1]), changes))
     for level, one in unharmed[-1:]:
         parts.append(
             f"Up to {level_name(level)} removed no loss shows: {times(one.ratio)} times as high "
@@ -181,6 +188,11 @@ def _foretold(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
             f"{interval(one.ratio_interval, times)}."
         )
     return Markdown(" ".join(parts))
+
+
+def _worse(change: PerplexityChange) -> bool:
+    """Whether the whole interval says that a text is foretold less well."""
+    return change.ratio_interval is not None and change.ratio_interval[0] > 1
 
 
 def _levels(levels: Sequence[float]) -> Markdown:
@@ -226,7 +238,7 @@ def _judged(report: Report, model: StudyModel, task: StudyTask) -> dict[float, l
         bounds = [one.difference_interval for one in report.against_control(*asked)]
         ratios = [one.ratio_interval for one in report.perplexity_against_control(*asked)]
         verdicts = [_sign(*bound) if bound else 0 for bound in bounds]
-        verdicts += [-_sign(low - 1, high - 1) for low, high in ratios]
+        verdicts += [-_sign(ratio[0] - 1, ratio[1] - 1) if ratio else 0 for ratio in ratios]
         if verdicts:
             found[level] = verdicts
     return found

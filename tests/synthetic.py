@@ -187,7 +187,8 @@ def foretold(name: str, task: StudyTask, study: Study) -> Iterator[tuple[Cell, A
 def perplexity(task: StudyTask, value: float) -> Perplexity:
     return Perplexity(
         task=task.name, split=f"chapter 1 of {task.name}", n=1500, value=value,
-        interval=(0.9 * value, 1.1 * value), window=512, losses=(1.0, 2.0), tokens=(511, 989),
+        interval=(0.9 * value, 1.1 * value), window=512, digest="of the tokens",
+        losses=(1.0, 2.0), tokens=(511, 989),
         prunable=4000, zeros=0, warnings=(f"read {task.name} before",),
     )  # fmt: skip
 

@@ -305,6 +305,19 @@ def test_a_causal_model_trained_to_write_the_label_is_asked_to(saved: Saved, fil
     assert answers(opened, films) == [-1] * 30
 
 
+def test_a_checkpoint_s_own_taste_in_generating_changes_no_answer(
+    saved: Saved, films: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved("LED", init_std=0.5)
+    films = with_labels_it_writes(open_model(Checkpoint("tiny", folder)), films, monkeypatch)
+    before = answers(open_model(Checkpoint("tiny", folder)), films)
+    stated = json.loads((folder / "generation_config.json").read_text())
+    taste = {"min_length": 20, "no_repeat_ngram_size": 1, "repetition_penalty": 3.0, "num_beams": 4}
+    (folder / "generation_config.json").write_text(json.dumps(stated | taste))
+    assert answers(open_model(Checkpoint("tiny", folder)), films) == before
+    assert len(set(before)) > 1
+
+
 def test_t5_is_told_its_task_by_a_prefix(saved: Saved, films: Task) -> None:
     opened = open_model(Checkpoint("tiny", saved("T5")))
     question = answering.prepare(opened, replace(films, prefix="not very "))

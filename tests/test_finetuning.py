@@ -1,6 +1,7 @@
 """Fine-tuning: a tiny model learns a tiny task, is kept whole, and goes on where it was cut short."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from experiments import answering, finetuning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError, UsageError
 from experiments.finetuning import Recipe, finetune
-from experiments.models import open_model
+from experiments.models import OpenModel, open_model
 from experiments.tasks.table import Task
 
 Saved = Callable[..., Path]
@@ -139,6 +140,67 @@ def test_a_training_cut_short_goes_on_and_ends_as_if_it_had_not_been(
         assert torch.allclose(weights, cut[name], atol=1e-5), name
 
 
+def test_a_state_that_was_not_written_whole_is_passed_over(
+    saved: Saved, films: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Checkpoint("tiny", saved("BERT"))
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "Telling", lambda say: Cut())
+        with pytest.raises(KeyboardInterrupt):
+            finetune(source, films, tmp_path / "cut", QUICK)
+    work = tmp_path / ".cut.training"
+    (whole,) = work.glob("checkpoint-*")
+    shutil.copytree(whole, work / "checkpoint-99")
+    (work / "checkpoint-99" / "trainer_state.json").unlink()  # it is written last
+    lines: list[str] = []
+    finetune(source, films, tmp_path / "cut", QUICK, say=lines.append)
+    assert 0 < len(lines) < 30, "it went on from the state before"
+
+
+def test_the_loss_and_seconds_are_of_the_whole_training_though_it_was_cut(
+    saved: Saved, films: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(range(0, 10_000, 50))
+    monkeypatch.setattr(finetuning, "perf_counter", lambda: float(next(now)))
+    source = Checkpoint("tiny", saved("BERT"))
+    whole = finetune(source, films, tmp_path / "whole", QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "Telling", lambda say: Cut())
+        with pytest.raises(KeyboardInterrupt):
+            finetune(source, films, tmp_path / "cut", QUICK)
+    kept = finetuning.spent(tmp_path / ".cut.training")
+    cut = finetune(source, films, tmp_path / "cut", QUICK)
+    assert cut["loss"] == pytest.approx(whole["loss"], abs=1e-3)
+    assert 0 < kept < cut["seconds"]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("BERT", {"problem_type": "multi_label_classification"}),
+        ("Llama", {"eos_token_id": [3, 4], "pad_token_id": None}),
+        ("T5", {}),  # no table of positions
+    ],
+    ids=["another problem before", "several end marks", "no limit"],
+)
+def test_configurations_that_a_training_once_broke_on(
+    name: str, settings: dict[str, object], saved: Saved, films: Task, tmp_path: Path
+) -> None:
+    folder = saved(name, **settings)
+    stated = json.loads((folder / "tokenizer_config.json").read_text())
+    stated = {key: x for key, x in stated.items() if key not in ("model_max_length", "pad_token")}
+    (folder / "tokenizer_config.json").write_text(json.dumps(stated))
+    recipe = Recipe(epochs=1, limit=8)
+    told = finetune(Checkpoint("tiny", folder), films, tmp_path / "out", recipe)
+    assert told["loss"] > 0
+    assert len(answering.predict(*_asked(tmp_path / "out", films))) == 80
+
+
+def _asked(folder: Path, films: Task) -> tuple[OpenModel, answering.Question]:
+    opened = open_model(Checkpoint("trained", folder))
+    return opened, answering.prepare(opened, films)
+
+
 def test_a_base_model_gets_a_head_but_a_broken_block_is_refused(
     saved: Saved, films: Task, tmp_path: Path
 ) -> None:
@@ -150,7 +212,9 @@ def test_a_base_model_gets_a_head_but_a_broken_block_is_refused(
     weights = base.state_dict()
     del weights["encoder.layer.1.output.dense.weight"]
     base.save_pretrained(folder, state_dict=weights)
-    with pytest.raises(ReportError, match=r"blocks in the file, .*layer\.1\.output\.dense\.weight"):
+    with pytest.raises(
+        ReportError, match=r"body in the file, .*layer\.1\.output\.dense\.weight is not"
+    ):
         finetune(Checkpoint("tiny", folder), films, tmp_path / "other", QUICK)
 
 

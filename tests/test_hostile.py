@@ -234,6 +234,11 @@ def test_links_of_the_hub_clients_cache_are_followed(shared: bool, tmp_path: Pat
     assert names
 
 
+@hostile("weights without an adapter beside them")
+def an_adapter_that_would_be_put_on_unseen(model: Path) -> None:
+    (model / "adapter_config.json").write_text("{}")
+
+
 @hostile("found a link that leads out")
 def a_link_out_of_the_folder(model: Path) -> None:
     (model / "model.safetensors").rename(model.parent / "elsewhere.safetensors")

@@ -12,7 +12,7 @@ import torch
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
-from experiments.models import architecture, open_model, skeleton
+from experiments.models import architecture, open_for_training, open_model, skeleton
 
 Saved = Callable[..., Path]
 
@@ -105,6 +105,28 @@ def test_a_configuration_that_names_no_class_opens_the_plain_model(saved: Saved)
     """microsoft/deberta-v2-xxlarge names none, for one."""
     opened = open_model(edit(saved("DeBERTa-v2"), architectures=None))
     assert type(opened.model).__name__ == "DebertaV2Model"
+
+
+def test_t5_is_known_by_its_older_name_too(saved: Saved) -> None:
+    opened = open_model(edit(saved("T5"), architectures=["T5WithLMHeadModel"]))
+    assert type(opened.model).__name__ == "T5ForConditionalGeneration"
+
+
+@pytest.mark.parametrize("changes", [{"intermediate_size": 48}, {"vocab_size": 60}], ids=str)
+def test_weights_of_another_shape_are_not_drawn_anew_for_a_training(
+    changes: dict[str, object], saved: Saved
+) -> None:
+    with pytest.raises(ReportError, match="every weight of BertForSequenceClassification's body"):
+        open_for_training(edit(saved("BERT"), **changes), ["a", "b"])
+
+
+def test_a_head_of_other_labels_is_new_and_the_body_stays(saved: Saved) -> None:
+    folder = saved("BERT")
+    opened = open_for_training(Checkpoint("tiny", folder), ["a", "b", "c"])
+    assert opened.model.classifier.weight.shape[0] == 3
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    name = "bert.encoder.layer.1.output.dense.weight"
+    assert torch.equal(opened.model.state_dict()[name], weights[name])
 
 
 @pytest.mark.parametrize("name", ["GPT-2", "BERT", "DeBERTa-v2", "LED", "T5"])

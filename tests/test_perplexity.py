@@ -1,7 +1,9 @@
 """Perplexity: every token is scored once, as plain transformers scores it, at any batch size."""
 
 import math
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer, GPT2LMHeadModel
+from transformers import AutoTokenizer, GPT2LMHeadModel, XLNetConfig, XLNetLMHeadModel
 
 from experiments import perplexity
 from experiments.checkpoint.folder import Checkpoint
@@ -134,26 +136,80 @@ def test_the_bundled_text_is_the_beginning_of_a_novel_in_ascii() -> None:
     assert (len(text), text.isascii(), text.count("\nChapter ")) == (52_575, True, 3)
 
 
-def answer(losses: list[float], tokens: list[int], name: str = "story") -> Perplexity:
+def answer(losses: list[float], tokens: list[int], *, digest: str = "") -> Perplexity:
     total = sum(tokens)
     return Perplexity(
-        task=name, split="all", n=total, value=math.exp(sum(losses) / total), interval=(1, 2),
-        window=8, losses=tuple(losses), tokens=tuple(tokens), prunable=1, zeros=0, warnings=(),
+        task="story", split="all", n=total, value=math.exp(sum(losses) / total), interval=(1, 2),
+        window=8, digest=digest, losses=tuple(losses), tokens=tuple(tokens), prunable=1, zeros=0,
+        warnings=(),
     )  # fmt: skip
 
 
+TOKENS = [7, *[4] * 9]
+LOSSES = [7.0, *[5.0, 3.0] * 4, 4.0]  # 43 nats of 43 tokens
+
+
 def test_a_change_is_the_ratio_on_the_same_windows() -> None:
-    tokens = [7, 4, 4]
-    dense = answer([7.0, 5.0, 3.0], tokens)
-    worse = answer([x + n * math.log(2) for x, n in zip(dense.losses, tokens)], tokens)
+    dense = answer(LOSSES, TOKENS)
+    worse = answer([x + n * math.log(2) for x, n in zip(LOSSES, TOKENS)], TOKENS)
     found = compare_perplexity(worse, dense)
     assert found.ratio == pytest.approx(2)
     assert found.ratio_interval == pytest.approx((2, 2))  # every window is twice as bad
     assert found.difference == pytest.approx(math.e)  # exp(1) more than exp(1)
-    low, high = found.difference_interval
+    low, high = found.difference_interval or (0, 0)
     assert low < math.e < high
 
 
-def test_other_windows_cannot_be_compared() -> None:
+def test_of_a_few_windows_there_is_no_interval() -> None:
+    found = compare_perplexity(answer(LOSSES[:9], TOKENS[:9]), answer(LOSSES[:9], TOKENS[:9]))
+    assert (found.ratio, found.ratio_interval, found.difference_interval) == (1, None, None)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [answer(LOSSES[:9], TOKENS[:9]), answer(LOSSES, TOKENS, digest="of other tokens")],
+    ids=["other windows", "other tokens in as many windows"],
+)
+def test_other_tokens_cannot_be_compared(other: Perplexity) -> None:
     with pytest.raises(ReportError, match="cut the same text into the same tokens"):
-        compare_perplexity(answer([1.0, 1.0], [4, 4]), answer([1.0, 1.0], [4, 3]))
+        compare_perplexity(answer(LOSSES, TOKENS), other)
+
+
+def test_two_tokenizers_of_one_text_are_told_apart(saved: Saved, story: Task) -> None:
+    opened = open_model(Checkpoint("tiny", saved(CAUSAL)))
+    text = perplexity.prepare(opened, story, limit=10)
+    turned = replace(text, tokens=text.tokens[::-1])
+    one, other = (perplexity.score(x, np.ones(10), prunable=1, zeros=0) for x in (text, turned))
+    assert one.tokens == other.tokens
+    with pytest.raises(ReportError, match="compare models with one tokenizer"):
+        compare_perplexity(one, other)
+
+
+def test_a_model_that_sees_the_token_it_is_asked_for_is_refused(
+    saved: Saved, story: Task, tmp_path: Path
+) -> None:
+    """XLNet attends to both sides, and generates all the same."""
+    folder = saved("BERT")
+    settings = {"vocab_size": 40, "d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 32}
+    settings |= {"initializer_range": 0.5}  # else nothing moves much
+    XLNetLMHeadModel(XLNetConfig(**settings)).save_pretrained(tmp_path / "xlnet")
+    for path in folder.glob("tokenizer*"):
+        shutil.copyfile(path, tmp_path / "xlnet" / path.name)
+    opened = open_model(Checkpoint("tiny", tmp_path / "xlnet"))
+    with pytest.raises(ReportError, match=r"\(XLNetLMHeadModel\) on story: expected a causal"):
+        perplexity.prepare(opened, story)
+
+
+def test_a_loss_that_no_double_holds_the_exponential_of_is_refused() -> None:
+    assert perplexity.perplexity_of(300.0, 1) == pytest.approx(math.exp(300))
+    with pytest.raises(
+        ReportError, match="a loss of 301 nats a token: expected one of at most 300"
+    ):
+        perplexity.perplexity_of(602.0, 2)
+
+
+def test_a_window_that_scores_nothing_is_refused(saved: Saved, story: Task) -> None:
+    opened = open_model(Checkpoint("tiny", saved(CAUSAL)))
+    opened.tokenizer.model_max_length = 1
+    with pytest.raises(ReportError, match="windows of two tokens or more, found 1"):
+        perplexity.prepare(opened, story)

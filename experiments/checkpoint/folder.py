@@ -83,7 +83,7 @@ class Checkpoint:
             return ()
         named = stated.get("datasets") if isinstance(stated, dict) else None
         listed = named if isinstance(named, list) else [named]
-        return tuple(name for name in listed if isinstance(name, str))
+        return tuple(name for name in listed if isinstance(name, str) and name.isprintable())
 
     def check(self) -> list[StoredTensor]:
         """The stored tensors, headers and configuration checked and no weight read.
@@ -93,6 +93,12 @@ class Checkpoint:
         Raises:
             ReportError: naming the file and the reason.
         """
+        if (self.folder / ADAPTER).is_file():
+            raise ReportError(
+                f"{self.name}",
+                f"weights without an adapter beside them, found {ADAPTER}",
+                "merge the adapter into the weights first",
+            )
         tensors, config = self.tensors(), self.config()
         for key, number in counts_of(config):
             if number > (most := len(tensors) if "layer" in key else MOST_EXPERTS):
@@ -137,6 +143,7 @@ class Checkpoint:
         return digests.files([*self.weight_files(), *self.companions()])
 
 
+ADAPTER = "adapter_config.json"  # transformers would put it on, and nothing here would tell
 MOST_EXPERTS = 1 << 12
 COUNTS = re.compile(
     r"^(num_|n_)(hidden_|encoder_|decoder_)?layers?$|^(encoder|decoder)_layers$|experts$"

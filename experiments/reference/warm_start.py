@@ -1,8 +1,9 @@
 """An encoder-decoder in LED's shape whose every layer begins with BERT's weights.
 
-After Rothe et al. 2020: encoder and decoder both start from one encoder, the decoder's attention to
-the encoder from the same layer's self-attention. BERT normalises after each sum as LED does, so the
-encoder gives BERT's own outputs on a sentence of up to half a window. Reads and writes files.
+As Rothe et al. 2020, encoder and decoder both start from one encoder; the decoder's attention to the
+encoder, which they draw at random, starts from the same layer's self-attention. BERT normalises after
+each sum as LED does, so the encoder gives BERT's own outputs on a sentence of up to half a window.
+Reads and writes files.
 """
 
 import shutil

@@ -7,7 +7,7 @@ from experiments.records import StudyModel
 from generator.pages.method import emptied, short
 from generator.render import Markdown, escape, level_name, listed, percent, points, score, whole
 from generator.report import Report
-from generator.sentences import METRIC_NAMES, latency_sentence
+from generator.sentences import METRIC_NAMES, latency_sentence, written
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _bytes(report: Report) -> Iterator[Markdown]:
         if len(dense) == 1:
             packed = [r for r in files if r.format == "gzip"][-1]
             yield Markdown(
-                f"**{escape(report.label(row))}**: the dense file has the same {whole(dense.pop())} "
-                f"bytes at every level; only compressing it shows the zeros: gzip brings the one at "
-                f"{level_name(packed.level)} to {percent(packed.ratio)} of the dense file."
+                f"**{escape(report.label(row))}**: {written(report.inspection(row.name))}, dense, has "
+                f"the same {whole(dense.pop())} bytes at every level; only compressing it shows the "
+                f"zeros: gzip brings the one at {level_name(packed.level)} to {percent(packed.ratio)} of the dense file."
             )

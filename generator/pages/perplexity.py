@@ -107,7 +107,7 @@ def _panel(report: Report, task: StudyTask) -> Panel:
             Line(
                 report.label(row),
                 tuple(
-                    (level, answer.value, *answer.interval)
+                    (level, answer.value, *(answer.interval or (answer.value, answer.value)))
                     for level in levels
                     if (answer := report.perplexity(row.name, task.name, level))
                 ),

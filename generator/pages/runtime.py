@@ -21,7 +21,7 @@ from generator.render import (
     whole,
 )
 from generator.report import Report
-from generator.sentences import latency_sentence
+from generator.sentences import latency_sentence, written
 
 FORMATS = {
     "dense": "dense",
@@ -134,8 +134,9 @@ def in_short(report: Report, row: StudyModel) -> Markdown:
         return Markdown("")
     return Markdown(
         f"**{escape(report.label(row))}** with {level_name(level)} of its prunable weights set to zero: "
-        f"the file takes {size(files[level])}, {same}; a forward pass of {first.batch} × "
-        f"{first.tokens} tokens takes {masked.median_ms:.2f} ms instead of {dense.median_ms:.2f} ms, "
+        f"{written(report.inspection(row.name))} takes {size(files[level])}, {same}; a forward pass "
+        f"of {first.batch} × {first.tokens} tokens takes {masked.median_ms:.2f} ms instead of "
+        f"{dense.median_ms:.2f} ms, "
         f"{masked.ratio:.2f} times as fast "
         f"{interval(masked.ratio_interval, lambda x: f'{x:.2f}')}."
     )
