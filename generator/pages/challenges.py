@@ -127,5 +127,6 @@ def _bytes(report: Report) -> Iterator[Markdown]:
             yield Markdown(
                 f"**{escape(report.label(row))}**: {written(report.inspection(row.name))}, dense, has "
                 f"the same {whole(dense.pop())} bytes at every level; only compressing it shows the "
-                f"zeros: gzip brings the one at {level_name(packed.level)} to {percent(packed.ratio)} of the dense file."
+                f"zeros: gzip brings the one at {level_name(packed.level)} to "
+                f"{percent(packed.ratio)} of the dense file."
             )
