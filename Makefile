@@ -36,6 +36,7 @@ check-deep: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m bench.evaluation
 	$(BIN)/python -m bench.log_likelihood
+	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.selection
 	$(BIN)/python -m bench.streaming
 

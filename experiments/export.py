@@ -1,4 +1,4 @@
-"""Export: a checkpoint pruned from file to file, as a folder that plain transformers loads.
+"""Export: a checkpoint pruned from file to file, dense as plain transformers loads it, or as bit masks.
 
 Reads and writes files. The output appears whole or not at all, and the zeros it reports are counted
 again from what was written.
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments import cores, models, pruning
-from experiments.checkpoint import formats, safetensors_file
+from experiments.checkpoint import bitmask_file, formats, safetensors_file
+from experiments.checkpoint.bitmask_file import BitmaskTensor
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
@@ -24,6 +25,10 @@ from experiments.record_json import to_json
 from experiments.records import Pruning
 from experiments.stored_model import StoredModel
 
+FORMS = ("dense", "bitmask")
+PRUNED = "pruning.json"
+Files = Mapping[str, Sequence[StoredTensor]]
+
 
 def prune_to_folder(
     checkpoint: Checkpoint,
@@ -31,6 +36,7 @@ def prune_to_folder(
     level: float,
     out: Path,
     *,
+    form: str = "dense",
     include_head: bool = False,
     force: bool = False,
     say: Callable[[str], object] = lambda line: None,
@@ -57,10 +63,40 @@ def prune_to_folder(
     say(forecast(files, prunable, out))
     (choice,) = pruning.choose(prunable, settings, [level], progress=progress)
     with appearing_whole(out) as folder:
-        told = _write(stored, files, choice, folder, progress)
-        _recount(told, stored, folder, files)
-        (folder / "pruning.json").write_text(to_json(document(told)) + "\n", encoding="utf-8")
+        told = _write(stored, files, choice, folder, form, progress)
+        _recount(told, stored, folder)
+        (folder / PRUNED).write_text(to_json(document(told)) + "\n", encoding="utf-8")
     return told
+
+
+def unpack(checkpoint: Checkpoint, out: Path, *, force: bool = False) -> int:
+    """Write the dense files that a checkpoint of bit masks stands for; their bytes.
+
+    They are those that pruning to dense files would have written, bit for bit.
+
+    Raises:
+        UsageError: where `out` is the source.
+        ReportError: where nothing is masked, or `out` holds something and `force` is not given.
+    """
+    check_output(out, checkpoint.folder, force=force)
+    masked = [path for path in checkpoint.weight_files() if path.name.endswith(bitmask_file.SUFFIX)]
+    if not masked:
+        raise ReportError(
+            f"{checkpoint.name}",
+            "a checkpoint of bit masks, found none",
+            "make one by `gen prune --format bitmask`",
+        )
+    files = StoredModel(checkpoint).output_files()
+    room(out, sum(tensor.nbytes for tensors in files.values() for tensor in tensors))
+    with appearing_whole(out) as folder:
+        for path, (name, tensors) in zip(checkpoint.weight_files(), files.items()):
+            metadata = bitmask_file.read_header(path)[1]
+            safetensors_file.write(folder / name, tensors, StoredTensor.blocks, metadata)
+        _write_index(checkpoint, files, folder / formats.INDEX)
+        models.copy_companions(checkpoint, folder)
+        if (told := checkpoint.folder / PRUNED).is_file():
+            shutil.copyfile(told, folder / PRUNED)
+        return sum((folder / name).stat().st_size for name in files)
 
 
 def refuse_packed(stored: StoredModel) -> None:
@@ -74,32 +110,49 @@ def refuse_packed(stored: StoredModel) -> None:
         )
 
 
-def forecast(
-    files: Mapping[str, Sequence[StoredTensor]], prunable: Sequence[Prunable], out: Path
-) -> str:
-    """What will be read and written, in bytes.
+def forecast(files: Files, prunable: Sequence[Prunable], out: Path) -> str:
+    """What will be read and, at most, written, in bytes.
 
     Raises:
         ReportError: where the disk has no room for it.
     """
     size = sum(tensor.nbytes for tensors in files.values() for tensor in tensors)
-    place = next(parent for parent in (out.resolve(), *out.resolve().parents) if parent.is_dir())
-    free = shutil.disk_usage(place).free
-    if size > free:
-        raise ReportError(
-            f"--out {out}", f"{size:,} bytes of room, found {free:,}", "free some space"
-        )
+    room(out, size)
     many = f"{len(files)} files" if len(files) > 1 else "one file"
     return (
         f"{pruning.sum_of(prunable):,} prunable weights; writing {size:,} bytes in {many} to {out}/"
     )
 
 
+def sizes(folder: Path) -> dict[str, int]:
+    """Bytes of a folder's weight files and of the masked tensors in them, and what dense ones take."""
+    found = dict.fromkeys(("file", "dense_file", "masked", "dense_masked"), 0)
+    for path in Checkpoint("written", folder).weight_files():
+        tensors, metadata = bitmask_file.read_header(path)
+        masked = [tensor for tensor in tensors if isinstance(tensor, BitmaskTensor)]
+        found["file"] += path.stat().st_size
+        found["dense_file"] += safetensors_file.size_of(tensors, metadata)
+        found["masked"] += sum(tensor.mask.nbytes + tensor.values.nbytes for tensor in masked)
+        found["dense_masked"] += sum(tensor.nbytes for tensor in masked)
+    return found
+
+
+def room(out: Path, size: int) -> None:
+    """Raise where the disk that `out` will stand on has less than `size` bytes left."""
+    place = next(parent for parent in (out.resolve(), *out.resolve().parents) if parent.is_dir())
+    free = shutil.disk_usage(place).free
+    if size > free:
+        raise ReportError(
+            f"--out {out}", f"{size:,} bytes of room, found {free:,}", "free some space"
+        )
+
+
 def _write(
     stored: StoredModel,
-    files: Mapping[str, Sequence[StoredTensor]],
+    files: Files,
     choice: Choice,
     folder: Path,
+    form: str,
     progress: Progress,
 ) -> Pruning:
     """Write every weight file with the chosen weights zero, and copy the rest."""
@@ -114,20 +167,24 @@ def _write(
         if tensor.name in stored.prunable:
             counted[stored.entries[tensor.name].name] = before, after
 
-    progress.stage("writing", sum(t.count for tensors in files.values() for t in tensors))
+    masked = stored.prunable if form == "bitmask" else {}
+    every = [tensor for tensors in files.values() for tensor in tensors]
+    again = sum(tensor.count for tensor in every if tensor.name in masked)  # twice more
+    progress.stage("writing", sum(tensor.count for tensor in every) + 2 * again)
+    names = {}
     for path, (name, tensors) in zip(stored.checkpoint.weight_files(), files.items()):
         plain = path.suffix == ".safetensors"
-        metadata = (safetensors_file.read_header(path)[1] if plain else {}) or {"format": "pt"}
-        safetensors_file.write(folder / name, tensors, content, metadata)
-    _write_index(stored.checkpoint, files, folder)
+        metadata = (bitmask_file.read_header(path)[1] if plain else {}) or {"format": "pt"}
+        names[name] = name.removesuffix(".safetensors") + bitmask_file.SUFFIX if masked else name
+        bitmask_file.write(folder / names[name], tensors, masked, content, metadata)
+    index = formats.MASKED_INDEX if masked else formats.INDEX
+    _write_index(stored.checkpoint, {names[name]: files[name] for name in files}, folder / index)
     models.copy_companions(stored.checkpoint, folder)
     prunable = list(stored.prunable.values())
     return pruning.told(prunable, choice, [counted[tensor.entry.name] for tensor in prunable])
 
 
-def _write_index(
-    source: Checkpoint, files: Mapping[str, Sequence[StoredTensor]], folder: Path
-) -> None:
+def _write_index(source: Checkpoint, files: Files, path: Path) -> None:
     """The index of the shards, in the form and with the metadata that the source's has."""
     index = formats.index_of(source.folder)
     if len(files) == 1 or index is None:
@@ -138,22 +195,17 @@ def _write_index(
         "metadata": (stated.get("metadata") or {}) | {"total_size": size},
         "weight_map": {tensor.name: name for name, tensors in files.items() for tensor in tensors},
     }
-    text = json.dumps(written, indent=2, sort_keys=True) + "\n"
-    (folder / formats.INDEX).write_text(text, encoding="utf-8")
+    path.write_text(json.dumps(written, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _recount(
-    told: Pruning, stored: StoredModel, folder: Path, files: Mapping[str, Sequence[StoredTensor]]
-) -> None:
+def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
     """Count the zeros of the written files: they must be those that were told."""
 
     def count(tensor: StoredTensor) -> tuple[str, int]:
         zeros = sum(block.size - left(block) for block in tensor.blocks())
         return stored.entries[tensor.name].name, zeros
 
-    written = [
-        tensor for name in files for tensor in safetensors_file.read_header(folder / name)[0]
-    ]
+    written = Checkpoint("written", folder).tensors()
     counted = dict(cores.each(count, [t for t in written if t.name in stored.prunable]))
     if counted != {layer.name: layer.zeros for layer in told.layers}:
         raise AssertionError("the written file's zeros differ from those that were to be written")

@@ -1,75 +1,222 @@
 """Footprint: what a checkpoint weighs on disk, dense and in the formats that could hold it.
 
-Writes files to a temporary folder and measures them: a size is of a file, not of a hope. The sizes
-of bit mask and CSR are exact sums over the prunable tensors, whose masks are at hand.
+Writes files to a temporary folder and measures them: a size is of a file, not of a hope. The formulas
+say from which level on a format pays; a test holds them to the files.
 """
 
+import math
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from experiments.checkpoint import safetensors_file
-from experiments.checkpoint.tensor import StoredTensor
-from experiments.magnitudes import Weights
-from experiments.masks import left
-from experiments.pruning import Choice, Prunable
-from experiments.records import Footprint, FootprintRow
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from experiments import cores
+from experiments.checkpoint import bitmask_file, safetensors_file
+from experiments.checkpoint.bitmask_file import BitmaskTensor
+from experiments.checkpoint.safetensors_file import Content
+from experiments.checkpoint.tensor import DTYPES, StoredTensor
+from experiments.magnitudes import Keys, Weights, bits_of
+from experiments.progress import SILENT, Progress
+from experiments.pruning import Choice
+from experiments.records import BreakEven, Footprint, FootprintRow
 from experiments.stored_model import StoredModel
 
-GZIP_LEVEL = 6
+GZIP_LEVEL = 6  # what the command takes by default, and so zstd's
+ZSTD_LEVEL = 3
 GZIP_WRAPPER = 31  # zlib's code for a gzip header and trailer around the deflated bytes
+NARROW = "BF16"
+WIDE = ("F64", "F32")
+Index = np.dtype[np.signedinteger[Any]]
+INDICES: dict[str, Index] = {
+    "csr32": np.dtype(np.int32),
+    "csr64": np.dtype(np.int64),
+}
+Size = tuple[str, str, int]  # format, of what, bytes
 
 
-def footprint(stored: StoredModel, choices: Sequence[Choice], *, method: str) -> Footprint:
-    """Bytes at dense and at each choice's level."""
-    dtype = ", ".join(
-        sorted({tensor.dtype for tensor in stored.tensors if tensor.name in stored.prunable})
-    )
+def footprint(
+    stored: StoredModel, choices: Sequence[Choice], *, method: str, progress: Progress = SILENT
+) -> Footprint:
+    """Bytes at dense and at each choice's level, at the stored precision and rounded to bfloat16."""
+    levels = [(0.0, None), *((choice.level, choice) for choice in choices)]
+    asked = [(narrow, *level) for narrow in _precisions(stored) for level in levels]
+    progress.stage("weighing", len(asked))
+
+    def weigh(one: tuple[bool, float, Choice | None]) -> list[Size]:
+        narrow, _, choice = one
+        sizes = list(_sizes(stored, choice, narrow))
+        progress.add(1)
+        return sizes
+
     rows: list[FootprintRow] = []
-    sizes: dict[str, int] = {}
-    for level, choice in [(0.0, None), *((choice.level, choice) for choice in choices)]:
-        for of, name, size in _sizes(stored, choice):
-            dense = sizes.setdefault(of, size) if name == "dense" else sizes[of]
+    dense: dict[tuple[bool, str], int] = {}
+    for (narrow, level, _), sizes in zip(asked, cores.each(weigh, asked)):
+        for name, of, size in sizes:
+            whole = dense.setdefault((narrow, of), size)  # the first is dense at level 0
             rows.append(
                 FootprintRow(
-                    level=level, format=name, dtype=dtype, of=of, bytes=size, ratio=size / dense
+                    level=level,
+                    format=name,
+                    dtype=dtypes(stored, narrow),
+                    of=of,
+                    bytes=size,
+                    ratio=size / whole,
                 )
             )
-    return Footprint(method=method, rows=tuple(rows))
+    return Footprint(method=method, rows=tuple(rows), break_even=tuple(break_evens(stored)))
 
 
-def _sizes(stored: StoredModel, choice: Choice | None) -> Iterator[tuple[str, str, int]]:
-    """(of what, format, bytes), dense first."""
-    nonzero = dict.fromkeys(stored.prunable, 0)
+def _precisions(stored: StoredModel) -> list[bool]:
+    """As stored, and narrower where that is something else."""
+    wide = any(stored.prunable[name].dtype.itemsize > 2 for name in stored.prunable)
+    return [False, True] if wide else [False]
+
+
+def dtypes(stored: StoredModel, narrow: bool) -> str:
+    """The dtypes of the prunable weights, as they are weighed."""
+    held = [tensor for tensor in stored.tensors if tensor.name in stored.prunable]
+    return ", ".join(sorted({_as(tensor, narrow).dtype for tensor in held}))
+
+
+def _as(tensor: StoredTensor, narrow: bool) -> StoredTensor:
+    return replace(tensor, dtype=NARROW) if narrow and tensor.dtype in WIDE else tensor
+
+
+def _sizes(stored: StoredModel, choice: Choice | None, narrow: bool) -> Iterator[Size]:
+    """Every format's bytes, dense first: of the whole file, and of the prunable weights in it."""
+    sources = {tensor.name: tensor for tensor in stored.tensors}
 
     def content(tensor: StoredTensor) -> Iterator[Weights]:
-        for weights, _ in stored.pruned(tensor, choice):
-            if tensor.name in nonzero:
-                nonzero[tensor.name] += left(weights)
-            yield weights
+        kind = DTYPES[tensor.dtype]
+        for weights, _ in stored.pruned(sources[tensor.name], choice):
+            yield weights if weights.dtype == kind else weights.astype(kind)
 
-    dense = packed = 0
+    totals: dict[tuple[str, str], int] = {}
+    for tensors in stored.output_files().values():
+        held = [_as(tensor, narrow) for tensor in tensors]
+        for name, of, size in _one_file(held, frozenset(stored.prunable), content):
+            totals[name, of] = totals.get((name, of), 0) + size
+    for (name, of), size in totals.items():
+        yield name, of, size
+
+
+def _one_file(
+    tensors: Sequence[StoredTensor], prunable: frozenset[str], content: Content
+) -> Iterator[Size]:
+    """The sizes of one file of the checkpoint, written in every format, one after the other."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
-        for tensors in stored.output_files().values():
-            safetensors_file.write(path, tensors, content, {"format": "pt"})
-            dense += path.stat().st_size
-            packed += gzip_bytes(path)
-    yield "file", "dense", dense
-    yield "file", "gzip", packed
-    yield "prunable", "dense", sum(t.count * t.dtype.itemsize for t in stored.prunable.values())
-    for name, size_of in FORMATS.items():
-        yield "prunable", name, sum(size_of(stored.prunable[key], nonzero[key]) for key in nonzero)
+        safetensors_file.write(path, tensors, content, {"format": "pt"})
+        yield "dense", "file", path.stat().st_size
+        yield (
+            "gzip",
+            "file",
+            compressed_bytes(path, zlib.compressobj(GZIP_LEVEL, wbits=GZIP_WRAPPER)),
+        )
+        yield (
+            "zstd",
+            "file",
+            compressed_bytes(path, zstandard.ZstdCompressor(ZSTD_LEVEL).compressobj()),
+        )
+        yield "dense", "prunable", sum(t.nbytes for t in tensors if t.name in prunable)
+        bitmask_file.write(path, tensors, prunable, content, {"format": "pt"})
+        yield "bitmask", "file", path.stat().st_size
+        masked = [t for t in bitmask_file.read_header(path)[0] if isinstance(t, BitmaskTensor)]
+        yield "bitmask", "prunable", sum(t.mask.nbytes + t.values.nbytes for t in masked)
+        for name, index in INDICES.items():
+            held = write_csr(path, tensors, prunable, content, index)
+            yield name, "file", path.stat().st_size
+            yield name, "prunable", held
 
 
-def gzip_bytes(path: Path) -> int:
-    """How many bytes gzip makes of a file, at level 6."""
-    packer, total = zlib.compressobj(GZIP_LEVEL, wbits=GZIP_WRAPPER), 0
+def compressed_bytes(path: Path, packer: Any) -> int:
+    """How many bytes a compressor makes of a file."""
+    total = 0
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             total += len(packer.compress(block))
     return total + len(packer.flush())
+
+
+def write_csr(
+    path: Path,
+    tensors: Sequence[StoredTensor],
+    prunable: frozenset[str],
+    content: Content,
+    index: Index,
+) -> int:
+    """Write a file whose prunable matrices are compressed sparse rows of the matrix as stored.
+
+    Each becomes `.values`, `.columns` (an index a value) and `.rows` (where each row begins, and where
+    the last ends). Gives the bytes that these take.
+    """
+    pieces: dict[str, tuple[StoredTensor, Content]] = {}
+    held = 0
+    for tensor in tensors:
+        if tensor.name not in prunable:
+            pieces[tensor.name] = tensor, content
+            continue
+        for piece, blocks in _csr(tensor, content, index):
+            pieces[piece.name] = piece, blocks
+            held += piece.nbytes
+    written = [piece for piece, _ in pieces.values()]
+    safetensors_file.write(path, written, lambda t: pieces[t.name][1](t), {"format": "pt"})
+    return held
+
+
+def _csr(
+    tensor: StoredTensor, content: Content, index: Index
+) -> Iterator[tuple[StoredTensor, Content]]:
+    """The tensors that a matrix becomes, and what gives the blocks of each."""
+    rows, width = tensor.shape
+    ends = np.zeros(rows + 1, np.int64)
+    for at, words in _placed(tensor, content):
+        ends[1:] += np.bincount((at + np.flatnonzero(words)) // width, minlength=rows)
+    np.cumsum(ends, out=ends)
+    index = holding(max(int(ends[-1]), width), index)
+    kind = {4: "I32", 8: "I64"}[index.itemsize]
+
+    def columns(_: StoredTensor) -> Iterator[NDArray[np.generic]]:
+        for at, words in _placed(tensor, content):
+            yield ((at + np.flatnonzero(words)) % width).astype(index)
+
+    def values(_: StoredTensor) -> Iterator[NDArray[np.generic]]:
+        for block in content(tensor):
+            yield block[bits_of(block) != 0]
+
+    left = (int(ends[-1]),)
+    yield replace(_PIECE, name=f"{tensor.name}.values", shape=left, dtype=tensor.dtype), values
+    yield replace(_PIECE, name=f"{tensor.name}.columns", shape=left, dtype=kind), columns
+    yield (
+        replace(_PIECE, name=f"{tensor.name}.rows", shape=ends.shape, dtype=kind),
+        lambda _: [ends.astype(index)],
+    )
+
+
+_PIECE = StoredTensor(name="", shape=(), dtype="U8", path=Path(), offset=0)
+
+
+def holding(most: int, index: Index) -> Index:
+    """The dtype of indices up to `most`: as asked, or 64 bits where that cannot hold them.
+
+    >>> [holding(most, np.dtype(np.int32)).name for most in (2**31 - 1, 2**31)]
+    ['int32', 'int64']
+    """
+    return index if most <= np.iinfo(index).max else np.dtype(np.int64)
+
+
+def _placed(tensor: StoredTensor, content: Content) -> Iterator[tuple[int, Keys]]:
+    """A tensor's blocks as words, and where each begins."""
+    at = 0
+    for block in content(tensor):
+        yield at, bits_of(block)
+        at += block.size
 
 
 def bitmask_bytes(count: int, nonzero: int, itemsize: int) -> int:
@@ -82,7 +229,7 @@ def bitmask_bytes(count: int, nonzero: int, itemsize: int) -> int:
 
 
 def csr_bytes(rows: int, nonzero: int, itemsize: int, index: int) -> int:
-    """Compressed sparse rows: values, a column index each, and rows + 1 row pointers.
+    """Compressed sparse rows: values, a column index each, and rows + 1 places of rows.
 
     >>> csr_bytes(768, 58982, 4, 4)
     474932
@@ -90,16 +237,23 @@ def csr_bytes(rows: int, nonzero: int, itemsize: int, index: int) -> int:
     return nonzero * (itemsize + index) + (rows + 1) * index
 
 
-def _bitmask(tensor: Prunable, nonzero: int) -> int:
-    return bitmask_bytes(tensor.count, nonzero, tensor.dtype.itemsize)
+def break_evens(stored: StoredModel) -> Iterator[BreakEven]:
+    """For each format the smallest sparsity of the prunable weights at which it is below dense.
 
-
-def _csr(index: int) -> Callable[[Prunable, int], int]:
-    def size(tensor: Prunable, nonzero: int) -> int:
-        rows = tensor.shape[1 - tensor.entry.input_axis]
-        return csr_bytes(rows, nonzero, tensor.dtype.itemsize, index)
-
-    return size
-
-
-FORMATS = {"bitmask": _bitmask, "csr32": _csr(4), "csr64": _csr(8)}
+    Its fixed bytes (bits, or places of rows) and those of the values left are then fewer than dense's.
+    """
+    for narrow in _precisions(stored):
+        tensors = [_as(t, narrow) for t in stored.tensors if t.name in stored.prunable]
+        count = sum(tensor.count for tensor in tensors)
+        sizes = {tensor.name: DTYPES[tensor.dtype].itemsize for tensor in tensors}
+        dense = sum(tensor.nbytes for tensor in tensors)
+        for name, index in {"bitmask": 0, "csr32": 4, "csr64": 8}.items():
+            fixed = sum(
+                csr_bytes(tensor.shape[0], 0, sizes[tensor.name], index)
+                if index
+                else bitmask_bytes(tensor.count, 0, sizes[tensor.name])
+                for tensor in tensors
+            )
+            each = dense / count + index  # bytes of a value left
+            left = min(count, max(0, math.ceil((dense - fixed) / each) - 1))
+            yield BreakEven(format=name, dtype=dtypes(stored, narrow), sparsity=1 - left / count)

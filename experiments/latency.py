@@ -1,31 +1,54 @@
-"""Latency: milliseconds of a forward pass, dense and masked.
+"""Latency: milliseconds of a forward pass, dense, masked and sparse.
 
 Threads are pinned; a path's first call is kept apart and its outputs compared before the rounds that
-are reported. Reads the clock; nothing else may run meanwhile.
+are reported; the trials that choose a layer's way supply no reported number of the model. Reads the
+clock; nothing else may run meanwhile.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
-from experiments.coverage import prunable_parameters
+from experiments import products, semi_structured, sparse_path
 from experiments.errors import ReportError
 from experiments.feeding import attention_to_first, position_tables
 from experiments.models import OpenModel
 from experiments.open_weights import prunable_tensors
-from experiments.pruning import Settings, choose
-from experiments.records import Latency, LatencyRow
+from experiments.products import Product
+from experiments.pruning import Choice, Settings, choose
+from experiments.records import Latency, LatencyRow, LayerTrial
+from experiments.sparse_path import LinearMap, Trial
 from experiments.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
 
 ROUNDS = 31
+LEAST_ROUNDS = 11  # the fewest whose median has an interval of order statistics with some room
+PATIENCE = (
+    30.0  # seconds for the rounds of one level and shape, where fewer than ROUNDS take longer
+)
+TOLERANCE = 1e-3  # of the largest output: a path that differs by more computes something else
 SHAPES = ((1, 32), (8, 32))
-Weights = Mapping[str, Tensor]
+PATHS = ("dense", "masked", "sparse")
+Own = Mapping[nn.Module, Product]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What one path took at one level and shape."""
+
+    level: float
+    path: str
+    shape: tuple[int, int]
+    timing: Timing
+    dense: Timing
+    difference: float
 
 
 def measure(
@@ -35,81 +58,193 @@ def measure(
     *,
     shapes: Sequence[tuple[int, int]] = SHAPES,
     threads: int = 1,
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
     clock: Clock = perf_counter,
 ) -> Latency:
-    """Time dense and every level's masked weights at every (batch, tokens) shape.
+    """Time dense, masked and sparse in turn, level by level, at every (batch, tokens) shape.
 
-    Leaves the model's weights as they were.
+    Leaves the model as it was. Holds one level's weights at a time beside the model's own.
+
+    Raises:
+        ReportError: where a path's outputs are no numbers, or not those of the same weights in torch.
     """
-    in_place = {entry.name: tensor for entry, tensor in prunable_parameters(opened.model)}
-    dense = {name: tensor.clone() for name, tensor in in_place.items()}
-    paths = [(0.0, dense), *_masked(opened, settings, [level for level in levels if level > 0])]
-    rows: list[LatencyRow] = []
+    maps = sparse_path.linear_maps(opened.model)
+    timed: list[Timed] = []
+    trials: list[LayerTrial] = []
+    run = partial(_level, opened, maps, shapes=shapes, rounds=rounds, clock=clock)
+    pruned = [level for level in levels if level > 0]
     with torch.inference_mode(), pinned(threads):
-        for batch, tokens in shapes:
-            inputs = random_inputs(opened, batch, tokens)
-            call = partial(opened.model, **inputs)
-            lanes = [Lane(partial(_put, in_place, weights), call) for _, weights in paths]
-            first = first_calls(lanes, clock=clock)
-            differences = [
-                _difference(opened, inputs, weights, outputs)
-                for (_, weights), (_, outputs) in zip(paths, first)
-            ]
-            times = time_rounds(lanes, rounds=rounds, clock=clock)
-            timings = [Timing(cold, seconds) for (cold, _), seconds in zip(first, times)]
-            for (level, _), timing, difference in zip(paths, timings, differences):
-                ratio, interval = timing.ratio(timings[0])
-                rows.append(
-                    LatencyRow(
-                        level=level,
-                        path="masked" if level else "dense",
-                        batch=batch,
-                        tokens=tokens,
-                        threads=threads,
-                        rounds=rounds,
-                        cold_ms=1000 * timing.cold,
-                        median_ms=1000 * timing.median,
-                        p10_ms=1000 * timing.quantile(0.1),
-                        p90_ms=1000 * timing.quantile(0.9),
-                        ratio=ratio,
-                        ratio_interval=interval if level else None,
-                        max_abs_difference=difference,
-                    )
-                )
-    _put(in_place, dense)
-    return Latency(method=settings.method, rows=tuple(rows))
+        if not pruned:
+            timed += run(0.0, {one.name: one.weight for one in maps})[0]
+        tensors = prunable_tensors(opened.model)
+        for level, choice in zip(pruned, choose(tensors, settings, pruned) if pruned else []):
+            some, tried = run(level, _masked(opened, maps, choice))
+            timed += some
+            trials += tried
+    rows = [_row(shape, path, level, timed, threads) for shape in shapes
+            for level, path in _order(levels)]  # fmt: skip
+    inputs = {shape: random_inputs(opened, *shape) for shape in shapes}
+    on_gpu, skipped = semi_structured.measure(opened, inputs, clock=clock)
+    return Latency(
+        method=settings.method,
+        dense_by=products.name(opened.model),
+        rows=(*rows, *on_gpu),
+        trials=tuple(trials),
+        skipped=skipped,
+    )
 
 
-def _masked(
-    opened: OpenModel, settings: Settings, levels: Sequence[float]
-) -> Sequence[tuple[float, Weights]]:
-    """Each level's weights: dense storage with zeros where the level removes."""
-    tensors = prunable_tensors(opened.model)
-    weights = {entry.name: tensor for entry, tensor in prunable_parameters(opened.model)}
-    found = []
-    for level, choice in zip(levels, choose(tensors, settings, levels)):
-        masks = {t.entry.name: torch.from_numpy(choice.mask(t)) for t in tensors}
-        kept = {name: weights[name].masked_fill(~mask, 0) for name, mask in masks.items()}
-        found.append((level, kept))
-    return found
+def _order(levels: Sequence[float]) -> Iterator[tuple[float, str]]:
+    """(level, path) as rows stand: dense, then every level masked and sparse."""
+    yield 0.0, "dense"
+    for level in levels:
+        if level > 0:
+            yield level, "masked"
+            yield level, "sparse"
 
 
-def _put(in_place: Weights, weights: Weights) -> None:
-    for name, tensor in in_place.items():
-        tensor.copy_(weights[name])
+def _masked(opened: OpenModel, maps: Sequence[LinearMap], choice: Choice) -> dict[str, Tensor]:
+    """A level's weights: dense storage with zeros where the level removes."""
+    masks = {t.entry.name: torch.from_numpy(choice.mask(t)) for t in prunable_tensors(opened.model)}
+    return {one.name: one.weight.masked_fill(~masks[one.name], 0) for one in maps}
+
+
+def _level(
+    opened: OpenModel,
+    maps: Sequence[LinearMap],
+    level: float,
+    weights: Mapping[str, Tensor],
+    *,
+    shapes: Sequence[tuple[int, int]],
+    rounds: int | None,
+    clock: Clock,
+) -> tuple[list[Timed], list[LayerTrial]]:
+    """One level at every shape: every path's times, and what the layers were tried at."""
+    pruned = [replace(one, weight=weights[one.name]) for one in maps]
+    held = sparse_path.sparse_products(pruned) if level else {}
+    timed: list[Timed] = []
+    tried: list[LayerTrial] = []
+    for shape in shapes:
+        inputs = random_inputs(opened, *shape)
+        call: Callable[[], Any] = partial(opened.model, **inputs)
+        dense = {one.module: _fixed(one, shape) for one in maps}
+        paths: list[tuple[float, str, Own]] = [(0.0, "dense", dense)]
+        if level:
+            masked = {one.module: _fixed(one, shape) for one in pruned}
+            by_name = {one.name: masked[one.module] for one in pruned}
+            found = sparse_path.trials(call, pruned, by_name, held, clock=clock)
+            tried += [_trial(one, trial, level, shape) for one, trial in zip(pruned, found)]
+            sparse = masked | sparse_path.chosen(pruned, found, held)
+            paths += [(level, "masked", masked), (level, "sparse", sparse)]
+        timings, differences = _time(opened, maps, weights, paths, inputs, rounds, clock)
+        timed += [
+            Timed(at, path, shape, timing, timings[0], difference)
+            for (at, path, _), timing, difference in zip(paths, timings, differences)
+        ]
+    return timed, tried
+
+
+def _fixed(one: LinearMap, shape: tuple[int, int]) -> Product:
+    return products.fixed(one.module, one.weight, tokens=shape[0] * shape[1])
+
+
+def _time(
+    opened: OpenModel,
+    maps: Sequence[LinearMap],
+    weights: Mapping[str, Tensor],
+    paths: Sequence[tuple[float, str, Own]],
+    inputs: Mapping[str, Tensor],
+    rounds: int | None,
+    clock: Clock,
+) -> tuple[list[Timing], list[float]]:
+    """The paths' times in turn, and how far their outputs are from plain torch's."""
+
+    def lane(own: Own) -> Lane:
+        def call() -> Any:
+            with products.multiplying(own):
+                return opened.model(**inputs)
+
+        return Lane(lambda: None, call)
+
+    lanes = [lane(own) for _, _, own in paths]
+    first = first_calls(lanes, clock=clock)
+    own = {one.name: one.weight for one in maps}
+    differences = [
+        _difference(opened, inputs, weights if level else own, path, outputs)
+        for (level, path, _), (_, outputs) in zip(paths, first)
+    ]
+    times = time_rounds(lanes, rounds=rounds or _affordable(lanes, clock), clock=clock)
+    return [Timing(cold, seconds) for (cold, _), seconds in zip(first, times)], differences
+
+
+def _affordable(lanes: Sequence[Lane], clock: Clock) -> int:
+    """How many rounds there is patience for, judged by one more call of each lane."""
+    seconds = sum(seconds for seconds, _ in first_calls(lanes, clock=clock))
+    return int(np.clip(PATIENCE / max(2 * seconds, 1e-9), LEAST_ROUNDS, ROUNDS))
 
 
 def _difference(
-    opened: OpenModel, inputs: Mapping[str, Tensor], weights: Weights, outputs: Any
+    opened: OpenModel,
+    inputs: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    path: str,
+    outputs: Any,
 ) -> float:
-    """The largest difference between a path's outputs and the same weights' called functionally."""
+    """The largest difference between a path's outputs and the same weights' in plain torch."""
     if not torch.isfinite(outputs[0]).all():
         raise ReportError(
             opened.checkpoint.name, "finite outputs, found NaN or infinity", "inspect its weights"
         )
     theirs = functional_call(opened.model, dict(weights), kwargs=dict(inputs))
-    return float((outputs[0] - theirs[0]).abs().max())
+    difference = float((outputs[0] - theirs[0]).abs().max())
+    if difference > TOLERANCE * float(theirs[0].abs().max()):
+        raise ReportError(
+            f"{opened.checkpoint.name}, {path} path",
+            f"the outputs of plain torch, found them {difference:.3g} apart",
+            "do not trust its times; please report it",
+        )
+    return difference
+
+
+def _trial(one: LinearMap, trial: Trial, level: float, shape: tuple[int, int]) -> LayerTrial:
+    return LayerTrial(
+        name=one.name,
+        role=one.role,
+        level=level,
+        batch=shape[0],
+        tokens=shape[1],
+        density=int(torch.count_nonzero(one.weight)) / one.weight.numel(),
+        dense_ms=round(1000 * trial.dense, 4),
+        sparse_ms=None if trial.sparse is None else round(1000 * trial.sparse, 4),
+        sparse=trial.faster,
+        reason=trial.reason,
+    )
+
+
+def _row(
+    shape: tuple[int, int], path: str, level: float, timed: Sequence[Timed], threads: int
+) -> LatencyRow:
+    """A path's row: of its own level's rounds, dense of all there are."""
+    some = [one for one in timed if (one.shape, one.path, one.level) == (shape, path, level)]
+    together = Timing(
+        some[0].timing.cold, tuple(time for one in some for time in one.timing.rounds)
+    )
+    ratio, interval = some[0].timing.ratio(some[0].dense)
+    return LatencyRow(
+        level=level,
+        path=path,
+        batch=shape[0],
+        tokens=shape[1],
+        threads=threads,
+        rounds=len(together.rounds),
+        cold_ms=1000 * together.cold,
+        median_ms=1000 * together.median,
+        p10_ms=1000 * together.quantile(0.1),
+        p90_ms=1000 * together.quantile(0.9),
+        ratio=ratio,
+        ratio_interval=interval if level else None,
+        max_abs_difference=max(one.difference for one in some),
+    )
 
 
 def random_inputs(opened: OpenModel, batch: int, tokens: int) -> dict[str, Tensor]:

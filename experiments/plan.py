@@ -25,8 +25,8 @@ VERSIONS = {
     "comparison": 2,
     "perplexity": 2,
     "perplexity_change": 2,
-    "footprint": 1,
-    "latency": 1,
+    "footprint": 2,
+    "latency": 2,
 }
 JOINED = {"evaluation": "comparison", "perplexity": "perplexity_change"}
 DENSE = "dense"

@@ -5,39 +5,83 @@ oneDNN, that torch carries too, does there. Both are float32; the last bits diff
 decided by the processor, never by a stopwatch, so that answers repeat.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from experiments.provenance import cpuinfo
+
+ONEDNN: Any = torch.ops.mkldnn
+Product = Callable[[torch.Tensor], torch.Tensor]
 
 
 @contextmanager
 def by_onednn(model: nn.Module) -> Iterator[None]:
     """Inside the block the model's linear maps multiply by oneDNN, if that is the faster here.
 
-    Weights stay where they are; those that are pruned meanwhile are followed.
+    Weights stay where they are; those that are pruned meanwhile are followed. A map that multiplies
+    in a way of its own already is let be.
     """
-    maps = [part for part in model.modules() if type(part) is nn.Linear] if worth(model) else []
-    for part in maps:
-        part.forward = partial(_product, part)  # type: ignore[method-assign]
+    parts = [part for part in model.modules() if type(part) is nn.Linear] if worth(model) else []
+    with multiplying({part: of(part) for part in parts if "forward" not in vars(part)}):
+        yield
+
+
+@contextmanager
+def multiplying(own: Mapping[nn.Module, Product]) -> Iterator[None]:
+    """Inside the block these modules multiply as they are told."""
+    for part, product in own.items():
+        part.forward = product
     try:
         yield
     finally:
-        for part in maps:
+        for part in own:
             del part.forward
+
+
+def of(part: nn.Module) -> Product:
+    """The way a module multiplies by weights that may change: by oneDNN if that is the faster."""
+    if type(part) is nn.Linear and worth(part):
+        return partial(_product, part)
+    return part.forward
 
 
 def _product(part: nn.Linear, inputs: torch.Tensor) -> torch.Tensor:
     return nn.functional.linear(inputs.to_mkldnn(), part.weight, part.bias).to_dense()
 
 
-def worth(model: nn.Module) -> bool:
-    """Whether oneDNN is the faster: for a float32 model on a processor of AMD."""
-    first = next(model.parameters())
+def fixed(part: nn.Module, weight: torch.Tensor, *, tokens: int) -> Product:
+    """The fastest dense product known here of a linear map's module with weights that stay.
+
+    `weight` has the layout of the module's own; it is copied into oneDNN's where that is the faster,
+    for about so many tokens.
+    """
+    bias: Any = part.bias
+    turned = isinstance(part, Conv1D)
+    if worth(part) and hasattr(ONEDNN, "_linear_pointwise"):
+        rows = weight.t().contiguous() if turned else weight
+        packed = ONEDNN._reorder_linear_weight(rows, tokens)
+        return lambda inputs: ONEDNN._linear_pointwise(inputs, packed, bias, "none", [], "")
+    if turned:
+        return lambda inputs: torch.addmm(bias, inputs.reshape(-1, weight.shape[0]), weight).view(
+            *inputs.shape[:-1], -1
+        )
+    return lambda inputs: nn.functional.linear(inputs, weight, bias)
+
+
+def name(model: nn.Module) -> str:
+    """The library by which dense products are the fastest here."""
+    return "oneDNN" if worth(model) and hasattr(ONEDNN, "_linear_pointwise") else "torch's default"
+
+
+def worth(part: nn.Module) -> bool:
+    """Whether oneDNN is the faster: for a module of float32 weights on a processor of AMD."""
+    first = next(part.parameters())
     plain = (first.dtype, first.device.type) == (torch.float32, "cpu")
     built = plain and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return built and "AuthenticAMD" in cpuinfo()

@@ -4,8 +4,10 @@ Each function takes what a command was given and returns the answer as plain dat
 times models is imported where it is used: to inspect and to prune need not wait for it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.coverage import prunable_parameters
 from experiments.errors import ReportError, UsageError
 from experiments.methods.table import METHODS
+from experiments.models import OpenModel
 from experiments.progress import Progress
 from experiments.provenance import usable_cores
 from experiments.pruning import Settings
@@ -52,12 +55,13 @@ def prune(
     pattern: str,
     seed: int,
     include_head: bool,
+    form: str,
     out: Path,
     force: bool,
     say: Say,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Prune a checkpoint into a folder; what was removed."""
+    """Prune a checkpoint into a folder; what was removed, and what is left in bytes."""
     if pattern != pruning.UNSTRUCTURED:
         kept, group = pruning.parse_pattern(pattern)
         level = (group - kept) / group if level is None else level
@@ -74,12 +78,18 @@ def prune(
         settings,
         level,
         out,
+        form=form,
         include_head=include_head,
         force=force,
         say=say,
         progress=progress,
     )
-    return export.document(told)
+    return export.document(told) | {"format": form, "bytes": export.sizes(out)}
+
+
+def unpack(model: Checkpoint, out: Path, *, force: bool) -> dict[str, Any]:
+    """Write the dense checkpoint that one of bit masks stands for."""
+    return {"bytes": export.unpack(model, out, force=force)}
 
 
 def evaluate(
@@ -90,15 +100,20 @@ def evaluate(
     batch: int | None,
     dtype: str,
     against: Checkpoint | None,
+    path: str,
 ) -> list[dict[str, Any]]:
-    """A checkpoint's answers to tasks, each with its difference from another's where given."""
+    """A checkpoint's answers to tasks, each with its difference from another's where given.
+
+    `path` is dense, or sparse for linear maps that skip zeros where that is faster; what the answers
+    are held against runs densely.
+    """
     models.be_quiet()
     if dtype == "bfloat16" and not devices.has_bfloat16():
         raise ReportError(
             "--dtype bfloat16", "a processor or GPU that has its products", "leave it out"
         )
-    found = [_answer(model, one, limit, batch, dtype) for one in tasks]
-    rows = [_evaluation_row(answer) for answer in found]
+    found = [_answer(model, one, limit, batch, dtype, path) for one in tasks]
+    rows = [_evaluation_row(answer) | {"path": path} for answer in found]
     if against is not None:
         for one, answer, row in zip(tasks, found, rows):
             row |= _difference(one, answer, _answer(against, one, limit, batch, dtype), limit)
@@ -109,33 +124,48 @@ Answered = Evaluation | Perplexity
 
 
 def _answer(
-    model: Checkpoint, asked: Task, limit: int | None, batch: int | None, dtype: str
+    model: Checkpoint,
+    asked: Task,
+    limit: int | None,
+    batch: int | None,
+    dtype: str,
+    path: str = "dense",
 ) -> Answered:
-    from experiments import answering, evaluation, perplexity, threads
+    from experiments import answering, evaluation, perplexity
     from experiments.jobs import overlap_warnings
 
     opened = models.open_model(model, dtype=dtype, on=devices.device())
-    on_cores = opened.model.device.type == "cpu"
     weights = [tensor for _, tensor in prunable_parameters(opened.model)]
     prunable = sum(tensor.numel() for tensor in weights)
     zeros = sum(int((tensor == 0).sum()) for tensor in weights)
     if asked.metric == "perplexity":
         text = perplexity.prepare(opened, asked, limit=limit)
-        if on_cores:
-            one = replace(text, windows=text.windows[:1])
-            threads.choose(lambda: perplexity.losses(opened, one), pieces=len(text.windows))
-        losses = perplexity.losses(opened, text, batch=batch or perplexity.BATCH)
+        one = replace(text, windows=text.windows[:1])
+        piece = partial(perplexity.losses, opened, one)
+        with _fastest(opened, piece, len(text.windows), path):
+            losses = perplexity.losses(opened, text, batch=batch or perplexity.BATCH)
         return perplexity.score(text, losses, prunable=prunable, zeros=zeros)
     question = answering.prepare(opened, asked, limit=limit)
-    size = batch or answering.BATCH
-    if on_cores:
-        pieces = len(question.tokens) / answering.LITTLE
-        threads.choose(answering.a_little(opened, question), pieces=pieces)
-    predictions = answering.predict(opened, question, batch=size)
+    pieces = len(question.tokens) / answering.LITTLE
+    with _fastest(opened, answering.a_little(opened, question), pieces, path):
+        predictions = answering.predict(opened, question, batch=batch or answering.BATCH)
     warnings = overlap_warnings(model, asked)
     return evaluation.score(
         question, predictions, prunable=prunable, zeros=zeros, warnings=warnings
     )
+
+
+@contextmanager
+def _fastest(
+    opened: OpenModel, piece: Callable[[], object], pieces: float, path: str
+) -> Iterator[None]:
+    """Do work by the number of threads, and on the sparse path by the products, that try faster."""
+    from experiments import sparse_path, threads
+
+    if opened.model.device.type == "cpu":
+        threads.choose(piece, pieces=pieces)
+    with sparse_path.faster(opened.model, piece) if path == "sparse" else nullcontext():
+        yield
 
 
 def _difference(
@@ -195,6 +225,7 @@ def time(
     batches: Sequence[int],
     tokens: Sequence[int],
     threads: int | None,
+    say: Say,
 ) -> list[dict[str, Any]]:
     """Milliseconds of a forward pass at every batch and length."""
     from experiments import latency
@@ -209,13 +240,22 @@ def time(
         shapes=shapes or latency.SHAPES,
         threads=threads or usable_cores(),
     )
+    say(f"dense and masked multiply by {found.dense_by}")
+    for level, batch, length in dict.fromkeys((x.level, x.batch, x.tokens) for x in found.trials):
+        tried = [x for x in found.trials if (x.level, x.batch, x.tokens) == (level, batch, length)]
+        sparse = sum(one.sparse for one in tried)
+        say(f"level {level:g}, {batch} × {length}: {sparse} of {len(tried)} linear maps sparse")
+    for reason in found.skipped:
+        say(f"not timed: {reason}")
     return [asdict(row) for row in found.rows]
 
 
-def weigh(model: Checkpoint, levels: Sequence[float]) -> list[dict[str, Any]]:
+def weigh(
+    model: Checkpoint, levels: Sequence[float], *, progress: Progress
+) -> list[dict[str, Any]]:
     """Bytes of each storage format at every level."""
     stored = StoredModel(model)
     asked = [level for level in (tuple(levels) or DEFAULT_LEVELS) if level > 0]
     choices = pruning.choose(list(stored.prunable.values()), Settings(), asked)
-    found = footprint.footprint(stored, choices, method="magnitude")
+    found = footprint.footprint(stored, choices, method="magnitude", progress=progress)
     return [asdict(row) for row in found.rows]

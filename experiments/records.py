@@ -287,19 +287,31 @@ class FootprintRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BreakEven:
+    """The smallest sparsity of the prunable weights at which a format takes fewer bytes than dense."""
+
+    format: str
+    dtype: str
+    sparsity: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Footprint:
     """What a checkpoint weighs on disk, level by level."""
 
     kind: ClassVar[str] = "footprint"
     method: str
     rows: tuple[FootprintRow, ...]
+    break_even: tuple[BreakEven, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyRow:
     """Milliseconds of one forward pass. `ratio` is dense time over this path's; above 1 is faster.
 
-    `max_abs_difference` is between this path's outputs and those of the same weights run densely.
+    `path` is dense, masked (the same dense arithmetic on weights of which some are zero), sparse
+    (each linear map by the faster of both arithmetics) or 2:4. `max_abs_difference` is between this
+    path's outputs and those of the same weights in plain torch.
     """
 
     level: float
@@ -318,12 +330,38 @@ class LatencyRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerTrial:
+    """One linear map tried dense and sparse at one level and shape, in milliseconds of a pass.
+
+    `sparse` says which it took; `sparse_ms` is null where it could not be sparse, and `reason` why.
+    """
+
+    name: str
+    role: str
+    level: float
+    batch: int
+    tokens: int
+    density: float
+    dense_ms: float
+    sparse_ms: float | None
+    sparse: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Latency:
-    """How long a forward pass takes, path by path, measured round by round."""
+    """How long a forward pass takes, path by path, measured round by round.
+
+    `dense_by` names the library whose dense products are the fastest known here, which dense and
+    masked run by; `skipped` says which path is missing, and why.
+    """
 
     kind: ClassVar[str] = "latency"
     method: str
+    dense_by: str
     rows: tuple[LatencyRow, ...]
+    trials: tuple[LayerTrial, ...]
+    skipped: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

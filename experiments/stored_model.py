@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from experiments import masks, models
+from experiments.checkpoint import bitmask_file
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.packed import packings
 from experiments.checkpoint.tensor import StoredTensor, same_bytes
@@ -132,4 +133,5 @@ def _written_name(path: Path, files: int) -> str:
     """A shard keeps its number; a single file gets the name that transformers looks for."""
     if files == 1:
         return "model.safetensors"
-    return re.sub(r"^pytorch_model", "model", path.stem) + ".safetensors"
+    stem = path.stem.removesuffix(Path(bitmask_file.SUFFIX).stem)
+    return re.sub(r"^pytorch_model", "model", stem) + ".safetensors"

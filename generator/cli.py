@@ -130,6 +130,14 @@ def inspect(model: str, thresholds: tuple[float, ...], as_json: bool) -> None:
     "--pattern", default="unstructured", metavar="N:M", help="Keep N of every M inputs instead."
 )
 @click.option("--include", type=click.Choice(["head"]), help="Prune the task head too.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["dense", "bitmask"]),
+    default="dense",
+    show_default=True,
+    help="bitmask holds a bit a weight and the values left; `gen unpack` makes it dense.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=FOLDER, required=True, help="The folder to write.")
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
@@ -141,12 +149,13 @@ def prune(
     scope: str | None,
     pattern: str,
     include: str | None,
+    form: str,
     seed: int,
     out: Path,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write a pruned copy of a checkpoint that plain transformers loads."""
+    """Write a pruned copy of a checkpoint, which plain transformers loads if it is dense."""
     from experiments import catalogue
     from generator import listing
 
@@ -162,12 +171,31 @@ def prune(
         pattern=pattern,
         seed=seed,
         include_head=include == "head",
+        form=form,
         out=out,
         force=force,
         say=say,
         progress=Bar(),
     )
     show(told, as_json, listing.pruning)
+    if not as_json:
+        click.echo(f"written to {out}/")
+
+
+@gen.command()
+@click.argument("model", metavar="DIR")
+@click.option("--out", type=FOLDER, required=True, help="The folder to write.")
+@click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
+@json_option
+def unpack(model: str, out: Path, force: bool, as_json: bool) -> None:
+    """Write the dense checkpoint that one of bit masks stands for, bit for bit."""
+    from experiments import catalogue
+    from generator import listing
+
+    checkpoint = catalogue.find_checkpoint(model)
+    from experiments import questions
+
+    show(questions.unpack(checkpoint, out, force=force), as_json, listing.unpacking)
     if not as_json:
         click.echo(f"written to {out}/")
 
@@ -196,6 +224,13 @@ def prune(
     show_default=True,
     help="bfloat16 is faster and rounds: published numbers are float32.",
 )
+@click.option(
+    "--path",
+    type=click.Choice(["dense", "sparse"]),
+    default="dense",
+    show_default=True,
+    help="sparse skips zeros where that is faster: published numbers are dense.",
+)
 @json_option
 def evaluate(
     model: str,
@@ -209,6 +244,7 @@ def evaluate(
     against: str | None,
     batch: int | None,
     dtype: str,
+    path: str,
     as_json: bool,
 ) -> None:
     """Score a checkpoint on tasks, with intervals."""
@@ -225,7 +261,7 @@ def evaluate(
     from experiments import questions
 
     found = questions.evaluate(
-        checkpoint, asked, limit=limit, batch=batch, dtype=dtype, against=other
+        checkpoint, asked, limit=limit, batch=batch, dtype=dtype, against=other, path=path
     )
     show(found, as_json, listing.evaluation)
 
@@ -283,14 +319,16 @@ def latency(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Time a forward pass, dense and masked, interleaved."""
+    """Time a forward pass, dense, masked and sparse, in turn."""
     from experiments import catalogue
     from generator import listing
 
     checkpoint = catalogue.find_checkpoint(model)
     from experiments import questions
 
-    found = questions.time(checkpoint, levels, batches=batches, tokens=tokens, threads=threads)
+    found = questions.time(
+        checkpoint, levels, batches=batches, tokens=tokens, threads=threads, say=say
+    )
     show(found, as_json, listing.latency)
 
 
@@ -306,7 +344,7 @@ def footprint(model: str, levels: tuple[float, ...], as_json: bool) -> None:
     checkpoint = catalogue.find_checkpoint(model)
     from experiments import questions
 
-    show(questions.weigh(checkpoint, levels), as_json, listing.footprint)
+    show(questions.weigh(checkpoint, levels, progress=Bar()), as_json, listing.footprint)
 
 
 @gen.command("list")

@@ -129,7 +129,23 @@ def pruning(answer: Answer) -> list[str]:
         f"{answer['method']}, {answer['scope']}, {answer['pattern']}: {whole(answer['zeros'])} of "
         f"{whole(answer['prunable'])} prunable weights are zero"
         + ("" if cut is None else f", all of magnitude up to {cut:.6g}"),
+        *(_masked(answer["bytes"]) if answer["format"] == "bitmask" else []),
     ]
+
+
+def _masked(sizes: Mapping[str, int]) -> list[str]:
+    """What bit masks save: of the masked weights, and of the whole file."""
+    return [
+        f"as bit masks: {whole(sizes['masked'])} bytes instead of {whole(sizes['dense_masked'])}, "
+        f"{percent(sizes['masked'] / sizes['dense_masked'])} of dense",
+        f"the whole file: {whole(sizes['file'])} bytes instead of {whole(sizes['dense_file'])}, "
+        f"{percent(sizes['file'] / sizes['dense_file'])} of dense: what is not prunable stays dense",
+    ]
+
+
+def unpacking(answer: Answer) -> list[str]:
+    """How large the dense files are."""
+    return [f"{whole(answer['bytes'])} bytes, dense"]
 
 
 def evaluation(answer: Sequence[Answer]) -> list[str]:

@@ -8,6 +8,8 @@ from itertools import takewhile
 from experiments.records import (
     Comparison,
     Evaluation,
+    Footprint,
+    FootprintRow,
     Inspection,
     LatencyRow,
     PerplexityChange,
@@ -62,6 +64,13 @@ def written(found: Inspection | None) -> str:
     """What of a checkpoint is weighed: its file, or where that holds blocks, what they stand for."""
     blocks = found is not None and any(t.stored_as not in PLAIN for t in found.tensors)
     return "the file of its dequantised 32-bit numbers" if blocks else "the file"
+
+
+def as_stored(weighed: Footprint, name: str, of: str = "file") -> dict[float, FootprintRow]:
+    """The rows of one format at the stored precision, which stands first, by level."""
+    stored = weighed.rows[0].dtype
+    asked = (name, of, stored)
+    return {row.level: row for row in weighed.rows if (row.format, row.of, row.dtype) == asked}
 
 
 def storage(found: Inspection) -> Markdown:
@@ -268,3 +277,25 @@ def latency_sentence(rows: Sequence[LatencyRow]) -> Markdown:
         f"1 in {len(faster)} and below 1 in {len(slower)} of them. By chance alone about one 95 % "
         "interval in twenty misses the true ratio."
     )
+
+
+def sparse_sentence(rows: Sequence[LatencyRow]) -> Markdown:
+    """From which level on the sparse path is faster than dense, shape by shape."""
+    shapes = dict.fromkeys((row.batch, row.tokens) for row in rows if row.path == "sparse")
+    parts = []
+    for batch, tokens in shapes:
+        asked = (batch, tokens, "sparse")
+        some = [row for row in rows if (row.batch, row.tokens, row.path) == asked]
+        some.sort(key=lambda row: row.level, reverse=True)
+        paying = list(takewhile(lambda r: r.ratio_interval and r.ratio_interval[0] > 1, some))
+        best = some[0]
+        what = (
+            f"faster than dense from {level_name(paying[-1].level)} on"
+            if paying
+            else ("not surely faster than dense at the highest level tried")
+        )
+        parts.append(
+            f"{batch} × {tokens} tokens: {what}, at {level_name(best.level)} {best.ratio:.2f} times "
+            f"as fast {interval(best.ratio_interval, lambda x: f'{x:.2f}')}"
+        )
+    return Markdown("; ".join(parts))

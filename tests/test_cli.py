@@ -204,8 +204,9 @@ def files(folder: Path) -> dict[str, bytes]:
 CONTRACT = {
     "build": "study docs results recorded fresh jobs dry-run open",
     "inspect": "threshold json",
-    "prune": "level method scope pattern include seed out force json",
-    "evaluate": "task glue data text label metric limit against batch dtype json",
+    "prune": "level method scope pattern include format seed out force json",
+    "unpack": "out force json",
+    "evaluate": "task glue data text label metric limit against batch dtype path json",
     "finetune": "task glue epochs rate batch limit lora seed out force json",
     "latency": "level batch tokens threads json",
     "footprint": "level json",
@@ -300,7 +301,8 @@ def test_prune_prints_the_contract_s_keys_and_writes_what_it_says(gen: Gen, here
     assert (done.status, done.err.splitlines()) == (0, [told])
     answer = done.json
     assert set(answer) == {
-        "level", "method", "scope", "pattern", "prunable", "zeros", "threshold", "layers"
+        "level", "method", "scope", "pattern", "prunable", "zeros", "threshold", "layers", "format",
+        "bytes",
     }  # fmt: skip
     assert all(set(layer) == {"name", "count", "zeros"} for layer in answer["layers"])
     assert (answer["level"], answer["method"], answer["scope"]) == (0.3, "magnitude", "global")
@@ -311,6 +313,35 @@ def test_prune_prints_the_contract_s_keys_and_writes_what_it_says(gen: Gen, here
     assert {path.name for path in here.iterdir()} == {
         "tiny", "pruned", "tickets.tsv", "report.toml",
     }  # fmt: skip
+
+
+@pytest.mark.usefixtures("here")
+def test_a_compact_file_is_written_told_of_answers_alike_and_unpacks_to_the_dense_one(
+    gen: Gen, here: Path
+) -> None:
+    small = gen("prune", "tiny", "--level", "0.9", "--format", "bitmask", "--out", "small")
+    assert small.status == 0
+    file = here / "small/model.bitmask.safetensors"
+    left = 6144 - round(0.9 * 6144)
+    lines = small.out.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+    assert f"as bit masks: {6144 // 8 + 4 * left:,} bytes".replace(",", " ") in lines
+    assert f"the whole file: {file.stat().st_size:,} bytes".replace(",", " ") in lines
+    assert gen("prune", "tiny", "--level", "0.9", "--out", "dense").status == 0
+    assert gen("unpack", "small", "--out", "back", "--json").json == {
+        "bytes": (here / "dense/model.safetensors").stat().st_size
+    }
+    for path in (here / "dense").iterdir():
+        assert (here / "back" / path.name).read_bytes() == path.read_bytes()
+    asked = ("--data", "tickets.tsv", "--json")
+    answers = [
+        gen("evaluate", name, *asked, *path).json[0]
+        for name, path in (("dense", ()), ("small", ()), ("small", ("--path", "sparse")))
+    ]
+    assert [answer.pop("path") for answer in answers] == ["dense", "dense", "sparse"]
+    assert answers[0] == answers[1] == answers[2]
+    refused = gen("unpack", "tiny", "--out", "other")
+    assert refused.status == 1
+    assert "expected a checkpoint of bit masks, found none" in refused.err
 
 
 @pytest.mark.usefixtures("here")
@@ -429,8 +460,12 @@ def test_evaluate_takes_several_tasks_and_no_task_is_wrong_usage(gen: Gen) -> No
 def test_latency_prints_the_contract_s_keys_in_one_document(gen: Gen) -> None:
     words = ("--level", "0.5", "--batch", "1", "--tokens", "4", "--threads", "1", "--json")
     done = gen("latency", "tiny", *words)
-    assert (done.status, done.err) == (0, "")
-    assert [(row["level"], row["path"]) for row in done.json][:2] == [(0, "dense"), (0.5, "masked")]
+    assert done.status == 0
+    assert "linear maps sparse" in done.err
+    assert "not timed: 2:4: it needs a GPU" in done.err
+    assert [(row["level"], row["path"]) for row in done.json] == [
+        (0, "dense"), (0.5, "masked"), (0.5, "sparse"),
+    ]  # fmt: skip
     for row in done.json:
         assert set(row) >= {
             "level", "path", "batch", "tokens", "threads", "cold_ms", "median_ms", "p10_ms",
@@ -449,8 +484,8 @@ def test_footprint_prints_the_contract_s_keys_in_one_document(gen: Gen) -> None:
         assert row["format"] in ("dense", "gzip", "zstd", "bitmask", "csr32", "csr64")
         assert row["of"] in ("file", "prunable")
         assert isinstance(row["bytes"], int)
-    dense = {row["bytes"] for row in done.json if (row["of"], row["format"]) == ("file", "dense")}
-    assert len(dense) == 1
+    dense = [row for row in done.json if (row["of"], row["format"]) == ("file", "dense")]
+    assert len({(row["dtype"], row["bytes"]) for row in dense}) == 2  # as stored, and rounded
 
 
 @pytest.mark.usefixtures("here")

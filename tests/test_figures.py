@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from synthetic import HOSTILE
 
 from generator.figures import (
+    frontier,
     heat_map,
     latency_ratio,
     magnitude_curve,
@@ -44,8 +45,25 @@ def heat(
 def speed(
     names: Sequence[str] = ("a", "b"), *, levels: Sequence[float] = LEVELS, value: float = 1.0
 ) -> Figure:
-    points = tuple((level, value, 0.97 * value, 1.02 * value) for level in levels)
-    return latency_ratio.draw([Series(name, points) for name in names])
+    sparse = tuple((level, 3 * value, 2.9 * value, 3.1 * value) for level in levels)
+    masked = tuple((level, value, 0.97 * value, 1.02 * value) for level in levels)
+    series = tuple(Series(name, sparse, masked, place) for place, name in enumerate(names))
+    return latency_ratio.draw([latency_ratio.Panel("1 × 32 tokens", series)])
+
+
+def cost(
+    names: Sequence[str] = ("a", "b"),
+    *,
+    levels: Sequence[float] = LEVELS,
+    value: float = 0.8,
+    metric: str = "MCC",
+) -> Figure:
+    points = tuple(
+        frontier.Point(level, 100 * (1.01 - level), value, value - 0.05, value + 0.05)
+        for level in (0.0, *levels)
+    )
+    lines = [frontier.Line(name, points, place) for place, name in enumerate(names)]
+    return frontier.draw(lines, metric=metric, cost="megabytes")
 
 
 def curve(
@@ -107,6 +125,13 @@ CASES: dict[str, Draw] = {
     "heat map of zeros": partial(heat, value=0.0),
     "heat map of one level": partial(heat, levels=(0.5,)),
     "heat map of many layers": partial(heat, MANY),
+    "frontier": cost,
+    "frontier of hostile names": partial(cost, HOSTILE),
+    "frontier of nothing": partial(cost, ()),
+    "frontier of one level": partial(cost, levels=()),
+    "frontier of zeros": partial(cost, value=0.0),
+    "frontier of a perplexity": partial(cost, metric="perplexity", value=40.0),
+    "frontier of many models": partial(cost, MANY[:12], metric="accuracy"),
     "latency ratio": speed,
     "latency ratio of hostile names": partial(speed, HOSTILE),
     "latency ratio of nothing": partial(speed, ()),
@@ -148,7 +173,7 @@ CASES: dict[str, Draw] = {
     "size of many formats": partial(bytes_, MANY[:12]),
 }
 ONE_OF_EACH = [
-    "heat map", "latency ratio", "magnitude curve", "magnitude density", "quality", "perplexity",
+    "frontier", "heat map", "latency ratio", "magnitude curve", "magnitude density", "quality", "perplexity",
     "size",
 ]  # fmt: skip
 HOSTILE_CASES = [name for name in CASES if name.endswith("hostile names")]
@@ -163,7 +188,7 @@ def faces(draw: Draw) -> dict[str, bytes]:
 
 def test_every_figure_of_the_site_is_tested_here() -> None:
     modules = {path.stem for path in Path(style.__file__).parent.glob("*.py")}
-    used = {heat_map, latency_ratio, magnitude_curve, magnitude_density, quality_by_level}
+    used = {frontier, heat_map, latency_ratio, magnitude_curve, magnitude_density, quality_by_level}
     assert modules - {"__init__", "style"} == {
         module.__name__.rpartition(".")[2] for module in {*used, size_by_level}
     }
@@ -261,20 +286,40 @@ def test_the_control_has_one_line_in_the_legend_however_many_models_there_are() 
     assert not any(", at random" in word for word in words)
 
 
-def test_the_shapes_of_one_model_share_its_colour_and_many_keep_to_their_level() -> None:
-    points = ((0.5, 1.0, 0.9, 1.1), (0.9, 1.0, 0.9, 1.1))
-    series = [
-        Series(f"{place}, {shape}", points, place, hollow=bool(shape))
-        for place in range(7)
-        for shape in range(2)
-    ]
+def test_a_model_has_one_colour_in_every_panel_and_many_keep_to_their_level() -> None:
+    points = ((0.5, 2.0, 1.9, 2.1), (0.9, 4.0, 3.9, 4.1))
+    series = tuple(Series(f"{place}", points, points, place) for place in range(7))
+    panels = [latency_ratio.Panel(title, series) for title in ("1 × 32", "8 × 32")]
     with style.styled():
-        (axes,) = latency_ratio.draw(series).axes
-        lines = [line for line in axes.get_lines() if line.get_marker() in style.MARKERS]
-    assert len(lines) == 14
-    assert len({line.get_color() for line in lines}) == 7
-    assert sum(line.get_markerfacecolor() == "none" for line in lines) == 7
-    assert all(abs(float(line.get_xdata()[0])) < 0.5 for line in lines)  # type: ignore[index, arg-type]
+        both = latency_ratio.draw(panels).axes
+        lines = [
+            [line for line in axes.get_lines() if line.get_marker() in style.MARKERS]
+            for axes in both
+        ]
+    assert [len(some) for some in lines] == [7, 7]
+    colours = [[line.get_color() for line in some] for some in lines]
+    assert colours[0] == colours[1]
+    assert len(set(colours[0])) == 7
+    assert all(abs(float(line.get_xdata()[0])) < 0.5 for line in lines[0])  # type: ignore[index, arg-type]
+
+
+def test_the_arithmetic_limit_is_one_over_what_is_left() -> None:
+    points = tuple((level, 1.0, 0.9, 1.1) for level in (0.5, 0.9, 0.95, 1.0))
+    with style.styled():
+        panel = latency_ratio.Panel("1 × 32", (Series("a", points),))
+        (axes,) = latency_ratio.draw([panel]).axes
+    (limit,) = [line for line in axes.get_lines() if len(line.get_xdata()) == 3]  # type: ignore[arg-type]
+    assert list(limit.get_ydata()) == pytest.approx([2, 10, 20])  # none where nothing is left
+
+
+def test_the_frontier_has_the_points_that_no_other_beats() -> None:
+    """By hand: c costs as much as b and scores less; d costs more than b and scores as much."""
+    costs = {"a": (1.0, 0.5), "b": (2.0, 0.9), "c": (2.0, 0.8), "d": (3.0, 0.9), "e": (4.0, 0.95)}
+    points = [frontier.Point(0.5, cost, value, value, value) for cost, value in costs.values()]
+    best = [(point.cost, point.value) for point in frontier.frontier(points, less=False)]
+    assert best == [costs["a"], costs["b"], costs["e"]]
+    least = [(point.cost, point.value) for point in frontier.frontier(points, less=True)]
+    assert least == [costs["a"]]  # of a perplexity less is better
 
 
 def test_sizes_that_are_all_zero_are_drawn_or_said() -> None:

@@ -6,19 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import scipy.sparse
+import zstandard
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.export import prune_to_folder
-from experiments.footprint import bitmask_bytes, footprint
+from experiments.footprint import (
+    INDICES,
+    bitmask_bytes,
+    break_evens,
+    csr_bytes,
+    footprint,
+    write_csr,
+)
 from experiments.masks import Axis
 from experiments.pruning import Settings, choose
 from experiments.records import Footprint, FootprintRow
 from experiments.stored_model import StoredModel
 
 Saved = Callable[..., Path]
+CSR32 = INDICES["csr32"]
 
 
 def one_matrix(
@@ -38,19 +48,85 @@ def weighed(stored: StoredModel, *levels: float) -> Footprint:
     return footprint(stored, choices, method="magnitude")
 
 
-def row_of(found: Footprint, level: float, name: str, of: str = "prunable") -> FootprintRow:
-    key = (level, name, of)
-    return next(row for row in found.rows if (row.level, row.format, row.of) == key)
+def row_of(
+    found: Footprint, level: float, name: str, of: str = "prunable", dtype: str = ""
+) -> FootprintRow:
+    key = (level, name, of, dtype or found.rows[0].dtype)
+    return next(row for row in found.rows if (row.level, row.format, row.of, row.dtype) == key)
+
+
+LEFT = {0.1: 530_842, 0.5: 294_912, 0.9: 58_982, 0.95: 29_491, 0.99: 5_898}
 
 
 def test_a_768_by_768_matrix_weighs_what_hand_arithmetic_says(tmp_path: Path) -> None:
-    """589,824 weights, of which 90 % are 530,842 and 58,982 remain."""
-    found = weighed(one_matrix(tmp_path, (768, 768)), 0.9)
-    assert row_of(found, 0.9, "dense").bytes == 2_359_296
-    assert row_of(found, 0.9, "bitmask").bytes == 589_824 // 8 + 4 * 58_982 == 309_656
-    assert row_of(found, 0.9, "csr32").bytes == 8 * 58_982 + 4 * 769 == 474_932
-    assert row_of(found, 0.9, "csr64").bytes == 12 * 58_982 + 8 * 769 == 713_936
-    assert row_of(found, 0.9, "csr32").ratio == 474_932 / 2_359_296
+    """589,824 weights; round-half-even of the level times them go, the rest are left."""
+    stored = one_matrix(tmp_path, (768, 768))
+    found = weighed(stored, *LEFT)
+    names = len("h.0.fc.weight")
+    assert row_of(found, 0, "dense").bytes == 2_359_296
+    for level, left in LEFT.items():
+        assert left == 589_824 - round(level * 589_824)
+        assert row_of(found, level, "dense").bytes == 2_359_296
+        assert row_of(found, level, "bitmask").bytes == 73_728 + 4 * left
+        assert row_of(found, level, "csr32").bytes == 8 * left + 4 * 769
+        assert row_of(found, level, "csr64").bytes == 12 * left + 8 * 769
+        assert row_of(found, level, "csr32").ratio == (8 * left + 3_076) / 2_359_296
+        assert row_of(found, level, "bitmask", dtype="BF16").bytes == 73_728 + 2 * left
+        assert row_of(found, level, "csr32", dtype="BF16").bytes == 6 * left + 4 * 769
+    assert row_of(found, 0.9, "bitmask").bytes == 309_656
+    assert row_of(found, 0.9, "csr32").bytes == 474_932
+    assert row_of(found, 0.9, "csr64").bytes == 713_936
+    for name in ("dense", "bitmask", "csr32", "csr64"):  # a header of some hundred bytes, no more
+        file, held = (row_of(found, 0.9, name, of).bytes for of in ("file", "prunable"))
+        assert 8 + names < file - held < 600
+
+
+@pytest.mark.parametrize("name", ["bitmask", "csr32", "csr64"])
+def test_the_formulas_are_the_files(name: str, saved: Saved) -> None:
+    """Of a whole model: what the formulas add up to is what the files hold beside their headers."""
+    stored = StoredModel(Checkpoint("tiny", saved("GPT-2")))
+    found = weighed(stored, 0.1, 0.9)
+    (choice,) = choose(list(stored.prunable.values()), Settings(), [0.9])
+    index = {"csr32": 4, "csr64": 8}
+    total = 0
+    for prunable in stored.prunable.values():
+        left = int(choice.mask(prunable).sum())
+        size = (
+            bitmask_bytes(prunable.count, left, 4)
+            if name == "bitmask"
+            else csr_bytes(prunable.shape[0], left, 4, index[name])
+        )
+        total += size
+    assert row_of(found, 0.9, name).bytes == total
+    others = row_of(found, 0.9, "dense", "file").bytes - row_of(found, 0.9, "dense").bytes
+    assert 0 < row_of(found, 0.9, name, "file").bytes - total - others < 3_000  # longer headers
+
+
+def test_a_csr_file_holds_scipys_arrays(tmp_path: Path) -> None:
+    stored = one_matrix(tmp_path, (5, 9))
+    (tensor,), path = stored.tensors, tmp_path / "csr.safetensors"
+    weights = tensor.read()
+    weights[np.abs(weights) < 0.7] = 0
+    write_csr(path, [tensor], frozenset({tensor.name}), lambda _: [weights.reshape(-1)], CSR32)
+    held, theirs = safetensors.numpy.load_file(path), scipy.sparse.csr_array(weights)
+    assert held[f"{tensor.name}.values"].tolist() == theirs.data.tolist()
+    assert held[f"{tensor.name}.columns"].tolist() == theirs.indices.tolist()
+    assert held[f"{tensor.name}.rows"].tolist() == theirs.indptr.tolist()
+    assert {array.dtype for array in held.values()} == {np.dtype("f4"), np.dtype("i4")}
+
+
+@pytest.mark.parametrize("dtype", ["F32", "F16"])
+def test_a_format_pays_from_its_break_even_on(dtype: str, tmp_path: Path) -> None:
+    """One weight more left than at the break-even, and the format is as large as dense, or larger."""
+    stored = one_matrix(tmp_path, (40, 50), dtype=dtype)
+    evens = {(e.format, e.dtype): e.sparsity for e in break_evens(stored)}
+    assert {name for name, _ in evens} == {"bitmask", "csr32", "csr64"}
+    for (name, kind), sparsity in evens.items():
+        zeros = round(sparsity * 2000)
+        pays, not_yet = weighed(stored, zeros / 2000), weighed(stored, (zeros - 1) / 2000)
+        dense = row_of(pays, 0.0, "dense", dtype=kind).bytes
+        assert row_of(pays, zeros / 2000, name, dtype=kind).bytes < dense
+        assert row_of(not_yet, (zeros - 1) / 2000, name, dtype=kind).bytes >= dense
 
 
 def test_formats_that_index_are_larger_than_dense_where_nothing_is_zero(tmp_path: Path) -> None:
@@ -61,7 +137,7 @@ def test_formats_that_index_are_larger_than_dense_where_nothing_is_zero(tmp_path
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((5, 9), 1), ((5, 9), 0)])
-def test_csr_is_as_large_as_scipys_arrays_of_outputs_by_inputs(
+def test_csr_is_as_large_as_scipys_arrays_of_the_matrix_as_stored(
     shape: tuple[int, int], axis: Axis, tmp_path: Path
 ) -> None:
     stored = one_matrix(tmp_path, shape, axis=axis, dtype="F16")
@@ -69,11 +145,11 @@ def test_csr_is_as_large_as_scipys_arrays_of_outputs_by_inputs(
     (prunable,) = stored.prunable.values()
     (choice,) = choose([prunable], Settings(), [0.6])
     left = np.where(choice.mask(prunable), stored.tensors[0].read(), 0)
-    by_output = scipy.sparse.csr_array((left if axis == 1 else left.T).astype(np.float32))
-    assert by_output.nnz == 45 - 27
-    indices = by_output.indices.astype(np.int32).nbytes + by_output.indptr.astype(np.int32).nbytes
-    assert row_of(found, 0.6, "csr32").bytes == 2 * by_output.nnz + indices
-    assert row_of(found, 0.6, "csr64").bytes == 2 * by_output.nnz + 2 * indices
+    theirs = scipy.sparse.csr_array(left.astype(np.float32))
+    assert theirs.nnz == 45 - 27
+    indices = theirs.indices.astype(np.int32).nbytes + theirs.indptr.astype(np.int32).nbytes
+    assert row_of(found, 0.6, "csr32").bytes == 2 * theirs.nnz + indices
+    assert row_of(found, 0.6, "csr64").bytes == 2 * theirs.nnz + 2 * indices
 
 
 def test_a_bit_mask_is_rounded_up_to_whole_bytes() -> None:
@@ -96,6 +172,13 @@ def test_file_sizes_are_those_of_the_files_that_pruning_writes(
         assert (dense.bytes, dense.ratio) == (len(written), 1.0)
         assert packed.bytes == len(gzip.compress(written, compresslevel=6))
         assert packed.ratio == packed.bytes / len(written)
+        quick = zstandard.ZstdCompressor(3).compressobj()
+        theirs = len(quick.compress(written)) + len(quick.flush())
+        assert abs(row_of(found, level, "zstd", "file").bytes - theirs) <= 8  # fed in other pieces
+        out = tmp_path / f"masked-{level}"
+        prune_to_folder(checkpoint, Settings(), level, out, form="bitmask")
+        masked = (out / "model.bitmask.safetensors").stat().st_size
+        assert row_of(found, level, "bitmask", "file").bytes == masked
         assert row_of(found, level, "dense").bytes == 4 * 6144
     assert row_of(found, 0.9, "gzip", "file").bytes < row_of(found, 0.5, "gzip", "file").bytes
 

@@ -1,19 +1,28 @@
 """Latency: with a clock that the test turns, so that every number is known beforehand."""
 
+import copy
 import itertools
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
+from experiments import products, semi_structured, sparse_path
 from experiments.checkpoint.folder import Checkpoint
+from experiments.errors import ReportError
 from experiments.latency import measure, pinned, random_inputs
 from experiments.models import OpenModel, open_model
-from experiments.open_weights import prunable_tensors
+from experiments.products import Product
 from experiments.provenance import usable_cores
 from experiments.pruning import Settings
+from experiments.records import LatencyRow
+from experiments.sparse_path import Trial
 from experiments.stopwatch import Lane, Timing, first_calls, time_rounds
 
 Saved = Callable[..., Path]
@@ -25,6 +34,9 @@ class Stage:
     def __init__(self) -> None:
         self.now = 0.0
         self.played: list[str] = []
+
+    def clock(self) -> float:
+        return self.now
 
     def lane(self, name: str, *seconds: float) -> Lane:
         costs = itertools.chain(seconds, itertools.repeat(seconds[-1]))
@@ -40,8 +52,8 @@ class Stage:
         return Lane(prepare, call)
 
     def time(self, *lanes: Lane, rounds: int) -> list[Timing]:
-        first = first_calls(lanes, clock=lambda: self.now)
-        later = time_rounds(lanes, rounds=rounds, clock=lambda: self.now)
+        first = first_calls(lanes, clock=self.clock)
+        later = time_rounds(lanes, rounds=rounds, clock=self.clock)
         return [Timing(cold, seconds) for (cold, _), seconds in zip(first, later)]
 
 
@@ -84,53 +96,271 @@ def test_quantiles_are_of_the_rounds() -> None:
     assert (timing.quantile(0.1), timing.median, timing.quantile(0.9)) == (1, 5, 9)
 
 
+WIDE = {"GPT-2": {"initializer_range": 0.3}, "LED": {"init_std": 0.3}}
+NO_GPU = "2:4: it needs a GPU that CUDA knows, found none"
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
 @pytest.fixture(params=["GPT-2", "LED"])
 def opened(saved: Saved, request: pytest.FixtureRequest) -> OpenModel:
-    return open_model(Checkpoint("tiny", saved(request.param)))
+    return open_model(Checkpoint("tiny", saved(request.param, **WIDE[request.param])))
 
 
-def test_every_path_runs_its_own_weights_and_dense_ones_are_put_back(opened: OpenModel) -> None:
-    tensors = prunable_tensors(opened.model)
-    before = {name: weight.clone() for name, weight in opened.model.state_dict().items()}
-    count, seen = sum(tensor.weights.size for tensor in tensors), []
+@pytest.fixture
+def gpt2(saved: Saved) -> OpenModel:
+    return open_model(Checkpoint("tiny", saved("GPT-2", **WIDE["GPT-2"])))
 
-    def look(*_: object) -> None:
-        seen.append(sum(int((tensor.weights == 0).sum()) for tensor in tensors))
 
-    handle = opened.model.register_forward_pre_hook(look)
-    ticks = itertools.count()
-    found = measure(
-        opened,
-        Settings(),
-        [0.0, 0.5, 0.9],
-        shapes=[(1, 5), (3, 5)],
-        rounds=7,
-        clock=lambda: next(ticks),
-    )
-    handle.remove()
-    zeros = [0, round(0.5 * count), round(0.9 * count)]
-    compared = 3 * 2  # functional calls, while the last path's weights are in place
-    calls = dict.fromkeys(zeros, (len(seen) - compared) // 3)
-    calls[zeros[-1]] += compared
-    assert {number: seen.count(number) for number in zeros} == calls
-    after = opened.model.state_dict()
-    assert all(torch.equal(after[name], before[name]) for name in before)
-    assert [(row.level, row.path, row.batch, row.tokens) for row in found.rows] == [
-        (level, "masked" if level else "dense", batch, 5)
-        for batch in (1, 3)
-        for level in (0, 0.5, 0.9)
+@pytest.fixture
+def all_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every layer that can be sparse takes the sparse product, however long it took."""
+    monkeypatch.setattr(sparse_path, "WORTH", math.inf)
+
+
+@pytest.fixture
+def staged(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Dense products take 2 seconds, 3 where weights are zero; sparse ones 1, those of 16 by 16 four."""
+    stage = Stage()
+    fixed, sparse = products.fixed, sparse_path.sparse_product
+
+    def taking(seconds: float, product: Product) -> Product:
+        def multiply(inputs: Tensor) -> Tensor:
+            stage.now += seconds
+            return product(inputs)
+
+        return multiply
+
+    def fixed_taking(part: nn.Module, weight: Tensor, *, tokens: int) -> Product:
+        return taking(2 if weight.all() else 3, fixed(part, weight, tokens=tokens))
+
+    def sparse_taking(part: nn.Module, weight: Tensor) -> Product:
+        return taking(4 if weight.shape == (16, 16) else 1, sparse(part, weight))
+
+    monkeypatch.setattr(products, "fixed", fixed_taking)
+    monkeypatch.setattr(sparse_path, "sparse_product", sparse_taking)
+    return stage
+
+
+def pruned(opened: OpenModel, level: float) -> nn.Module:
+    """A model of its own with the smallest weights of all blocks zero, the first of equal ones first."""
+    model = copy.deepcopy(opened.model)
+    names = [
+        f"{name}.weight"
+        for name, part in model.named_modules()
+        if isinstance(part, nn.Linear | Conv1D)
+        and any(word.isdecimal() for word in name.split("."))
     ]
+    weights = [model.get_parameter(name).data for name in sorted(names)]
+    flat = torch.cat([weight.flatten() for weight in weights])
+    flat[flat.abs().argsort(stable=True)[: round(level * flat.numel())]] = 0
+    for weight, part in zip(weights, flat.split([weight.numel() for weight in weights])):
+        weight.copy_(part.view_as(weight))
+    return model
+
+
+class Untouched:
+    """What a model must be like after it was measured."""
+
+    def __init__(self, opened: OpenModel) -> None:
+        self.model = opened.model
+        self.before = {name: weight.clone() for name, weight in self.model.state_dict().items()}
+
+    def check(self) -> None:
+        after = self.model.state_dict()
+        assert list(after) == list(self.before)
+        assert all(torch.equal(after[name], self.before[name]) for name in after)
+        assert not any("forward" in vars(part) for part in self.model.modules())
+
+
+@pytest.mark.usefixtures("all_sparse")
+def test_every_path_runs_its_own_weights_and_the_model_stays_as_it_was(opened: OpenModel) -> None:
+    """Told by what every pass of the model gave: the outputs of plain torch at one level or another."""
+    untouched, seen = Untouched(opened), []
+    levels, shape = (0, 0.5, 0.9), (2, 8)
+    inputs = random_inputs(opened, *shape)
+    with torch.inference_mode():
+        plain = [pruned(opened, level)(**inputs).logits for level in levels]
+    for one, other in itertools.combinations(plain, 2):
+        assert (one - other).abs().max() > 0.01, "outputs that are all alike would show nothing"
+    handle = opened.model.register_forward_hook(lambda *given: seen.append(given[2][0].clone()))
+    measure(opened, Settings(), levels, shapes=[shape], rounds=2)
+    handle.remove()
+    passes = [1] * 2 * (1 + sparse_path.PASSES)  # trials: pruned, both ways
+    passes += [0, 1, 1]  # first calls: dense, masked, sparse
+    passes += [0, 1, 1]  # plain torch, to compare each with
+    passes += [0, 0, 1, 1, 1, 1, *[1, 1, 1, 1, 0, 0]]  # two rounds of two calls, in turn and back
+    expected = [plain[level * is_pruned] for level in (1, 2) for is_pruned in passes]
+    assert len(seen) == len(expected)
+    assert all(torch.allclose(*pair, atol=1e-4) for pair in zip(seen, expected))
+    untouched.check()
+
+
+@pytest.mark.parametrize(
+    ("levels", "pruned_levels"),
+    [([0.0, 0.5, 0.9], [0.5, 0.9]), ([0.9, 0.5], [0.9, 0.5]), ([0.5, 0.0], [0.5])],
+)
+def test_rows_stand_shape_by_shape_dense_first_then_level_by_level_masked_and_sparse(
+    levels: list[float], pruned_levels: list[float], gpt2: OpenModel, staged: Stage
+) -> None:
+    shapes = [(3, 5), (1, 5)]
+    found = measure(gpt2, Settings(), levels, shapes=shapes, rounds=2, clock=staged.clock)
+    assert [(row.batch, row.tokens, row.level, row.path) for row in found.rows] == [
+        (*shape, level, path)
+        for shape in shapes
+        for level, path in [
+            (0.0, "dense"),
+            *((level, path) for level in pruned_levels for path in ("masked", "sparse")),
+        ]
+    ]
+    assert list(dict.fromkeys(trial.level for trial in found.trials)) == pruned_levels
+
+
+@pytest.mark.parametrize(
+    ("name", "dense", "masked", "sparse"),
+    [
+        # Two blocks of four maps, of which the attention's output is small.
+        ("GPT-2", 8 * 2, 8 * 3, 2 * (3 + 3 * 1)),
+        # Seven small maps in each of two blocks, eight in a third, and two others in every block.
+        ("LED", 28 * 2, 28 * 3, 2 * (7 * 3 + 2 * 1) + (8 * 3 + 2 * 1)),
+    ],
+)
+def test_a_pass_takes_what_its_layers_take_and_every_layer_its_faster_way(
+    name: str, dense: int, masked: int, sparse: int, saved: Saved, staged: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(products, "cpuinfo", lambda: "vendor_id : GenuineIntel")
+    opened = open_model(Checkpoint("tiny", saved(name, **WIDE[name])))
+    untouched = Untouched(opened)
+    found = measure(opened, Settings(), [0.5, 0.9], shapes=[(2, 8)], rounds=7, clock=staged.clock)
+    untouched.check()
+    seconds = {"dense": dense, "masked": masked, "sparse": sparse}
+    assert len(found.rows) == 5
     for row in found.rows:
-        assert row.cold_ms == row.median_ms == row.p10_ms == row.p90_ms == 1000.0
-        assert (row.ratio, row.rounds, row.threads) == (1.0, 7, 1)
-        assert row.ratio_interval == ((1.0, 1.0) if row.level else None)
-        assert row.max_abs_difference == 0.0
+        expected = 1000 * seconds[row.path]
+        assert row.cold_ms == row.median_ms == row.p10_ms == row.p90_ms == expected
+        ratio = dense / seconds[row.path]
+        assert row.ratio == ratio
+        assert row.ratio_interval == ((ratio, ratio) if row.level else None)
+        assert row.rounds == (7 if row.level else 14)  # dense of both levels' rounds
+        assert 0 <= row.max_abs_difference < 1e-3
+    assert (found.method, found.dense_by) == ("magnitude", "torch's default")
+
+
+def test_every_layer_level_and_shape_has_a_trial_with_its_density(
+    opened: OpenModel, staged: Stage
+) -> None:
+    levels, shapes = (0.5, 0.9), ((1, 8), (2, 8))
+    found = measure(opened, Settings(), levels, shapes=shapes, rounds=1, clock=staged.clock)
+    maps = [one.name for one in sparse_path.linear_maps(opened.model)]
+    assert [(trial.level, trial.batch, trial.tokens, trial.name) for trial in found.trials] == [
+        (level, *shape, name) for level in levels for shape in shapes for name in maps
+    ]
+    own = {level: dict(pruned(opened, level).named_parameters()) for level in levels}
+    for trial in found.trials:
+        weight = own[trial.level][trial.name]
+        assert trial.density == int((weight != 0).sum()) / weight.numel()
+        small = weight.shape == (16, 16)
+        assert (trial.dense_ms, trial.sparse_ms) == (3000, 4000 if small else 1000)
+        assert trial.sparse is not small
+        assert trial.reason == ""
+        assert trial.role
+
+
+def test_a_level_within_each_layer_leaves_every_layer_the_same_density(gpt2: OpenModel) -> None:
+    found = measure(gpt2, Settings(scope="layer"), [0.75], shapes=[(1, 5)], rounds=1)
+    assert [trial.density for trial in found.trials] == [0.25] * 8
+
+
+def test_a_layer_of_which_nothing_was_removed_is_dense_and_says_why(
+    gpt2: OpenModel, staged: Stage
+) -> None:
+    """One layer's weights are all larger than those of the others: they are the last to go."""
+    with torch.no_grad():
+        largest = gpt2.model.transformer.h[0].mlp.c_fc.weight
+        largest.copy_(torch.where(largest < 0, largest - 5, largest + 5))
+    found = measure(gpt2, Settings(), [0.3], shapes=[(1, 5)], rounds=1, clock=staged.clock)
+    by_name = {trial.name: trial for trial in found.trials}
+    trial = by_name["transformer.h.0.mlp.c_fc.weight"]
+    assert (trial.dense_ms, trial.sparse_ms, trial.sparse) == (2000, None, False)
+    assert (trial.density, trial.reason) == (1.0, "no weight is zero")
+    assert [row.median_ms for row in found.rows] == [16000, 23000, 13000]
+
+
+@pytest.mark.parametrize("levels", [[], [0.0], [0.0, 0.0]])
+def test_where_nothing_is_pruned_the_dense_row_stands_alone(
+    levels: list[float], opened: OpenModel, staged: Stage
+) -> None:
+    untouched = Untouched(opened)
+    found = measure(opened, Settings(), levels, shapes=[(1, 8)], rounds=7, clock=staged.clock)
+    ((row,), seconds) = found.rows, {"gpt2": 16, "led": 56}[opened.model.config.model_type]
+    assert (row.path, row.level, row.rounds, row.ratio) == ("dense", 0.0, 7, 1.0)
+    assert (row.median_ms, row.ratio_interval) == (1000 * seconds, None)
+    assert found.trials == ()
+    untouched.check()
+
+
+def test_a_ratio_is_of_its_own_levels_rounds_and_dense_times_are_of_all(
+    gpt2: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine gets three times slower after the first level: no ratio may show it."""
+    stage, speeds, tried = Stage(), iter([1.0, 3.0]), sparse_path.trials
+    seconds = 0.0
+
+    def trials(*given: Any, **named: Any) -> list[Trial]:
+        nonlocal seconds
+        found, seconds = tried(*given, **named), next(speeds)
+        return found
+
+    def work(*_: object) -> None:
+        stage.now += seconds
+
+    monkeypatch.setattr(sparse_path, "trials", trials)
+    gpt2.model.register_forward_pre_hook(work)
+    found = measure(gpt2, Settings(), [0.5, 0.9], shapes=[(1, 5)], rounds=7, clock=stage.clock)
+    assert [row.ratio for row in found.rows] == [1.0] * 5
+    assert [row.median_ms for row in found.rows] == [2000, 1000, 1000, 3000, 3000]
+    dense = found.rows[0]
+    assert (dense.rounds, dense.p10_ms, dense.p90_ms) == (14, 1000, 3000)
+    assert dense.cold_ms == 1000
+    assert [row.rounds for row in found.rows[1:]] == [7] * 4
+
+
+def test_a_first_call_that_is_slow_is_shown_apart_from_the_median(
+    gpt2: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass takes a second, and every dense product 50 more when it is first used."""
+    stage, fixed = Stage(), products.fixed
+
+    def warming(part: nn.Module, weight: Tensor, *, tokens: int) -> Product:
+        product, costs = fixed(part, weight, tokens=tokens), iter([50])
+
+        def multiply(inputs: Tensor) -> Tensor:
+            stage.now += next(costs, 0)
+            return product(inputs)
+
+        return multiply
+
+    def work(*_: object) -> None:
+        stage.now += 1
+
+    gpt2.model.register_forward_pre_hook(work)
+    monkeypatch.setattr(products, "fixed", warming)
+    for levels in ([], [0.5]):
+        found = measure(gpt2, Settings(), levels, shapes=[(1, 5)], rounds=7, clock=stage.clock)
+        dense = found.rows[0]
+        assert (dense.cold_ms, dense.median_ms) == (1000 * (8 * 50 + 1), 1000)
+        assert dense.p10_ms == dense.p90_ms == dense.median_ms
 
 
 def test_first_calls_come_before_the_comparison_and_that_before_the_rounds(
     opened: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
+    tried = sparse_path.trials
 
     def clock() -> float:
         events.append("tick")
@@ -140,10 +370,173 @@ def test_first_calls_come_before_the_comparison_and_that_before_the_rounds(
         events.append("compare")
         return 0.0
 
+    def trials(*given: Any, **named: Any) -> list[Trial]:
+        found = tried(*given, **named)
+        events[:] = ["trials"]
+        return found
+
     monkeypatch.setattr("experiments.latency._difference", compared)
+    monkeypatch.setattr(sparse_path, "trials", trials)
     measure(opened, Settings(), [0.5], shapes=[(1, 4)], rounds=2, clock=clock)
-    paths, calls = 2, 2
-    assert events == ["tick", "tick"] * paths + ["compare"] * paths + ["tick"] * 2 * paths * calls
+    paths, rounds = 3, 2
+    calls = ["tick", "tick"] * paths
+    assert events == ["trials", *calls, *["compare"] * paths, *calls * rounds]
+
+
+@pytest.mark.usefixtures("all_sparse")
+@pytest.mark.parametrize("path", ["dense", "masked", "sparse"])
+def test_a_path_that_computes_something_else_is_refused_by_name_before_any_round(
+    path: str, opened: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixed, sparse = products.fixed, sparse_path.sparse_product
+
+    def wrong(product: Product) -> Product:
+        return lambda inputs: 1.5 * product(inputs)
+
+    def fixed_or_wrong(part: nn.Module, weight: Tensor, *, tokens: int) -> Product:
+        product, masked = fixed(part, weight, tokens=tokens), not weight.all()
+        return wrong(product) if path == ("masked" if masked else "dense") else product
+
+    def sparse_or_wrong(part: nn.Module, weight: Tensor) -> Product:
+        return wrong(sparse(part, weight)) if path == "sparse" else sparse(part, weight)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("rounds were timed first")
+
+    assert all(one.weight.all() for one in sparse_path.linear_maps(opened.model))
+    monkeypatch.setattr(products, "fixed", fixed_or_wrong)
+    monkeypatch.setattr(sparse_path, "sparse_product", sparse_or_wrong)
+    monkeypatch.setattr("experiments.latency.time_rounds", refuse)
+    untouched, before = Untouched(opened), torch.get_num_threads()
+    with pytest.raises(
+        ReportError,
+        match=rf"tiny, {path} path: expected the outputs of plain torch, found them [0-9.]+ apart",
+    ):
+        measure(opened, Settings(), [0.9], shapes=[(2, 8)], threads=2)
+    untouched.check()
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.usefixtures("all_sparse")
+def test_a_path_that_differs_in_its_last_bits_is_let_pass_and_the_difference_is_said(
+    gpt2: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse = sparse_path.sparse_product
+    monkeypatch.setattr(
+        sparse_path,
+        "sparse_product",
+        lambda part, weight: lambda inputs: sparse(part, weight)(inputs) * (1 + 1e-5),
+    )
+    found = measure(gpt2, Settings(), [0.9], shapes=[(2, 8)], rounds=1)
+    _, masked, ours = found.rows
+    assert masked.max_abs_difference < ours.max_abs_difference < 1e-3
+
+
+@pytest.mark.usefixtures("all_sparse")
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("levels", [[], [0.9]])
+def test_outputs_that_are_no_numbers_are_refused(
+    levels: list[float], value: float, gpt2: OpenModel
+) -> None:
+    with torch.no_grad():
+        gpt2.model.transformer.ln_f.bias[0] = value
+    with pytest.raises(ReportError, match="tiny: expected finite outputs, found NaN or infinity"):
+        measure(gpt2, Settings(), levels, shapes=[(1, 5)], rounds=1)
+
+
+@pytest.mark.usefixtures("all_sparse")
+def test_a_sparse_product_that_gives_no_numbers_is_refused(
+    gpt2: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse = sparse_path.sparse_product
+    monkeypatch.setattr(
+        sparse_path,
+        "sparse_product",
+        lambda part, weight: lambda inputs: sparse(part, weight)(inputs) * math.nan,
+    )
+    untouched = Untouched(gpt2)
+    with pytest.raises(ReportError, match="tiny: expected finite outputs, found NaN or infinity"):
+        measure(gpt2, Settings(), [0.9], shapes=[(1, 5)], rounds=1)
+    untouched.check()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "levels", "rounds"),
+    [
+        (1 / 1024, [0.5], 31),
+        (0.125, [0.5], 31),  # 30 seconds are enough for 40 rounds
+        (0.25, [0.5], 20),  # a round of three paths, each called twice, takes 1.5 seconds
+        (0.4375, [0.5], 11),
+        (100.0, [0.5], 11),
+        (0.25, [], 31),  # of one path: 60 rounds
+        (0.75, [], 20),
+    ],
+)
+def test_rounds_are_as_many_as_there_is_patience_for(
+    seconds: float, levels: list[float], rounds: int, gpt2: OpenModel
+) -> None:
+    stage = Stage()
+
+    def work(*_: object) -> None:
+        stage.now += seconds
+
+    gpt2.model.register_forward_pre_hook(work)
+    found = measure(gpt2, Settings(), levels, shapes=[(1, 4)], clock=stage.clock)
+    assert {row.rounds for row in found.rows} == {rounds}
+    assert {row.median_ms for row in found.rows} == {1000 * seconds}
+
+
+def test_what_cannot_be_measured_here_says_why(gpt2: OpenModel) -> None:
+    found = measure(gpt2, Settings(), [0.5], shapes=[(1, 4)], rounds=1)
+    assert found.skipped == (NO_GPU,)
+    assert {row.path for row in found.rows} == {"dense", "masked", "sparse"}
+
+
+def test_rows_of_a_gpu_stand_last(gpt2: OpenModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_gpu(
+        opened: OpenModel, inputs: Mapping[tuple[int, int], Mapping[str, Tensor]], *, clock: Any
+    ) -> tuple[list[LatencyRow], tuple[str, ...]]:
+        assert opened is gpt2
+        return [
+            LatencyRow(
+                level=0.5, path="2:4", batch=batch, tokens=tokens, threads=1, rounds=1, cold_ms=1,
+                median_ms=1, p10_ms=1, p90_ms=1, ratio=1, ratio_interval=None,
+                max_abs_difference=float(asked["input_ids"].numel()),
+            )
+            for (batch, tokens), asked in inputs.items()
+        ], ()  # fmt: skip
+
+    monkeypatch.setattr(semi_structured, "measure", on_gpu)
+    found = measure(gpt2, Settings(), [], shapes=[(1, 4), (2, 3)], rounds=1)
+    assert [
+        (row.path, row.batch, row.tokens, row.max_abs_difference) for row in found.rows[2:]
+    ] == [
+        ("2:4", 1, 4, 4.0),
+        ("2:4", 2, 3, 6.0),
+    ]
+    assert [row.path for row in found.rows[:2]] == ["dense", "dense"]
+    assert found.skipped == ()
+
+
+@pytest.mark.usefixtures("all_sparse")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("processor", ["AuthenticAMD", "GenuineIntel"])
+def test_by_a_clock_of_this_machine_on_so_many_threads(
+    processor: str, threads: int, opened: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "cpuinfo", lambda: f"vendor_id : {processor}")
+    untouched, before, seen = Untouched(opened), torch.get_num_threads(), set()
+    opened.model.register_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads()))
+    found = measure(opened, Settings(), [0.9], shapes=[(2, 8)], threads=threads, rounds=2)
+    untouched.check()
+    assert (seen, torch.get_num_threads()) == ({threads}, before)
+    for row in found.rows:
+        assert row.threads == threads
+        assert 0 < row.p10_ms <= row.median_ms <= row.p90_ms
+        assert row.cold_ms > 0
+        assert row.max_abs_difference < 1e-3
+    assert all(trial.sparse for trial in found.trials)
+    assert found.dense_by == ("oneDNN" if processor == "AuthenticAMD" else "torch's default")
 
 
 def test_inputs_are_fixed_never_padding_and_start_a_decoder(opened: OpenModel) -> None:

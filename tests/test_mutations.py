@@ -20,8 +20,10 @@ import safetensors.numpy
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from experiments.checkpoint import formats
+from experiments.checkpoint import bitmask_file, formats, safetensors_file
+from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 
 TRIALS = 6
@@ -37,6 +39,16 @@ WEIGHTS = {
 
 def a_safetensors_file() -> bytes:
     return safetensors.numpy.save(WEIGHTS, {"format": "pt"})
+
+
+def a_file_of_bit_masks(path: Path) -> bytes:
+    stored = safetensors_file.read_header(path)[0]
+    bitmask_file.write(path, stored, {"h.0.w.weight"}, content, {"format": "pt"})
+    return path.read_bytes()
+
+
+def content(tensor: StoredTensor) -> list[NDArray[np.generic]]:
+    return [WEIGHTS[tensor.name].reshape(-1)]
 
 
 def a_torch_file(*, zipped: bool) -> bytes:
@@ -106,11 +118,15 @@ MUTATIONS: list[Mutation] = [flip, replace, insert, remove, repeat, number, digi
 @cache
 def valid(name: str) -> bytes:
     """A small valid file of a format."""
-    if name == "gguf":
+    if name in ("gguf", "bitmask.safetensors"):
         import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
-            return a_gguf_file(Path(folder, "w.gguf"))
+            path = Path(folder, "w")
+            if name == "gguf":
+                return a_gguf_file(path)
+            path.write_bytes(a_safetensors_file())
+            return a_file_of_bit_masks(path)
     return {
         "safetensors": a_safetensors_file,
         "bin": lambda: a_torch_file(zipped=True),
@@ -135,14 +151,14 @@ def peak() -> int:
     )
 
 
-@pytest.mark.parametrize("suffix", ["safetensors", "bin", "pt", "gguf"])
+@pytest.mark.parametrize("suffix", ["safetensors", "bitmask.safetensors", "bin", "pt", "gguf"])
 def test_the_files_to_be_changed_are_valid(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"w.{suffix}"
     path.write_bytes(valid(suffix))
     assert read(path) >= 12 + 64
 
 
-@pytest.mark.parametrize("suffix", ["safetensors", "bin", "pt", "gguf"])
+@pytest.mark.parametrize("suffix", ["safetensors", "bitmask.safetensors", "bin", "pt", "gguf"])
 @given(seed=st.integers(0, 2**32))
 def test_a_changed_file_is_read_whole_or_refused_in_one_line(
     suffix: str, seed: int, tmp_path_factory: pytest.TempPathFactory

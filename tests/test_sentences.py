@@ -8,6 +8,7 @@ from synthetic import (
     changed,
     comparison,
     evaluation,
+    footprint,
     inspection,
     latency,
     perplexity,
@@ -28,7 +29,14 @@ from experiments.records import (
     StudyTask,
 )
 from generator.report import Report
-from generator.sentences import control_sentence, finding, latency_sentence, storage
+from generator.sentences import (
+    as_stored,
+    control_sentence,
+    finding,
+    latency_sentence,
+    sparse_sentence,
+    storage,
+)
 
 TASK = study_task("films")
 MODEL = study_model("M", ["films"])
@@ -234,3 +242,26 @@ def test_what_was_dequantised_or_packed_is_said_and_plain_weights_pass() -> None
     packed = replace(first, packed="gptq", logical=8, zeros=None)
     told = storage(replace(found, tensors=(packed, *found.tensors[1:]), packed_weights=8))
     assert told == "8 of its weights are packed by gptq: not measured."
+
+
+def test_the_sparse_path_pays_from_the_level_whose_interval_and_all_above_exceed_1() -> None:
+    """By hand: at 50 % the interval holds 1, at 90 % it does not, at 95 % neither."""
+    shown = {0.5: (1.1, 0.9), 0.9: (2.0, 1.8), 0.95: (3.0, 2.5)}
+    rows = [
+        replace(row, ratio=shown[row.level][0], ratio_interval=(shown[row.level][1], 4.0))
+        for row in latency(tuple(shown)).rows
+        if row.path == "sparse" and row.batch == 1
+    ]
+    assert str(sparse_sentence(rows)) == (
+        "1 × 32 tokens: faster than dense from 90 % on, at 95 % 3.00 times as fast [2.50, 4.00]"
+    )
+    slow = [replace(row, ratio_interval=(0.9, 1.2)) for row in rows]
+    assert "not surely faster than dense at the highest level tried" in str(sparse_sentence(slow))
+    assert str(sparse_sentence([])) == ""
+
+
+def test_sizes_as_stored_are_of_the_first_precision_alone() -> None:
+    found = as_stored(footprint((0.9,)), "bitmask")
+    assert {level: (row.dtype, row.bytes) for level, row in found.items()} == {
+        0.0: ("F32", 60_000), 0.9: ("F32", 60_000)
+    }  # fmt: skip

@@ -8,23 +8,25 @@ import json
 from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
 
-from experiments.checkpoint import gguf_file, safetensors_file, torch_file
+from experiments.checkpoint import bitmask_file, gguf_file, torch_file
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 
 Reader = Callable[[Path], tuple[list[StoredTensor], dict[str, str]]]
 
 FORMATS: dict[str, Reader] = {
-    ".safetensors": safetensors_file.read_header,
+    ".safetensors": bitmask_file.read_header,  # plain ones too
     ".bin": torch_file.read_header,
     ".pt": torch_file.read_header,
     ".pth": torch_file.read_header,
     ".gguf": gguf_file.read_header,
 }
 INDEX = "model.safetensors.index.json"
-# What transformers writes into a folder, the one it prefers first: an index of shards, or one file.
-INDEXES = (INDEX, "pytorch_model.bin.index.json")
-WHOLE = ("model.safetensors", "pytorch_model.bin")
+MASKED_INDEX = "model.bitmask.safetensors.index.json"
+# What may be in a folder, the preferred first: an index of shards, or one file. Bit masks have names
+# of their own, so that transformers finds no weights there instead of drawing some at random.
+INDEXES = (INDEX, MASKED_INDEX, "pytorch_model.bin.index.json")
+WHOLE = ("model.safetensors", "model.bitmask.safetensors", "pytorch_model.bin")
 
 
 def weight_files(folder: Path) -> list[Path]:

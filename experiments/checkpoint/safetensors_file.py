@@ -109,17 +109,11 @@ def write(
 
     The header is padded so that the data starts at a multiple of 8 bytes.
     """
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    text = _header(tensors, metadata)
     places, position = [], 0
     for tensor in tensors:
         places.append((tensor, position))
-        header[tensor.name] = {
-            "dtype": tensor.dtype,
-            "shape": list(tensor.shape),
-            "data_offsets": [position, position := position + tensor.nbytes],
-        }
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
+        position += tensor.nbytes
 
     def fill(place: tuple[StoredTensor, int]) -> None:
         tensor, offset = place
@@ -134,6 +128,24 @@ def write(
         file.truncate(8 + len(text) + position)
     for _ in cores.each(fill, places):
         pass
+
+
+def size_of(tensors: Sequence[StoredTensor], metadata: Mapping[str, str]) -> int:
+    """How many bytes `write` makes of them."""
+    return 8 + len(_header(tensors, metadata)) + sum(tensor.nbytes for tensor in tensors)
+
+
+def _header(tensors: Sequence[StoredTensor], metadata: Mapping[str, str]) -> bytes:
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    position = 0
+    for tensor in tensors:
+        header[tensor.name] = {
+            "dtype": tensor.dtype,
+            "shape": list(tensor.shape),
+            "data_offsets": [position, position := position + tensor.nbytes],
+        }
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    return text + b" " * (-len(text) % 8)
 
 
 def _write_all(file: RawIOBase, content: memoryview) -> int:

@@ -7,7 +7,7 @@ from experiments.records import StudyModel
 from generator.pages.method import emptied, short
 from generator.render import Markdown, escape, level_name, listed, percent, points, score, whole
 from generator.report import Report
-from generator.sentences import METRIC_NAMES, latency_sentence, written
+from generator.sentences import METRIC_NAMES, as_stored, latency_sentence, written
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,9 @@ def _bytes(report: Report) -> Iterator[Markdown]:
     """Files before and after masking."""
     for row in report.measured:
         weighed = report.footprint(row.name)
-        files = [r for r in weighed.rows if r.of == "file"] if weighed else []
-        dense = {r.bytes for r in files if r.format == "dense"}
-        if len(dense) == 1:
-            packed = [r for r in files if r.format == "gzip"][-1]
+        dense = {r.bytes for r in as_stored(weighed, "dense").values()} if weighed else set()
+        if weighed and len(dense) == 1:
+            packed = list(as_stored(weighed, "gzip").values())[-1]
             yield Markdown(
                 f"**{escape(report.label(row))}**: {written(report.inspection(row.name))}, dense, has "
                 f"the same {whole(dense.pop())} bytes at every level; only compressing it shows the "

@@ -1,16 +1,18 @@
-"""Size and runtime: bytes and milliseconds, and why masking changes neither."""
+"""Size and runtime: bytes and milliseconds, what masking does to them and what sparse formats do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records import Footprint, FootprintRow, LatencyRow, StudyModel
-from generator.figures import latency_ratio, size_by_level
+from experiments.records import Footprint, FootprintRow, LatencyRow, LayerTrial, StudyModel
+from generator.figures import heat_map, latency_ratio, size_by_level
+from generator.pages import quality_cost
 from generator.render import (
     Column,
     Drawing,
     Markdown,
     Table,
+    code,
     escape,
     interval,
     level_name,
@@ -21,14 +23,17 @@ from generator.render import (
     whole,
 )
 from generator.report import Report
-from generator.sentences import latency_sentence, written
+from generator.sentences import as_stored, latency_sentence, sparse_sentence, written
 
 FORMATS = {
     "dense": "dense",
+    "gzip": "gzip",
+    "zstd": "zstd",
     "bitmask": "bit mask + values",
     "csr32": "CSR, 32-bit indices",
     "csr64": "CSR, 64-bit indices",
 }
+EXAMPLE = 0.9  # the level whose numbers stand first, where it was measured
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,17 @@ class ModelSection:
     name: str
     headline: Markdown
     break_even: tuple[Markdown, ...]
-    speed: Markdown
+    masked: Markdown
+    sparse: Markdown
+    skipped: tuple[str, ...]
+    dense_by: str
     threads: int
-    rounds: int
+    rounds: tuple[int, int]
     sizes: Table
     size_figure: Drawing
     times: Table
+    layers: Table
+    layer_figure: Drawing
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class Context:
     latency_figure: Drawing | None
     processor: Markdown
     note: Markdown
+    costs: tuple[Drawing, ...]
 
 
 def context(report: Report) -> Context:
@@ -70,6 +81,7 @@ def context(report: Report) -> Context:
         latency_figure=_latency_figure(report, timed) if timed else None,
         processor=_processors(report, timed),
         note=report.note(report.measured),
+        costs=quality_cost.drawings(report),
     )
 
 
@@ -90,77 +102,147 @@ def _section(report: Report, row: StudyModel) -> ModelSection | None:
     weighed, timed = report.footprint(row.name), report.latency(row.name)
     if weighed is None or timed is None:
         return None
+    pruned = [one.rounds for one in timed.rows if one.level]
+    stem = report.stem(row)
     return ModelSection(
         name=row.name,
         headline=in_short(report, row),
         break_even=tuple(_break_even(weighed, name) for name in FORMATS if name != "dense"),
-        speed=latency_sentence(timed.rows),
+        masked=latency_sentence(timed.rows),
+        sparse=sparse_sentence(timed.rows),
+        skipped=timed.skipped,
+        dense_by=timed.dense_by,
         threads=timed.rows[0].threads,
-        rounds=timed.rows[0].rounds,
-        sizes=_sizes(report.stem(row), weighed),
+        rounds=(min(pruned, default=0), max(pruned, default=0)),
+        sizes=_sizes(stem, weighed),
         size_figure=Drawing(
-            name=f"size-{report.stem(row)}",
-            alt=f"Bytes of {row.name}'s prunable weights by format and level",
-            caption=f"{row.name}: bytes of the prunable weights in each format, dense at the stored "
-            "precision = 1.",
+            name=f"size-{stem}",
+            alt=f"Bytes of {row.name}'s file by format and level",
+            caption=f"{row.name}: bytes of the whole file in each format, dense at the stored "
+            "precision = 1. What is not prunable stays dense.",
             draw=partial(size_by_level.draw, *_size_lines(weighed)),
         ),
-        times=_times(report.stem(row), timed.rows),
+        times=_times(stem, timed.rows),
+        layers=_layers(stem, timed.trials),
+        layer_figure=Drawing(
+            name=f"sparse-layers-{stem}",
+            alt=f"Which of {row.name}'s layers ran faster sparse",
+            caption=f"{row.name}: percent of the layers of a kind that ran faster sparse, by level and "
+            "batch × tokens. The others stay dense.",
+            draw=partial(heat_map.draw, *_layer_shares(timed.trials), axis="level, batch × tokens"),
+        ),
     )
 
 
 def in_short(report: Report, row: StudyModel) -> Markdown:
-    """The file before and after masking most weights, in one sentence."""
+    """What removing most weights did to the file and the time: masked, and stored and run sparse."""
     weighed, timed = report.footprint(row.name), report.latency(row.name)
     if weighed is None or timed is None:
         return Markdown("")
-    level = next((r.level for r in weighed.rows if r.level == 0.9), weighed.rows[-1].level)
-    files = {r.level: r.bytes for r in weighed.rows if (r.of, r.format) == ("file", "dense")}
-    same = "the same" if files[level] == files[0] else f"instead of {size(files[0])}"
-    first = timed.rows[0]
-    dense, masked = (
-        next(
-            (
-                r
-                for r in timed.rows
-                if (r.path, r.batch, r.tokens) == (path, first.batch, first.tokens)
-                and r.level == at
-            ),
-            None,
-        )
-        for path, at in (("dense", 0.0), ("masked", level))
+    files, masks = as_stored(weighed, "dense"), as_stored(weighed, "bitmask")
+    level = EXAMPLE if EXAMPLE in files else max(files)
+    same = (
+        "the same"
+        if files[level].bytes == files[0].bytes
+        else (f"instead of {size(files[0].bytes)}")
     )
-    if dense is None or masked is None:
+    dense = timed.rows[0]
+    shape = (dense.batch, dense.tokens)
+    at = {r.path: r for r in timed.rows if (r.batch, r.tokens) == shape and r.level == level}
+    if not {"masked", "sparse"} <= at.keys() or level not in masks:
         return Markdown("")
+    masked, sparse = at["masked"], at["sparse"]
     return Markdown(
         f"**{escape(report.label(row))}** with {level_name(level)} of its prunable weights set to zero: "
-        f"{written(report.inspection(row.name))} takes {size(files[level])}, {same}; a forward pass "
-        f"of {first.batch} × {first.tokens} tokens takes {masked.median_ms:.2f} ms instead of "
-        f"{dense.median_ms:.2f} ms, "
-        f"{masked.ratio:.2f} times as fast "
-        f"{interval(masked.ratio_interval, lambda x: f'{x:.2f}')}."
+        f"{written(report.inspection(row.name))} takes {size(files[level].bytes)}, {same}; a forward "
+        f"pass of {shape[0]} × {shape[1]} tokens takes {masked.median_ms:.2f} ms instead of "
+        f"{dense.median_ms:.2f} ms, {_speed(masked)}. Stored as bit masks it takes "
+        f"{size(masks[level].bytes)}, {percent(masks[level].ratio)} of dense; by arithmetic that skips "
+        f"the zeros the pass takes {sparse.median_ms:.2f} ms, {_speed(sparse)}."
     )
+
+
+def _speed(row: LatencyRow) -> str:
+    bounds = interval(row.ratio_interval, lambda x: f"{x:.2f}")
+    return f"{row.ratio:.2f} times as fast {bounds}"
 
 
 def _break_even(weighed: Footprint, name: str) -> Markdown:
-    """From which measured level a format is smaller than dense."""
-    rows = [r for r in weighed.rows if (r.of, r.format) == ("prunable", name)]
+    """From which level a format is smaller than dense: by its formula, or the first measured."""
+    stored = weighed.rows[0].dtype
+    rows = [row for row in as_stored(weighed, name).values() if row.level]
+    even = next((e for e in weighed.break_even if (e.format, e.dtype) == (name, stored)), None)
     smaller = [row for row in rows if row.ratio < 1]
-    if not smaller:
+    if even is not None:
+        start = f"smaller than dense once {percent(even.sparsity)} of the prunable weights are zero"
+    elif smaller:
+        start = f"smaller than dense from {level_name(smaller[0].level)} on, of the levels tried"
+    else:
         return Markdown(f"{FORMATS[name]}: never smaller than dense at the levels tried")
-    best = smaller[-1]
+    if not rows:
+        return Markdown(f"{FORMATS[name]}: {start}")
+    best = rows[-1]
     return Markdown(
-        f"{FORMATS[name]}: smaller than dense from {level_name(smaller[0].level)} on; at "
-        f"{level_name(best.level)} it takes {percent(best.ratio)} of the dense bytes"
+        f"{FORMATS[name]}: {start}; at {level_name(best.level)} the whole file takes "
+        f"{percent(best.ratio)} of its dense bytes"
     )
 
 
 def _size_lines(weighed: Footprint) -> tuple[list[float], dict[str, list[float]]]:
-    rows = [row for row in weighed.rows if row.of == "prunable"]
-    levels = sorted({row.level for row in rows})
+    levels = sorted(as_stored(weighed, "dense"))
+    found = {FORMATS[name]: as_stored(weighed, name) for name in FORMATS}
     return levels, {
-        FORMATS[name]: [row.ratio for row in rows if row.format == name] for name in FORMATS
+        name: [rows[level].ratio for level in levels] for name, rows in found.items() if rows
     }
+
+
+def _layer_shares(
+    trials: Sequence[LayerTrial],
+) -> tuple[list[str], list[str], list[list[float | None]]]:
+    """Kinds of layers, levels and shapes, and the fraction of each kind that ran faster sparse."""
+    roles = list(dict.fromkeys(one.role for one in trials))
+    shapes = sorted({(one.batch, one.tokens, one.level) for one in trials})
+    shares: list[list[float | None]] = []
+    for role in roles:
+        line: list[float | None] = []
+        for shape in shapes:
+            tried = [t for t in trials if t.role == role and (t.batch, t.tokens, t.level) == shape]
+            line.append(sum(t.sparse for t in tried) / len(tried) if tried else None)
+        shares.append(line)
+    names = [f"{100 * level:g} %\n{batch}×{tokens}" for batch, tokens, level in shapes]
+    return roles, names, shares
+
+
+def _layers(name: str, trials: Sequence[LayerTrial]) -> Table:
+    """Every layer's trial, for who wants to see which won where."""
+    return Table(
+        name=f"sparse-layers-{name}",
+        columns=(
+            Column("layer", code, right=False),
+            Column("role", right=False),
+            Column("level", level_name),
+            Column("batch × tokens", lambda x: f"{x[0]} × {x[1]}", parts=("batch", "tokens")),
+            Column("weights left", percent),
+            Column("dense ms", partial(number, digits=3)),
+            Column("sparse ms", lambda x: "–" if x is None else number(x, digits=3)),
+            Column("taken", right=False),
+            Column("why", right=False),
+        ),
+        rows=tuple(
+            (
+                one.name,
+                one.role,
+                one.level,
+                (one.batch, one.tokens),
+                one.density,
+                one.dense_ms,
+                one.sparse_ms,
+                "sparse" if one.sparse else "dense",
+                one.reason,
+            )
+            for one in trials
+        ),
+    )
 
 
 def _sizes(name: str, weighed: Footprint) -> Table:
@@ -215,24 +297,31 @@ def _times(name: str, rows: tuple[LatencyRow, ...]) -> Table:
     )
 
 
-def _latency_figure(report: Report, rows: list[StudyModel]) -> Drawing:
-    series = []
-    for row in rows:
-        timed = report.latency(row.name)
-        shapes = dict.fromkeys((r.batch, r.tokens) for r in timed.rows) if timed else {}
-        for index, shape in enumerate(shapes):
-            points = tuple(
-                (r.level, r.ratio, *(r.ratio_interval or (r.ratio, r.ratio)))
-                for r in (timed.rows if timed else ())
-                if (r.batch, r.tokens) == shape and r.path == "masked"
-            )
-            label = f"{report.label(row)}, {shape[0]} × {shape[1]}"
+def _latency_figure(report: Report, rows: Sequence[StudyModel]) -> Drawing:
+    timed = [(row, found) for row in rows if (found := report.latency(row.name))]
+    shapes = dict.fromkeys((r.batch, r.tokens) for _, found in timed for r in found.rows)
+    panels = []
+    for batch, tokens in shapes:
+        series = []
+        for row, found in timed:
+            here = [r for r in found.rows if (r.batch, r.tokens) == (batch, tokens)]
             place = report.study.models.index(row)
-            series.append(latency_ratio.Series(label, points, place, hollow=index > 0))
+            sparse, masked = (_points(here, path) for path in ("sparse", "masked"))
+            series.append(latency_ratio.Series(report.label(row), sparse, masked, place))
+        panels.append(latency_ratio.Panel(f"{batch} × {tokens} tokens", tuple(series)))
     return Drawing(
         name="latency-ratio",
-        alt="Speed of the masked models relative to dense at every level",
-        caption="Dense time over masked time, round by round: median and 95 % interval. At 1 nothing "
-        f"is gained. {report.note(rows)}".strip(),
-        draw=partial(latency_ratio.draw, series),
+        alt="Speed of the masked and the sparse models relative to dense at every level",
+        caption="Dense time over sparse time, round by round: median and 95 % interval; a dash is the "
+        "masked model. The broken line is what skipping every zero of every weight, and nothing else "
+        f"taking time, would give. {report.note(rows)}".strip(),
+        draw=partial(latency_ratio.draw, panels),
+    )
+
+
+def _points(rows: Sequence[LatencyRow], path: str) -> tuple[latency_ratio.Point, ...]:
+    return tuple(
+        (row.level, row.ratio, *(row.ratio_interval or (row.ratio, row.ratio)))
+        for row in rows
+        if row.path == path
     )

@@ -1,0 +1,157 @@
+"""Forward passes with most weights zero: the sparse path beside dense, one thread, in turn.
+
+    python -m bench.latency [--rounds 21]
+
+Backbones without a language-model head, which would cap the gain, of GPT-2-small's and BERT-base's
+shape with weights drawn at random; and SmolLM2-135M and MiniLM, as `make reference` fetched them,
+where it did. All pruned globally by magnitude. Dense twice: as plain torch runs the model, which the
+targets are of, and by the fastest dense products known for this processor. Every layer of the sparse
+path was tried both ways before, and takes the sparse way only if that was the faster.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import click
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
+
+from experiments import models, products, sparse_path
+from experiments.checkpoint.locate import locate
+from experiments.open_weights import prunable_tensors, prune_in_place
+from experiments.provenance import processor
+from experiments.pruning import Settings, choose
+from experiments.sparse_path import LinearMap
+from experiments.stopwatch import Lane, Timing, first_calls, time_rounds
+
+LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
+SHAPES = ((1, 1), (1, 32), (8, 32))
+# The least ratios to plain torch at 90, 95 and 99 %, by name and (batch, tokens).
+TARGETS: Mapping[tuple[str, int, int], tuple[float, ...]] = {
+    ("GPT-2 small", 1, 32): (2.6, 3.9, 6.3),
+    ("GPT-2 small", 8, 32): (1.8, 2.9, 5.0),
+    ("BERT base", 1, 32): (3.0, 4.6, 8.0),
+}
+NEVER_SLOWER = 0.95  # no interval may lie below it, at any level and shape
+TOLERANCE = 1e-3  # between outputs, of the largest
+REFERENCE = Path("build/reference")
+TRAINED = {"SmolLM2-135M": "SmolLM2-135M-Instruct.Q4_1.gguf", "MiniLM-L6": "all-MiniLM-L6-v2"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """The sparse path at one level and shape: its ratio to one kind of dense, with interval."""
+
+    ratio: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.ratio:5.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def backbones() -> Iterator[tuple[str, nn.Module]]:
+    """The models, one open at a time."""
+    torch.manual_seed(0)
+    makers: dict[str, Callable[[], Any]] = {
+        "GPT-2 small": lambda: GPT2Model(GPT2Config()),
+        "BERT base": lambda: BertModel(BertConfig()),
+    }
+    for name, make in makers.items():
+        yield name, make().eval()
+    for name, file in TRAINED.items():
+        if (REFERENCE / file).exists():
+            model = models.open_model(locate(str(REFERENCE / file), relative_to=Path())).model
+            yield name, model.base_model
+        else:
+            print(f"{name} is left out: {REFERENCE / file} was not fetched, see `make reference`")
+
+
+def compared(
+    model: nn.Module, maps: Sequence[LinearMap], shape: tuple[int, int], rounds: int
+) -> tuple[dict[str, Found], int, float]:
+    """The sparse path's ratio to each dense, how many layers took it, and how far outputs differ.
+
+    The difference is the largest between outputs, as a fraction of the largest output.
+    """
+    ids = torch.randint(5, 1000, shape, generator=torch.Generator().manual_seed(0))
+    call = partial(model, input_ids=ids)
+    sparse = sparse_path.sparse_products(maps)
+    dense = {one.name: products.fixed(one.module, one.weight, tokens=ids.numel()) for one in maps}
+    fastest = {one.module: dense[one.name] for one in maps}
+    taken = sparse_path.chosen(maps, sparse_path.trials(call, maps, dense, sparse), sparse)
+
+    def lane(own: Mapping[nn.Module, products.Product]) -> Lane:
+        def run() -> Any:
+            with products.multiplying(own):
+                return call()[0]
+
+        return Lane(lambda: None, run)
+
+    lanes = [lane({}), lane(fastest), lane(fastest | taken)]
+    outputs: list[Any] = [output for _, output in first_calls(lanes, clock=perf_counter)]
+    times = time_rounds(lanes, rounds=rounds, clock=perf_counter)
+    plain, other, ours = (Timing(0, seconds) for seconds in times)
+    found = {}
+    for name, peer in (("plain torch", plain), ("fastest dense", other)):
+        ratio, interval = ours.ratio(peer)
+        found[name] = Found(ratio, *(interval or (ratio, ratio)))
+    apart = (outputs[2] - outputs[0]).abs().max() / outputs[0].abs().max()
+    return found, len(taken), float(apart)
+
+
+def judged(
+    name: str, level: float, shape: tuple[int, int], found: Mapping[str, Found], difference: float
+) -> Iterator[str]:
+    """What of one level and shape misses its target."""
+    targets = dict(zip(LEVELS[2:], TARGETS.get((name, *shape), ())))
+    if (target := targets.get(level)) and found["plain torch"].ratio < target:
+        yield f"{found['plain torch'].ratio:.2f} where {target} was wanted"
+    for peer, one in found.items():
+        if one.high < NEVER_SLOWER:
+            yield f"slower than {peer}, {one}"
+    if difference > TOLERANCE:
+        yield f"outputs {difference:.2g} of the largest apart"
+
+
+@click.command(help=__doc__)
+@click.option("--rounds", type=click.IntRange(min=6), default=21, show_default=True)
+def main(rounds: int) -> None:
+    """Every model at every level and shape, and what misses its target."""
+    models.be_quiet()
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    missed = []
+    print(f"{processor()}, one thread, {rounds} rounds; median ratio and its 95 % interval")
+    for name, model in backbones():
+        print(f"{name}: fastest dense by {products.name(model)}")
+        tensors = prunable_tensors(model)
+        for level, choice in zip(LEVELS, choose(tensors, Settings(), LEVELS)):
+            prune_in_place(tensors, choice)
+            maps = sparse_path.linear_maps(model)
+            for shape in SHAPES:
+                found, taken, difference = compared(model, maps, shape, rounds)
+                print(
+                    f"  {level:4.0%}  {shape[0]} x {shape[1]:<3} times plain torch "
+                    f"{found['plain torch']}  times fastest dense {found['fastest dense']}  "
+                    f"{taken} of {len(maps)} layers sparse, outputs within {difference:.1e}",
+                    flush=True,
+                )
+                missed += [
+                    f"{name}, {level:.0%}, {shape[0]} x {shape[1]}: {what}"
+                    for what in judged(name, level, shape, found, difference)
+                ]
+    for line in missed:
+        print(f"missed: {line}")
+    if missed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Bit masks: safetensors files whose pruned matrices hold one bit a weight and the values left.
+
+Layout. Matrix NAME of shape S and dtype D is two tensors: `NAME.bitmask`, U8, one bit a weight in
+row-major order, the first in the lowest bit of the first byte, the last byte filled up with zeros; and
+`NAME.values`, D, the weights whose bit is set, in the same order. A bit is set where any bit of the
+weight is, so a negative zero is kept and the dense file comes back bit for bit. The header's metadata
+have `bitmask`, a JSON object from each NAME to its S. All other tensors stand as they are. Tensors and
+values come first, in the dense file's order, then the masks, so that no mask's odd length shifts them.
+"""
+
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.checkpoint import safetensors_file
+from experiments.checkpoint.safetensors_file import Content
+from experiments.checkpoint.tensor import DTYPES, StoredTensor, read_into
+from experiments.errors import ReportError
+from experiments.magnitudes import bits_of
+
+SUFFIX = ".bitmask.safetensors"
+KEY = "bitmask"
+STEP = 1 << 16  # weights between two remembered counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitmaskTensor(StoredTensor):
+    """A matrix held as a mask and the values left; read like any other."""
+
+    mask: StoredTensor
+    values: StoredTensor
+
+    def span(self, start: int, stop: int) -> NDArray[np.generic]:
+        """The weights from `start` up to `stop`; memory for them and their bits alone."""
+        if start == stop:
+            return np.empty(0, DTYPES[self.dtype])
+        anchor = start // STEP
+        bits = self._bits(anchor * STEP, stop)
+        skipped = start - anchor * STEP
+        first = self._ranks[anchor] + int(np.count_nonzero(bits[:skipped]))
+        wanted = bits[skipped:]
+        numbers = np.zeros(stop - start, DTYPES[self.dtype])
+        numbers[wanted] = self.values.span(first, first + int(np.count_nonzero(wanted)))
+        return numbers
+
+    def _bits(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """The mask from `start`, a multiple of 8, up to `stop`."""
+        packed = np.empty(-(-stop // 8) - start // 8, np.uint8)
+        read_into(self.mask.path, self.mask.offset + start // 8, packed)
+        return np.unpackbits(packed, count=stop - start, bitorder="little").view(np.bool_)
+
+    @cached_property
+    def _ranks(self) -> list[int]:
+        """How many values stand before every STEP-th weight; the whole mask is counted once."""
+        ranks = [0]
+        for start in range(0, self.count, STEP):
+            bits = self._bits(start, min(start + STEP, self.count))
+            ranks.append(ranks[-1] + int(np.count_nonzero(bits)))
+        if ranks[-1] != self.values.count:
+            raise _damaged(
+                self.path,
+                f"a mask of {self.name!r} with {ranks[-1]} bits set beside {self.values.count} values",
+            )
+        return ranks
+
+
+def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
+    """The tensors of a safetensors file, masked ones as what they stand for, and its metadata.
+
+    Raises:
+        ReportError: naming the file, the tensor and what is wrong with it.
+    """
+    stored, metadata = safetensors_file.read_header(path)
+    if KEY not in metadata:
+        return stored, metadata
+    shapes = _shapes(path, metadata.pop(KEY))
+    parts = {tensor.name: tensor for tensor in stored}
+    joined: dict[str, StoredTensor] = {}
+    for name, shape in shapes.items():
+        mask, values = parts.pop(f"{name}.bitmask", None), parts.pop(f"{name}.values", None)
+        if mask is None or values is None:
+            raise _damaged(path, f"no bit mask and values of {name!r}")
+        tensor = BitmaskTensor(
+            name=name,
+            shape=shape,
+            dtype=values.dtype,
+            path=path,
+            offset=values.offset,
+            mask=mask,
+            values=values,
+        )
+        if mask.dtype != "U8" or mask.shape != (-(-tensor.count // 8),) or len(values.shape) != 1:
+            raise _damaged(path, f"a bit mask of {name!r} that does not fit its shape {shape}")
+        joined[values.name] = tensor
+    found = [joined.get(t.name, t) for t in stored if t.name in joined or t.name in parts]
+    names = [tensor.name for tensor in found]
+    if len(set(names)) < len(names):
+        raise _damaged(path, "a name that stands twice")
+    return found, metadata
+
+
+def is_masked(path: Path) -> bool:
+    """Whether a safetensors file holds bit masks."""
+    return KEY in safetensors_file.read_header(path)[1]
+
+
+def _shapes(path: Path, text: str) -> dict[str, tuple[int, ...]]:
+    try:
+        stated: Any = json.loads(text)
+        shapes = {name: tuple(shape) for name, shape in stated.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise _damaged(path, "bit masks without a table of their shapes") from None
+    for name, shape in shapes.items():
+        if not name.isprintable() or not all(type(n) is int and 0 <= n < 1 << 62 for n in shape):
+            raise _damaged(path, f"a bit mask named {name!a} with a shape that is no shape")
+    return shapes
+
+
+def write(
+    path: Path,
+    tensors: Iterable[StoredTensor],
+    masked: Container[str],
+    content: Content,
+    metadata: Mapping[str, str],
+) -> None:
+    """Write tensors from the blocks that `content` gives, those named in `masked` as bit masks.
+
+    A masked tensor's blocks are asked for three times: to count, for the values, and for the bits.
+    """
+    first: list[tuple[StoredTensor, Content]] = []
+    last: list[tuple[StoredTensor, Content]] = []
+    shapes: dict[str, tuple[int, ...]] = {}
+    for tensor in tensors:
+        if tensor.name in masked:
+            shapes[tensor.name] = tensor.shape
+            first.append(_values(tensor, content))
+            last.append(_mask(tensor, content))
+        else:
+            first.append((tensor, content))
+    pieces = {piece.name: (piece, blocks) for piece, blocks in first + last}
+    if len(pieces) < len(first) + len(last):
+        raise _damaged(path, "two tensors of one name to be written")
+    if shapes:
+        metadata = {**metadata, KEY: json.dumps(shapes, separators=(",", ":"))}
+    safetensors_file.write(
+        path, [piece for piece, _ in pieces.values()], lambda t: pieces[t.name][1](t), metadata
+    )
+
+
+def _values(tensor: StoredTensor, content: Content) -> tuple[StoredTensor, Content]:
+    """The tensor of a matrix's values left, and what gives its blocks."""
+    left = sum(int(np.count_nonzero(bits_of(block))) for block in content(tensor))
+    piece = StoredTensor(
+        name=f"{tensor.name}.values", shape=(left,), dtype=tensor.dtype, path=tensor.path, offset=0
+    )
+    return piece, lambda _: (block[bits_of(block) != 0] for block in content(tensor))
+
+
+def _mask(tensor: StoredTensor, content: Content) -> tuple[StoredTensor, Content]:
+    """The tensor of a matrix's bits, and what gives its blocks."""
+    size = -(-tensor.count // 8)
+    piece = StoredTensor(
+        name=f"{tensor.name}.bitmask", shape=(size,), dtype="U8", path=tensor.path, offset=0
+    )
+    return piece, lambda _: packed(bits_of(block) != 0 for block in content(tensor))
+
+
+def packed(blocks: Iterable[NDArray[np.bool_]]) -> Iterator[NDArray[np.uint8]]:
+    """Blocks of bits as bytes, the first bit lowest; a byte may span two blocks.
+
+    >>> [block.tolist() for block in packed([np.ones(3, np.bool_), np.ones(6, np.bool_)])]
+    [[], [255], [1]]
+    """
+    rest = np.empty(0, np.bool_)
+    for block in blocks:
+        bits = np.concatenate([rest, block.reshape(-1)])
+        whole = bits.size // 8 * 8
+        rest = bits[whole:]
+        yield np.packbits(bits[:whole], bitorder="little")
+    if rest.size:
+        yield np.packbits(rest, bitorder="little")
+
+
+def _damaged(path: Path, found: str) -> ReportError:
+    return ReportError(
+        f"{path}", f"a file of bit masks, found {found}", "fetch or write the file again"
+    )

@@ -1,0 +1,158 @@
+"""The sparse path: an open model's prunable linear maps, each by the way that was measured faster.
+
+A global level leaves layers of very different density, so each is timed dense and sparse where it
+stands, within passes of the whole model, and takes the faster. Reads the clock.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from experiments import products, sparse_linear
+from experiments.coverage import prunable_parameters
+from experiments.products import Product
+from experiments.sparse_linear import SparseWeight
+from experiments.stopwatch import Clock
+
+PASSES = 5
+WORTH = 0.95  # of dense time at most: a gain within the noise of trials is none
+NO_ZEROS = "no weight is zero"
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """A prunable linear map of an open model: its tensor's name and role, its module, its weights."""
+
+    name: str
+    role: str
+    module: nn.Module
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How long a map took in passes of the model, in seconds; `reason` says why not sparse."""
+
+    name: str
+    dense: float
+    sparse: float | None
+    reason: str = ""
+
+    @property
+    def faster(self) -> bool:
+        """Whether sparse was the faster, by more than trials scatter."""
+        return self.sparse is not None and self.sparse < WORTH * self.dense
+
+
+def linear_maps(model: nn.Module) -> list[LinearMap]:
+    """The prunable linear maps in canonical order."""
+    return [
+        LinearMap(
+            entry.name, entry.role, model.get_submodule(entry.name.rpartition(".")[0]), weight
+        )
+        for entry, weight in prunable_parameters(model)
+    ]
+
+
+def unfit(weight: Tensor) -> str:
+    """Why the sparse product cannot take such weights; empty where it can."""
+    if weight.device.type != "cpu":
+        return f"on {weight.device.type}, the sparse product is for processors"
+    if weight.dtype != torch.float32:
+        return f"{str(weight.dtype).removeprefix('torch.')}, the sparse product is of float32"
+    if weight.ndim != 2 or not weight.numel():
+        return f"of shape {tuple(weight.shape)}, no matrix"
+    return NO_ZEROS if bool(weight.all()) else ""
+
+
+def sparse_product(module: nn.Module, weight: Tensor) -> Product:
+    """The sparse product of a linear map's weights, laid out as the module's own."""
+    rows = weight.t() if isinstance(module, Conv1D) else weight
+    held = sparse_linear.sparse_weight(rows.detach().numpy())
+    bias: Any = module.bias
+    return partial(_multiply, held, None if bias is None else bias.detach().numpy())
+
+
+def _multiply(held: SparseWeight, bias: sparse_linear.Floats | None, inputs: Tensor) -> Tensor:
+    if inputs.dtype != torch.float32:
+        raise ValueError(f"{inputs.dtype} inputs to a sparse product of float32")
+    flat = inputs.detach().reshape(-1, held.inputs).numpy()
+    outputs = sparse_linear.multiply(held, flat, bias, threads=torch.get_num_threads())
+    return torch.from_numpy(outputs).view(*inputs.shape[:-1], held.outputs)
+
+
+def sparse_products(maps: Sequence[LinearMap]) -> dict[str, Product]:
+    """The sparse product of every map that has one, by name."""
+    return {
+        one.name: sparse_product(one.module, one.weight) for one in maps if not unfit(one.weight)
+    }
+
+
+def trials(
+    call: Callable[[], object],
+    maps: Sequence[LinearMap],
+    dense: Mapping[str, Product],
+    sparse: Mapping[str, Product],
+    *,
+    passes: int = PASSES,
+    clock: Clock = perf_counter,
+) -> list[Trial]:
+    """Time every map in passes of the model, `call`: all dense and all sparse in turn.
+
+    The first pass of each is not counted. Where a map is called several times in a pass its times
+    add up.
+    """
+    ways = [dict(dense), {**dense, **sparse}]
+    seconds: list[dict[str, list[float]]] = [{one.name: [] for one in maps} for _ in ways]
+    for number in range(passes + 1):
+        for way, found in zip(ways, seconds):
+            spent = dict.fromkeys(found, 0.0)
+            timed = {one.module: _timed(one.name, way[one.name], spent, clock) for one in maps}
+            with products.multiplying(timed):
+                call()
+            if number:
+                for name, time in spent.items():
+                    found[name].append(time)
+    return [
+        Trial(
+            one.name,
+            median(seconds[0][one.name]),
+            median(seconds[1][one.name]) if one.name in sparse else None,
+            "" if one.name in sparse else unfit(one.weight),
+        )
+        for one in maps
+    ]
+
+
+def _timed(name: str, product: Product, spent: dict[str, float], clock: Clock) -> Product:
+    def multiply(inputs: Tensor) -> Tensor:
+        start = clock()
+        outputs = product(inputs)
+        spent[name] += clock() - start
+        return outputs
+
+    return multiply
+
+
+def chosen(
+    maps: Sequence[LinearMap], found: Sequence[Trial], sparse: Mapping[str, Product]
+) -> dict[nn.Module, Product]:
+    """The sparse products of the maps for which they were the faster."""
+    return {one.module: sparse[one.name] for one, trial in zip(maps, found) if trial.faster}
+
+
+def faster(model: nn.Module, call: Callable[[], object]) -> AbstractContextManager[None]:
+    """Try the model's maps on a piece of its work; inside the block each takes its faster way."""
+    maps = linear_maps(model)
+    sparse = sparse_products(maps)
+    dense = {one.name: products.of(one.module) for one in maps}
+    found = trials(call, maps, dense, sparse)
+    return products.multiplying(chosen(maps, found, sparse))

@@ -1,0 +1,82 @@
+"""Quality against size and against time, a part of Size and runtime."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from experiments.records import StudyModel, StudyTask
+from generator.figures import frontier
+from generator.figures.frontier import Line, Point
+from generator.render import Drawing
+from generator.report import Report
+from generator.sentences import METRIC_NAMES, PERPLEXITY, as_stored
+
+AXES = {
+    "size": "megabytes of the file: dense, then bit masks",
+    "time": "milliseconds of a pass: dense, then sparse",
+}
+
+
+def drawings(report: Report) -> tuple[Drawing, ...]:
+    """A figure a task and cost, of the rows of one origin: numbers of two never meet."""
+    found = []
+    for task in report.study.tasks:
+        rows = [row for row in report.measured if task in report.tasks_of(row)]
+        for origin, some in report.by_origin(rows).items():
+            for cost, axis in AXES.items():
+                lines = [line for row in some if (line := _line(report, row, task, cost))]
+                if lines:
+                    found.append(_drawing(report, task, origin, cost, axis, lines))
+    return tuple(found)
+
+
+def _drawing(
+    report: Report, task: StudyTask, origin: str, cost: str, axis: str, lines: Sequence[Line]
+) -> Drawing:
+    metric = METRIC_NAMES.get(task.metric, task.metric)
+    return Drawing(
+        name=f"quality-{cost}-{report.stem(task)}" + ("" if origin == "here" else f"-{origin}"),
+        alt=f"Quality on {task.name} against {cost}, level by level",
+        caption=f"{task.name}: quality against {cost}, a point a level from dense on, with 95 % "
+        "intervals. Up and to the left is better"
+        + (" (here down and to the left)" if metric == PERPLEXITY else "")
+        + "; no other point is both cheaper and better than one of the frontier.",
+        draw=partial(frontier.draw, lines, metric=metric, cost=axis),
+    )
+
+
+def _line(report: Report, row: StudyModel, task: StudyTask, cost: str) -> Line | None:
+    """A row's quality by what it costs at each level; None where either is not measured."""
+    costs = _megabytes(report, row) if cost == "size" else _milliseconds(report, row)
+    points = []
+    for level in (0.0, *report.study.levels):
+        answer = report.evaluation(row.name, task.name, level) or report.perplexity(
+            row.name, task.name, level
+        )
+        if answer is not None and level in costs:
+            low, high = answer.interval or (answer.value, answer.value)
+            points.append(Point(level, costs[level], answer.value, low, high))
+    place = report.study.models.index(row)
+    return Line(report.label(row), tuple(points), place) if points else None
+
+
+def _megabytes(report: Report, row: StudyModel) -> dict[float, float]:
+    """The dense file, and at each level the file of bit masks."""
+    weighed = report.footprint(row.name)
+    if weighed is None:
+        return {}
+    masks = {level: one.bytes / 1e6 for level, one in as_stored(weighed, "bitmask").items()}
+    return masks | {0.0: as_stored(weighed, "dense")[0.0].bytes / 1e6}
+
+
+def _milliseconds(report: Report, row: StudyModel) -> dict[float, float]:
+    """The dense pass, and at each level the sparse one, of the first shape timed."""
+    timed = report.latency(row.name)
+    if timed is None:
+        return {}
+    first = timed.rows[0]
+    shape = (first.batch, first.tokens)
+    return {
+        one.level: one.median_ms
+        for one in timed.rows
+        if (one.batch, one.tokens) == shape and one.path in ("dense", "sparse")
+    }
