@@ -109,21 +109,20 @@ def _sizes(stored: StoredModel, choice: Choice | None, narrow: bool) -> Iterator
 def _one_file(
     tensors: Sequence[StoredTensor], prunable: frozenset[str], content: Content
 ) -> Iterator[Size]:
-    """The sizes of one file of the checkpoint, written in every format, one after the other."""
+    """The sizes of one file of the checkpoint, written in every format, one after the other.
+
+    The dense one is written first, and the others from it: the checkpoint is read once.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.safetensors")
-        safetensors_file.write(path, tensors, content, {"format": "pt"})
-        yield "dense", "file", path.stat().st_size
-        yield (
-            "gzip",
-            "file",
-            compressed_bytes(path, zlib.compressobj(GZIP_LEVEL, wbits=GZIP_WRAPPER)),
-        )
-        yield (
-            "zstd",
-            "file",
-            compressed_bytes(path, zstandard.ZstdCompressor(ZSTD_LEVEL).compressobj()),
-        )
+        path, dense = Path(folder, "compact.safetensors"), Path(folder, "model.safetensors")
+        safetensors_file.write(dense, tensors, content, {"format": "pt"})
+        yield "dense", "file", dense.stat().st_size
+        for name, packer in (
+            ("gzip", zlib.compressobj(GZIP_LEVEL, wbits=GZIP_WRAPPER)),
+            ("zstd", zstandard.ZstdCompressor(ZSTD_LEVEL).compressobj()),
+        ):
+            yield name, "file", compressed_bytes(dense, packer)
+        tensors, content = safetensors_file.read_header(dense)[0], StoredTensor.blocks
         yield "dense", "prunable", sum(t.nbytes for t in tensors if t.name in prunable)
         bitmask_file.write(path, tensors, prunable, content, {"format": "pt"})
         yield "bitmask", "file", path.stat().st_size

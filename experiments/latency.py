@@ -1,8 +1,8 @@
 """Latency: milliseconds of a forward pass, dense, masked and sparse.
 
-Threads are pinned; a path's first call is kept apart and its outputs compared before the rounds that
-are reported; the trials that choose a layer's way supply no reported number of the model. Reads the
-clock; nothing else may run meanwhile.
+Threads are pinned; a path's first call, of the sparse path with every layer sparse, is kept apart, and
+its outputs are compared before the rounds that are reported; the trials that choose a layer's way supply
+no number of the model. Reads the clock; nothing else may run meanwhile.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +37,7 @@ TOLERANCE = 1e-3  # of the largest output: a path that differs by more computes 
 SHAPES = ((1, 32), (8, 32))
 PATHS = ("dense", "masked", "sparse")
 Own = Mapping[nn.Module, Product]
+Path = tuple[float, str, Own]  # level, name, and how the linear maps multiply
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,10 @@ def measure(
             some, tried = run(level, _masked(opened, maps, choice))
             timed += some
             trials += tried
+        inputs = {shape: random_inputs(opened, *shape) for shape in shapes}
+        on_gpu, skipped = semi_structured.measure(opened, inputs, clock=clock)
     rows = [_row(shape, path, level, timed, threads) for shape in shapes
             for level, path in _order(levels)]  # fmt: skip
-    inputs = {shape: random_inputs(opened, *shape) for shape in shapes}
-    on_gpu, skipped = semi_structured.measure(opened, inputs, clock=clock)
     return Latency(
         method=settings.method,
         dense_by=products.name(opened.model),
@@ -128,15 +129,19 @@ def _level(
         inputs = random_inputs(opened, *shape)
         call: Callable[[], Any] = partial(opened.model, **inputs)
         dense = {one.module: _fixed(one, shape) for one in maps}
-        paths: list[tuple[float, str, Own]] = [(0.0, "dense", dense)]
+        paths: list[Path] = [(0.0, "dense", dense)]
         if level:
             masked = {one.module: _fixed(one, shape) for one in pruned}
+            every = {one.module: held[one.name] for one in pruned if one.name in held}
+            paths += [(level, "masked", masked), (level, "sparse", masked | every)]
+        cold = [seconds for seconds, _ in first_calls(_lanes(opened, paths, inputs), clock=clock)]
+        if level:
             by_name = {one.name: masked[one.module] for one in pruned}
             found = sparse_path.trials(call, pruned, by_name, held, clock=clock)
             tried += [_trial(one, trial, level, shape) for one, trial in zip(pruned, found)]
-            sparse = masked | sparse_path.chosen(pruned, found, held)
-            paths += [(level, "masked", masked), (level, "sparse", sparse)]
-        timings, differences = _time(opened, maps, weights, paths, inputs, rounds, clock)
+            paths[-1] = level, "sparse", masked | sparse_path.chosen(pruned, found, held)
+        differences, times = _time(opened, maps, weights, paths, inputs, rounds, clock)
+        timings = [Timing(first, seconds) for first, seconds in zip(cold, times)]
         timed += [
             Timed(at, path, shape, timing, timings[0], difference)
             for (at, path, _), timing, difference in zip(paths, timings, differences)
@@ -148,33 +153,34 @@ def _fixed(one: LinearMap, shape: tuple[int, int]) -> Product:
     return products.fixed(one.module, one.weight, tokens=shape[0] * shape[1])
 
 
+def _lanes(opened: OpenModel, paths: Sequence[Path], inputs: Mapping[str, Tensor]) -> list[Lane]:
+    """What runs the model by each path."""
+
+    def call(own: Own) -> Any:
+        with products.multiplying(own):
+            return opened.model(**inputs)
+
+    return [Lane(lambda: None, partial(call, own)) for _, _, own in paths]
+
+
 def _time(
     opened: OpenModel,
     maps: Sequence[LinearMap],
     weights: Mapping[str, Tensor],
-    paths: Sequence[tuple[float, str, Own]],
+    paths: Sequence[Path],
     inputs: Mapping[str, Tensor],
     rounds: int | None,
     clock: Clock,
-) -> tuple[list[Timing], list[float]]:
-    """The paths' times in turn, and how far their outputs are from plain torch's."""
-
-    def lane(own: Own) -> Lane:
-        def call() -> Any:
-            with products.multiplying(own):
-                return opened.model(**inputs)
-
-        return Lane(lambda: None, call)
-
-    lanes = [lane(own) for _, _, own in paths]
-    first = first_calls(lanes, clock=clock)
+) -> tuple[list[float], list[tuple[float, ...]]]:
+    """How far the paths' outputs are from plain torch's, then their seconds in turn."""
+    lanes = _lanes(opened, paths, inputs)
     own = {one.name: one.weight for one in maps}
     differences = [
-        _difference(opened, inputs, weights if level else own, path, outputs)
-        for (level, path, _), (_, outputs) in zip(paths, first)
+        _difference(opened, inputs, weights if level else own, path, lane.call())
+        for (level, path, _), lane in zip(paths, lanes)
     ]
-    times = time_rounds(lanes, rounds=rounds or _affordable(lanes, clock), clock=clock)
-    return [Timing(cold, seconds) for (cold, _), seconds in zip(first, times)], differences
+    rounds = rounds or _affordable(lanes, clock)
+    return differences, time_rounds(lanes, rounds=rounds, clock=clock)
 
 
 def _affordable(lanes: Sequence[Lane], clock: Clock) -> int:
@@ -197,7 +203,7 @@ def _difference(
         )
     theirs = functional_call(opened.model, dict(weights), kwargs=dict(inputs))
     difference = float((outputs[0] - theirs[0]).abs().max())
-    if difference > TOLERANCE * float(theirs[0].abs().max()):
+    if not difference <= TOLERANCE * float(theirs[0].abs().max()):
         raise ReportError(
             f"{opened.checkpoint.name}, {path} path",
             f"the outputs of plain torch, found them {difference:.3g} apart",

@@ -34,7 +34,8 @@ def by_onednn(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def multiplying(own: Mapping[nn.Module, Product]) -> Iterator[None]:
-    """Inside the block these modules multiply as they are told."""
+    """Inside the block these modules multiply as they are told, after it as before."""
+    before = {part: vars(part)["forward"] for part in own if "forward" in vars(part)}
     for part, product in own.items():
         part.forward = product
     try:
@@ -42,6 +43,8 @@ def multiplying(own: Mapping[nn.Module, Product]) -> Iterator[None]:
     finally:
         for part in own:
             del part.forward
+        for part, product in before.items():
+            part.forward = product
 
 
 def of(part: nn.Module) -> Product:
@@ -68,10 +71,13 @@ def fixed(part: nn.Module, weight: torch.Tensor, *, tokens: int) -> Product:
         packed = ONEDNN._reorder_linear_weight(rows, tokens)
         return lambda inputs: ONEDNN._linear_pointwise(inputs, packed, bias, "none", [], "")
     if turned:
-        return lambda inputs: torch.addmm(bias, inputs.reshape(-1, weight.shape[0]), weight).view(
-            *inputs.shape[:-1], -1
-        )
+        return partial(_turned_product, weight, bias)
     return lambda inputs: nn.functional.linear(inputs, weight, bias)
+
+
+def _turned_product(weight: torch.Tensor, bias: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+    flat = torch.addmm(bias, inputs.reshape(-1, weight.shape[0]), weight)
+    return flat.view(*inputs.shape[:-1], weight.shape[1])
 
 
 def name(model: nn.Module) -> str:

@@ -71,7 +71,8 @@ def measure(
         try:
             held = to_sparse_semi_structured(rows[one.name])
         except (RuntimeError, ValueError) as error:  # a shape its kernels do not take
-            return [], (f"{PATTERN}: {one.name}, {str(error).splitlines()[0]}",)
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            return [], (f"{PATTERN}: {one.name}, {why}",)
         packed[one.module] = _product(one.module, held)
     found = []
     with torch.inference_mode():

@@ -78,12 +78,18 @@ def multiply(
 ) -> Floats:
     """inputs (tokens × inputs) times the transpose of the weights, plus the bias: (tokens × outputs).
 
+    A weight that is zero meets no input, not even an infinite one, which would make dense sums NaN.
+
     >>> multiply(sparse_weight(np.array([[0, 2], [3, 0]], np.float32)), np.ones((1, 2), np.float32))
     array([[2., 3.]], dtype=float32)
     """
     tokens, features = inputs.shape
     if features != weight.inputs:
         raise ValueError(f"{features} features for weights of {weight.inputs}")
+    if any(array is not None and array.dtype != np.float32 for array in (inputs, bias)):
+        raise ValueError("inputs and a bias of float32 are multiplied, no others")
+    if bias is not None and bias.shape != (weight.outputs,):
+        raise ValueError(f"a bias of shape {bias.shape} for {weight.outputs} outputs")
     outputs = np.empty((tokens, weight.outputs), np.float32)
     arguments: tuple[Any, ...] = (
         weight.values,

@@ -85,7 +85,10 @@ def _multiply(held: SparseWeight, bias: sparse_linear.Floats | None, inputs: Ten
     if inputs.dtype != torch.float32:
         raise ValueError(f"{inputs.dtype} inputs to a sparse product of float32")
     flat = inputs.detach().reshape(-1, held.inputs).numpy()
-    outputs = sparse_linear.multiply(held, flat, bias, threads=torch.get_num_threads())
+    threads = torch.get_num_threads()
+    outputs = sparse_linear.multiply(held, flat, bias, threads=threads)
+    if torch.get_num_threads() != threads:  # numba's pool, when it is made, resets what both share
+        torch.set_num_threads(threads)
     return torch.from_numpy(outputs).view(*inputs.shape[:-1], held.outputs)
 
 
@@ -152,7 +155,8 @@ def chosen(
 def faster(model: nn.Module, call: Callable[[], object]) -> AbstractContextManager[None]:
     """Try the model's maps on a piece of its work; inside the block each takes its faster way."""
     maps = linear_maps(model)
-    sparse = sparse_products(maps)
+    if not (sparse := sparse_products(maps)):
+        return products.multiplying({})
     dense = {one.name: products.of(one.module) for one in maps}
     found = trials(call, maps, dense, sparse)
     return products.multiplying(chosen(maps, found, sparse))

@@ -156,3 +156,18 @@ def test_a_map_that_multiplies_in_its_own_way_already_is_let_be(
         assert vars(told)["forward"] is own
         assert "forward" not in vars(other)
     assert "forward" not in vars(told)
+
+
+def test_a_forward_of_the_modules_own_comes_back_after_the_block() -> None:
+    part = torch.nn.Linear(2, 2)
+    part.forward = own = lambda inputs: inputs  # type: ignore[method-assign, assignment]
+    with products.multiplying({part: torch.zeros_like}), products.multiplying({part: torch.abs}):
+        assert part(torch.full((1, 2), -2.0)).tolist() == [[2.0, 2.0]]
+    assert part.forward is own
+
+
+def test_no_tokens_at_all_give_no_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "cpuinfo", lambda: "vendor_id : GenuineIntel")
+    for part in (torch.nn.Linear(3, 5), Conv1D(5, 3)):
+        product = products.fixed(part, part.weight.detach(), tokens=1)
+        assert product(torch.empty(0, 3)).shape == (0, 5)

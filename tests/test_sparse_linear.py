@@ -246,3 +246,13 @@ def test_where_no_folder_can_be_written_the_compiled_loop_is_not_kept(
 
     monkeypatch.setattr(numba, "njit", njit)
     assert sparse_kernel._compiled(parallel=True)(len) == (len, {"nogil": True, "parallel": True})
+
+
+def test_other_dtypes_and_biases_of_another_length_are_refused_rather_than_misread() -> None:
+    held, inputs = sparse_weight(np.eye(3, dtype=np.float32)), np.ones((2, 3), np.float32)
+    with pytest.raises(ValueError, match="float32"):
+        multiply(held, inputs.astype(np.float64))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="float32"):
+        multiply(held, inputs, np.ones(3))
+    with pytest.raises(ValueError, match=r"a bias of shape \(2,\) for 3 outputs"):
+        multiply(held, inputs, np.ones(2, np.float32))
