@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests run in one process more than there are cores: some of them wait.
+WORKERS := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 # Material prints a notice about its successor at every build: whoever maintains the site knows it.
 export NO_MKDOCS_2_WARNING := 1
 
@@ -25,7 +27,7 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 	$(BIN)/mkdocs build --strict --site-dir build/checked-site
 
 # What takes longer: pages in a browser, longer fuzzing and kill loops.
