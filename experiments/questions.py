@@ -5,7 +5,7 @@ times models is imported where it is used: to inspect and to prune need not wait
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -101,6 +101,7 @@ def evaluate(
     dtype: str,
     against: Checkpoint | None,
     path: str,
+    say: Say,
 ) -> list[dict[str, Any]]:
     """A checkpoint's answers to tasks, each with its difference from another's where given.
 
@@ -112,11 +113,12 @@ def evaluate(
         raise ReportError(
             "--dtype bfloat16", "a processor or GPU that has its products", "leave it out"
         )
-    found = [_answer(model, one, limit, batch, dtype, path) for one in tasks]
+    ask = partial(_answer, limit=limit, batch=batch, dtype=dtype, say=say)
+    found = [ask(model, one, path=path) for one in tasks]
     rows = [_evaluation_row(answer) | {"path": path} for answer in found]
     if against is not None:
         for one, answer, row in zip(tasks, found, rows):
-            row |= _difference(one, answer, _answer(against, one, limit, batch, dtype), limit)
+            row |= _difference(one, answer, ask(against, one, path="dense"), limit)
     return rows
 
 
@@ -126,10 +128,12 @@ Answered = Evaluation | Perplexity
 def _answer(
     model: Checkpoint,
     asked: Task,
+    *,
     limit: int | None,
     batch: int | None,
     dtype: str,
-    path: str = "dense",
+    path: str,
+    say: Say,
 ) -> Answered:
     from experiments import answering, evaluation, perplexity
     from experiments.jobs import overlap_warnings
@@ -142,12 +146,12 @@ def _answer(
         text = perplexity.prepare(opened, asked, limit=limit)
         one = replace(text, windows=text.windows[:1])
         piece = partial(perplexity.losses, opened, one)
-        with _fastest(opened, piece, len(text.windows), path):
+        with _fastest(opened, piece, len(text.windows), path, say):
             losses = perplexity.losses(opened, text, batch=batch or perplexity.BATCH)
         return perplexity.score(text, losses, prunable=prunable, zeros=zeros)
     question = answering.prepare(opened, asked, limit=limit)
     pieces = len(question.tokens) / answering.LITTLE
-    with _fastest(opened, answering.a_little(opened, question), pieces, path):
+    with _fastest(opened, answering.a_little(opened, question), pieces, path, say):
         predictions = answering.predict(opened, question, batch=batch or answering.BATCH)
     warnings = overlap_warnings(model, asked)
     return evaluation.score(
@@ -157,14 +161,21 @@ def _answer(
 
 @contextmanager
 def _fastest(
-    opened: OpenModel, piece: Callable[[], object], pieces: float, path: str
+    opened: OpenModel, piece: Callable[[], object], pieces: float, path: str, say: Say
 ) -> Iterator[None]:
     """Do work by the number of threads, and on the sparse path by the products, that try faster."""
     from experiments import sparse_path, threads
 
     if opened.model.device.type == "cpu":
         threads.choose(piece, pieces=pieces)
-    with sparse_path.faster(opened.model, piece) if path == "sparse" else nullcontext():
+    if path == "dense":
+        yield
+        return
+    with sparse_path.faster(opened.model, piece) as found:
+        taken = sum(trial.faster for trial in found)
+        say(f"{taken} of {len(found)} linear maps are faster sparse, the others stay dense")
+        for reason in dict.fromkeys(trial.reason for trial in found if trial.reason):
+            say(f"not tried sparse: {reason}")
         yield
 
 
@@ -251,11 +262,16 @@ def time(
 
 
 def weigh(
-    model: Checkpoint, levels: Sequence[float], *, progress: Progress
+    model: Checkpoint, levels: Sequence[float], *, say: Say, progress: Progress
 ) -> list[dict[str, Any]]:
     """Bytes of each storage format at every level."""
     stored = StoredModel(model)
     asked = [level for level in (tuple(levels) or DEFAULT_LEVELS) if level > 0]
     choices = pruning.choose(list(stored.prunable.values()), Settings(), asked)
     found = footprint.footprint(stored, choices, method="magnitude", progress=progress)
+    for even in found.break_even:
+        say(
+            f"{even.format} of {even.dtype} pays once {100 * even.sparsity:.1f} % of the prunable "
+            "weights are zero"
+        )
     return [asdict(row) for row in found.rows]

@@ -4,8 +4,8 @@ A global level leaves layers of very different density, so each is timed dense a
 stands, within passes of the whole model, and takes the faster. Reads the clock.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -152,11 +152,17 @@ def chosen(
     return {one.module: sparse[one.name] for one, trial in zip(maps, found) if trial.faster}
 
 
-def faster(model: nn.Module, call: Callable[[], object]) -> AbstractContextManager[None]:
-    """Try the model's maps on a piece of its work; inside the block each takes its faster way."""
+@contextmanager
+def faster(model: nn.Module, call: Callable[[], object]) -> Iterator[list[Trial]]:
+    """Try the model's maps on a piece of its work; inside the block each takes its faster way.
+
+    Gives the trials; where no map can be sparse nothing is run, and they say why.
+    """
     maps = linear_maps(model)
-    if not (sparse := sparse_products(maps)):
-        return products.multiplying({})
-    dense = {one.name: products.of(one.module) for one in maps}
-    found = trials(call, maps, dense, sparse)
-    return products.multiplying(chosen(maps, found, sparse))
+    sparse = sparse_products(maps)
+    found = [Trial(one.name, 0.0, None, unfit(one.weight)) for one in maps]
+    if sparse:
+        dense = {one.name: products.of(one.module) for one in maps}
+        found = trials(call, maps, dense, sparse)
+    with products.multiplying(chosen(maps, found, sparse)):
+        yield found

@@ -261,7 +261,7 @@ def evaluate(
     from experiments import questions
 
     found = questions.evaluate(
-        checkpoint, asked, limit=limit, batch=batch, dtype=dtype, against=other, path=path
+        checkpoint, asked, limit=limit, batch=batch, dtype=dtype, against=other, path=path, say=say
     )
     show(found, as_json, listing.evaluation)
 
@@ -344,7 +344,7 @@ def footprint(model: str, levels: tuple[float, ...], as_json: bool) -> None:
     checkpoint = catalogue.find_checkpoint(model)
     from experiments import questions
 
-    show(questions.weigh(checkpoint, levels, progress=Bar()), as_json, listing.footprint)
+    show(questions.weigh(checkpoint, levels, say=say, progress=Bar()), as_json, listing.footprint)
 
 
 @gen.command("list")

@@ -387,6 +387,17 @@ def test_the_faster_ways_hold_inside_the_block_alone_even_where_it_fails(
     with torch.inference_mode(), pytest.raises(RuntimeError, match="stop"):
         fails()
     assert not any("forward" in vars(part) for part in parts)
-    with pytest.raises(ZeroDivisionError):
-        sparse_path.faster(model, lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError), sparse_path.faster(model, lambda: 1 / 0):
+        pass
     assert not any("forward" in vars(part) for part in parts)
+
+
+def test_where_no_map_can_be_sparse_nothing_is_tried_and_each_says_why(
+    tiny_model: Callable,
+) -> None:
+    model = tiny_model("BERT").to(torch.bfloat16)
+    with sparse_path.faster(model, lambda: 1 / 0) as found:
+        assert not any("forward" in vars(part) for part in model.modules())
+    assert {(trial.faster, trial.sparse, trial.reason) for trial in found} == {
+        (False, None, "bfloat16, the sparse product is of float32")
+    }
