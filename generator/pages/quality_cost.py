@@ -8,7 +8,7 @@ from generator.figures import frontier
 from generator.figures.frontier import Line, Point
 from generator.render import Drawing
 from generator.report import Report
-from generator.sentences import METRIC_NAMES, PERPLEXITY, as_stored
+from generator.sentences import METRIC_NAMES, as_stored
 
 AXES = {
     "size": "megabytes of the file: dense, then bit masks",
@@ -36,10 +36,7 @@ def _drawing(
     return Drawing(
         name=f"quality-{cost}-{report.stem(task)}" + ("" if origin == "here" else f"-{origin}"),
         alt=f"Quality on {task.name} against {cost}, level by level",
-        caption=f"{task.name}: quality against {cost}, a point a level from dense on, with 95 % "
-        "intervals. Up and to the left is better"
-        + (" (here down and to the left)" if metric == PERPLEXITY else "")
-        + "; no other point is both cheaper and better than one of the frontier.",
+        caption=f"{task.name}: quality against {cost}, a point a level from dense on.",
         draw=partial(frontier.draw, lines, metric=metric, cost=axis),
     )
 
