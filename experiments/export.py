@@ -60,7 +60,7 @@ def prune_to_folder(
         )
     pruning.check(prunable, settings, [level])
     files = stored.output_files()
-    say(forecast(files, prunable, out))
+    say(forecast(files, prunable, out, form))
     (choice,) = pruning.choose(prunable, settings, [level], progress=progress)
     with appearing_whole(out) as folder:
         told = _write(stored, files, choice, folder, form, progress)
@@ -110,8 +110,8 @@ def refuse_packed(stored: StoredModel) -> None:
         )
 
 
-def forecast(files: Files, prunable: Sequence[Prunable], out: Path) -> str:
-    """What will be read and, at most, written, in bytes.
+def forecast(files: Files, prunable: Sequence[Prunable], out: Path, form: str) -> str:
+    """What will be read and written, in bytes; of bit masks, at most.
 
     Raises:
         ReportError: where the disk has no room for it.
@@ -119,8 +119,10 @@ def forecast(files: Files, prunable: Sequence[Prunable], out: Path) -> str:
     size = sum(tensor.nbytes for tensors in files.values() for tensor in tensors)
     room(out, size)
     many = f"{len(files)} files" if len(files) > 1 else "one file"
+    most = "at most " if form == "bitmask" else ""
     return (
-        f"{pruning.sum_of(prunable):,} prunable weights; writing {size:,} bytes in {many} to {out}/"
+        f"{pruning.sum_of(prunable):,} prunable weights; writing {most}{size:,} bytes in {many} "
+        f"to {out}/"
     )
 
 

@@ -15,6 +15,7 @@ from experiments import devices, export, footprint, inspection, models, pruning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.coverage import prunable_parameters
 from experiments.errors import ReportError, UsageError
+from experiments.magnitudes import removed_count
 from experiments.methods.table import METHODS
 from experiments.models import OpenModel
 from experiments.progress import Progress
@@ -84,7 +85,20 @@ def prune(
         say=say,
         progress=progress,
     )
+    if told.zeros_before > removed_count(level, told.prunable):
+        say(already_zero(told.zeros_before, told.prunable))
     return export.document(told) | {"format": form, "bytes": export.sizes(out)}
+
+
+def already_zero(zeros: int, count: int) -> str:
+    """What is said of a checkpoint that was pruned before: its own zeros stay at any level.
+
+    >>> already_zero(9, 10)
+    '9 of 10 prunable weights are zero already: a lower level removes no more'
+    """
+    return (
+        f"{zeros:,} of {count:,} prunable weights are zero already: a lower level removes no more"
+    )
 
 
 def unpack(model: Checkpoint, out: Path, *, force: bool) -> dict[str, Any]:
@@ -172,8 +186,9 @@ def _fastest(
         yield
         return
     with sparse_path.faster(opened.model, piece) as found:
-        taken = sum(trial.faster for trial in found)
-        say(f"{taken} of {len(found)} linear maps are faster sparse, the others stay dense")
+        if tried := [trial for trial in found if not trial.reason]:
+            taken = sum(trial.faster for trial in tried)
+            say(f"{taken} of {len(tried)} linear maps are faster sparse, any others stay dense")
         for reason in dict.fromkeys(trial.reason for trial in found if trial.reason):
             say(f"not tried sparse: {reason}")
         yield
@@ -251,6 +266,9 @@ def time(
         shapes=shapes or latency.SHAPES,
         threads=threads or usable_cores(),
     )
+    weights = [tensor for _, tensor in prunable_parameters(opened.model)]
+    if zeros := sum(int((tensor == 0).sum()) for tensor in weights):
+        say(already_zero(zeros, sum(tensor.numel() for tensor in weights)))
     say(f"dense and masked multiply by {found.dense_by}")
     for level, batch, length in dict.fromkeys((x.level, x.batch, x.tokens) for x in found.trials):
         tried = [x for x in found.trials if (x.level, x.batch, x.tokens) == (level, batch, length)]

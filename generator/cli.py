@@ -26,6 +26,7 @@ from generator.terminal import Bar, explained, say, show
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 SITE_WITH_GAPS = 3
+DEFAULTS = "[default: 0.1 0.5 0.9 0.95 0.99]"
 
 
 @click.group(context_settings=CONTEXT)
@@ -136,7 +137,7 @@ def inspect(model: str, thresholds: tuple[float, ...], as_json: bool) -> None:
     type=click.Choice(["dense", "bitmask"]),
     default="dense",
     show_default=True,
-    help="bitmask holds a bit a weight and the values left; `gen unpack` makes it dense.",
+    help="bitmask: a bit a weight and the values left, for `gen` alone until `gen unpack`.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=FOLDER, required=True, help="The folder to write.")
@@ -155,7 +156,10 @@ def prune(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write a pruned copy of a checkpoint, which plain transformers loads if it is dense."""
+    """Write a pruned copy of a checkpoint.
+
+    Plain transformers loads a dense one; one of bit masks is smaller, and `gen unpack` makes it dense.
+    """
     from experiments import catalogue
     from generator import listing
 
@@ -179,7 +183,8 @@ def prune(
     )
     show(told, as_json, listing.pruning)
     if not as_json:
-        click.echo(f"written to {out}/")
+        how = f"; `gen unpack {out}` makes it dense for transformers" if form == "bitmask" else ""
+        click.echo(f"written to {out}/{how}")
 
 
 @gen.command()
@@ -188,7 +193,7 @@ def prune(
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
 @json_option
 def unpack(model: str, out: Path, force: bool, as_json: bool) -> None:
-    """Write the dense checkpoint that one of bit masks stands for, bit for bit."""
+    """Make a checkpoint of bit masks dense again, bit for bit."""
     from experiments import catalogue
     from generator import listing
 
@@ -306,7 +311,9 @@ def finetune(
 
 @gen.command()
 @click.argument("model")
-@click.option("--level", "levels", type=LEVEL, multiple=True, help="Levels to time; repeat.")
+@click.option(
+    "--level", "levels", type=LEVEL, multiple=True, help=f"Levels to time; repeat. {DEFAULTS}"
+)
 @click.option("--batch", "batches", type=POSITIVE, multiple=True, default=(1, 8), show_default=True)
 @click.option("--tokens", type=POSITIVE, multiple=True, default=(32,), show_default=True)
 @click.option("--threads", type=POSITIVE, help="The default is the cores this process may use.")
@@ -319,7 +326,11 @@ def latency(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Time a forward pass, dense, masked and sparse, in turn."""
+    """Time a forward pass, dense, masked and sparse, in turn.
+
+    Masked is dense arithmetic on weights of which some are zero; sparse skips them where that is
+    faster, on the processor.
+    """
     from experiments import catalogue
     from generator import listing
 
@@ -334,10 +345,16 @@ def latency(
 
 @gen.command()
 @click.argument("model")
-@click.option("--level", "levels", type=LEVEL, multiple=True, help="Levels to weigh; repeat.")
+@click.option(
+    "--level", "levels", type=LEVEL, multiple=True, help=f"Levels to weigh; repeat. {DEFAULTS}"
+)
 @json_option
 def footprint(model: str, levels: tuple[float, ...], as_json: bool) -> None:
-    """Weigh a checkpoint on disk: dense, compressed, sparse."""
+    """Weigh a checkpoint on disk: dense, compressed, sparse.
+
+    Writes each format to a temporary folder: dense, gzip and zstd of it, bit masks, and compressed
+    sparse rows with indices of 32 and 64 bits.
+    """
     from experiments import catalogue
     from generator import listing
 
