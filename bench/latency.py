@@ -74,7 +74,11 @@ def backbones() -> Iterator[tuple[str, nn.Module]]:
 
 
 def compared(
-    model: nn.Module, maps: Sequence[LinearMap], shape: tuple[int, int], rounds: int
+    model: nn.Module,
+    maps: Sequence[LinearMap],
+    sparse: Mapping[str, products.Product],
+    shape: tuple[int, int],
+    rounds: int,
 ) -> tuple[dict[str, Found], int, float]:
     """The sparse path's ratio to each dense, how many layers took it, and how far outputs differ.
 
@@ -82,7 +86,6 @@ def compared(
     """
     ids = torch.randint(5, 1000, shape, generator=torch.Generator().manual_seed(0))
     call = partial(model, input_ids=ids)
-    sparse = sparse_path.sparse_products(maps)
     dense = {one.name: products.fixed(one.module, one.weight, tokens=ids.numel()) for one in maps}
     fastest = {one.module: dense[one.name] for one in maps}
     taken = sparse_path.chosen(maps, sparse_path.trials(call, maps, dense, sparse), sparse)
@@ -135,8 +138,9 @@ def main(rounds: int) -> None:
         for level, choice in zip(LEVELS, choose(tensors, Settings(), LEVELS)):
             prune_in_place(tensors, choice)
             maps = sparse_path.linear_maps(model)
+            sparse = sparse_path.sparse_products(maps)
             for shape in SHAPES:
-                found, taken, difference = compared(model, maps, shape, rounds)
+                found, taken, difference = compared(model, maps, sparse, shape, rounds)
                 print(
                     f"  {level:4.0%}  {shape[0]} x {shape[1]:<3} times plain torch "
                     f"{found['plain torch']}  times fastest dense {found['fastest dense']}  "

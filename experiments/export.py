@@ -79,8 +79,7 @@ def unpack(checkpoint: Checkpoint, out: Path, *, force: bool = False) -> int:
         ReportError: where nothing is masked, or `out` holds something and `force` is not given.
     """
     check_output(out, checkpoint.folder, force=force)
-    masked = [path for path in checkpoint.weight_files() if path.name.endswith(bitmask_file.SUFFIX)]
-    if not masked:
+    if not any(map(bitmask_file.is_masked, checkpoint.weight_files())):
         raise ReportError(
             f"{checkpoint.name}",
             "a checkpoint of bit masks, found none",

@@ -185,20 +185,13 @@ def _csr(
         for at, words in _placed(tensor, content):
             yield ((at + np.flatnonzero(words)) % width).astype(index)
 
-    def values(_: StoredTensor) -> Iterator[NDArray[np.generic]]:
-        for block in content(tensor):
-            yield block[bits_of(block) != 0]
-
-    left = (int(ends[-1]),)
-    yield replace(_PIECE, name=f"{tensor.name}.values", shape=left, dtype=tensor.dtype), values
-    yield replace(_PIECE, name=f"{tensor.name}.columns", shape=left, dtype=kind), columns
+    values, blocks = bitmask_file.values_left(tensor, content)
+    yield values, blocks
+    yield replace(values, name=f"{tensor.name}.columns", dtype=kind), columns
     yield (
-        replace(_PIECE, name=f"{tensor.name}.rows", shape=ends.shape, dtype=kind),
+        replace(values, name=f"{tensor.name}.rows", shape=ends.shape, dtype=kind),
         lambda _: [ends.astype(index)],
     )
-
-
-_PIECE = StoredTensor(name="", shape=(), dtype="U8", path=Path(), offset=0)
 
 
 def holding(most: int, index: Index) -> Index:
@@ -240,13 +233,15 @@ def break_evens(stored: StoredModel) -> Iterator[BreakEven]:
     """For each format the smallest sparsity of the prunable weights at which it is below dense.
 
     Its fixed bytes (bits, or places of rows) and those of the values left are then fewer than dense's.
+    Where dtypes differ from tensor to tensor, values are taken to be of their mean size.
     """
     for narrow in _precisions(stored):
         tensors = [_as(t, narrow) for t in stored.tensors if t.name in stored.prunable]
         count = sum(tensor.count for tensor in tensors)
         sizes = {tensor.name: DTYPES[tensor.dtype].itemsize for tensor in tensors}
         dense = sum(tensor.nbytes for tensor in tensors)
-        for name, index in {"bitmask": 0, "csr32": 4, "csr64": 8}.items():
+        indices = {name: index.itemsize for name, index in INDICES.items()}
+        for name, index in {"bitmask": 0, **indices}.items():
             fixed = sum(
                 csr_bytes(tensor.shape[0], 0, sizes[tensor.name], index)
                 if index

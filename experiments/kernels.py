@@ -13,22 +13,22 @@ import numpy as np
 LANES = 16
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
+def compiled(function: Callable[..., Any], **options: Any) -> Any:
     """Compile on first use, and keep the result on disk where a folder for it can be written."""
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        return numba.njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:
-        return numba.njit(nogil=True)(function)
+        return numba.njit(nogil=True, **options)(function)
 
 
-@_compiled
+@compiled
 def tally(keys: Any, shift: Any, counts: Any) -> None:
     """Add every key >> shift to the histogram `counts`."""
     for key in keys:
         counts[key >> shift] += 1
 
 
-@_compiled
+@compiled
 def tally_inside(
     keys: Any, top: Any, flagged: Any, prefixes: Any, above: Any, shift: Any, counts: Any
 ) -> None:
@@ -45,7 +45,7 @@ def tally_inside(
                     break
 
 
-@_compiled
+@compiled
 def tally_bounds(keys: Any, top: Any, first: Any, bounds: Any, counts: Any) -> None:
     """Count keys between neighbouring bounds that share their top digit.
 
@@ -60,7 +60,7 @@ def tally_bounds(keys: Any, top: Any, first: Any, bounds: Any, counts: Any) -> N
                 break
 
 
-@_compiled
+@compiled
 def keep_from(keys: Any, key: Any, ties: int, mask: Any) -> int:
     """mask = keys >= key, but for the first `ties` equal to it; how many of these were met."""
     for index in range(keys.size):
@@ -76,7 +76,7 @@ def keep_from(keys: Any, key: Any, ties: int, mask: Any) -> int:
     return met
 
 
-@_compiled
+@compiled
 def erase(words: Any, mask: Any) -> None:
     """Set the words outside the mask to zero."""
     zero = words[:1] ^ words[:1]
@@ -84,7 +84,7 @@ def erase(words: Any, mask: Any) -> None:
         words[index] = words[index] if mask[index] else zero[0]
 
 
-@_compiled
+@compiled
 def count_left(keys: Any) -> int:
     """How many keys are other than zero."""
     left = 0
@@ -93,7 +93,7 @@ def count_left(keys: Any) -> int:
     return left
 
 
-@_compiled
+@compiled
 def count_left_inside(keys: Any, mask: Any) -> int:
     """How many keys inside the mask are other than zero."""
     left = 0
@@ -102,7 +102,7 @@ def count_left_inside(keys: Any, mask: Any) -> int:
     return left
 
 
-@_compiled
+@compiled
 def keep_above_limits(rows: Any, limits: Any, removed: int, mask: Any) -> None:
     """Of each row the `removed` smallest go, `limits` being the last to go; of equals the first."""
     for row in range(rows.shape[0]):
@@ -116,7 +116,7 @@ def keep_above_limits(rows: Any, limits: Any, removed: int, mask: Any) -> None:
                 ties -= 1
 
 
-@_compiled
+@compiled
 def keep_largest_of_few(groups: Any, removed: int, mask: Any) -> None:
     """Of each row the `removed` smallest go, of equals the first; for rows of a few keys."""
     size = groups.shape[1]
@@ -128,7 +128,7 @@ def keep_largest_of_few(groups: Any, removed: int, mask: Any) -> None:
             mask[row, index] = smaller >= removed
 
 
-@_compiled
+@compiled
 def sums(magnitudes: Any, factor: Any, lanes: Any) -> None:
     """Add finite magnitudes times `factor` to lanes[0], and the squares of these to lanes[1].
 

@@ -37,7 +37,7 @@ TOLERANCE = 1e-3  # of the largest output: a path that differs by more computes 
 SHAPES = ((1, 32), (8, 32))
 PATHS = ("dense", "masked", "sparse")
 Own = Mapping[nn.Module, Product]
-Path = tuple[float, str, Own]  # level, name, and how the linear maps multiply
+Way = tuple[float, str, Own]  # level, name, and how the linear maps multiply
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _level(
         inputs = random_inputs(opened, *shape)
         call: Callable[[], Any] = partial(opened.model, **inputs)
         dense = {one.module: _fixed(one, shape) for one in maps}
-        paths: list[Path] = [(0.0, "dense", dense)]
+        paths: list[Way] = [(0.0, "dense", dense)]
         if level:
             masked = {one.module: _fixed(one, shape) for one in pruned}
             every = {one.module: held[one.name] for one in pruned if one.name in held}
@@ -153,7 +153,7 @@ def _fixed(one: LinearMap, shape: tuple[int, int]) -> Product:
     return products.fixed(one.module, one.weight, tokens=shape[0] * shape[1])
 
 
-def _lanes(opened: OpenModel, paths: Sequence[Path], inputs: Mapping[str, Tensor]) -> list[Lane]:
+def _lanes(opened: OpenModel, paths: Sequence[Way], inputs: Mapping[str, Tensor]) -> list[Lane]:
     """What runs the model by each path."""
 
     def call(own: Own) -> Any:
@@ -167,7 +167,7 @@ def _time(
     opened: OpenModel,
     maps: Sequence[LinearMap],
     weights: Mapping[str, Tensor],
-    paths: Sequence[Path],
+    paths: Sequence[Way],
     inputs: Mapping[str, Tensor],
     rounds: int | None,
     clock: Clock,

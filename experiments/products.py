@@ -28,7 +28,10 @@ def by_onednn(model: nn.Module) -> Iterator[None]:
     in a way of its own already is let be.
     """
     parts = [part for part in model.modules() if type(part) is nn.Linear] if worth(model) else []
-    with multiplying({part: of(part) for part in parts if "forward" not in vars(part)}):
+    own: dict[nn.Module, Product] = {
+        part: partial(_product, part) for part in parts if "forward" not in vars(part)
+    }
+    with multiplying(own):
         yield
 
 

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -104,6 +105,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
 def cpuinfo() -> str:
     """All that Linux tells of the processors; nothing on other systems."""
     try:

@@ -6,6 +6,7 @@ for sparse matrices is asked for, and none for an Intel processor alone.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
@@ -13,6 +14,8 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic as untyped_intrinsic
+
+from experiments.kernels import compiled
 
 intrinsic: Callable[[Callable[..., Any]], Any] = untyped_intrinsic
 LANES = 16
@@ -23,18 +26,6 @@ ROWS = 128  # outputs summed together: with their features they fit a core's nea
 
 _COUNT = ir.IntType(64)
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
-
-
-def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile on first use, and keep the result on disk where a folder for it can be written."""
-
-    def compiled(function: Callable[..., Any]) -> Any:
-        try:
-            return numba.njit(nogil=True, cache=True, **options)(function)
-        except RuntimeError:
-            return numba.njit(nogil=True, **options)(function)
-
-    return compiled
 
 
 class _Floats:
@@ -164,7 +155,7 @@ def _turn(typing: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, 
     return types.void(source, at, stride, target, to, onward), build
 
 
-@_compiled()
+@compiled
 def _transpose(
     source: Any, at: int, stride: int, rows: int, columns: int, target: Any, to: int, onward: int
 ) -> None:
@@ -178,7 +169,7 @@ def _transpose(
             target[to + j * onward + i] = source[at + i * stride + j]
 
 
-@_compiled()
+@compiled
 def _tile(
     values: Any, columns: Any, starts: Any, width: int, bias: Any, inputs: Any, outputs: Any,
     shape: Any, token: int, first: int, last: int,
@@ -212,7 +203,7 @@ def _tile(
         _transpose(sums, 0, TOKENS, rows, count, outputs, token * size + begin, size)
 
 
-@_compiled()
+@compiled
 def multiply(
     values: Any, columns: Any, starts: Any, width: int, bias: Any, inputs: Any, outputs: Any,
     shape: Any,
@@ -227,7 +218,7 @@ def multiply(
         _tile(values, columns, starts, width, bias, inputs, outputs, shape, token, 0, shape[2])
 
 
-@_compiled(parallel=True)
+@partial(compiled, parallel=True)
 def multiply_on_cores(
     values: Any, columns: Any, starts: Any, width: int, bias: Any, inputs: Any, outputs: Any,
     shape: Any, bounds: Any,

@@ -1,7 +1,7 @@
 """A linear map whose weights are mostly zero: compressed sparse rows times features on rows.
 
-Pure: arrays in, arrays out. `weights @ features.T` with tokens side by side reads every weight once for
-32 tokens; `features @ weights.T`, the usual way to write it, gathers features apart and is slower.
+Pure: arrays in, arrays out. In `weights @ features.T` with tokens side by side a weight is read once for
+32 tokens, whose features lie together; in `features @ weights.T` they would be gathered one by one.
 """
 
 from dataclasses import dataclass
@@ -37,11 +37,6 @@ class SparseWeight:
     def outputs(self) -> int:
         """How many rows the matrix has."""
         return int(self.starts.shape[1]) - 1
-
-    @property
-    def left(self) -> int:
-        """How many weights are not zero."""
-        return int(self.values.size)
 
 
 def sparse_weight(weights: Floats, *, width: int | None = None) -> SparseWeight:

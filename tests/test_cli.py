@@ -22,6 +22,7 @@ from conftest import build_tiny_model, tiny_tokenizer
 from experiments import questions, run
 from experiments.record_json import decode
 from experiments.store import Recorded
+from experiments.study import DEFAULT_LEVELS
 from generator import cli
 from generator.pages.table import PAGES
 
@@ -223,6 +224,10 @@ def test_every_command_of_the_contract_has_its_options_and_explains_each(command
     options = {name for p in made.params for name in p.opts if isinstance(p, click.Option)}
     assert options >= {f"--{name}" for name in CONTRACT[command].split()}
     assert made.help
+
+
+def test_the_levels_that_help_names_are_those_taken() -> None:
+    assert f"[default: {' '.join(f'{level:g}' for level in DEFAULT_LEVELS)}]" == cli.DEFAULTS
 
 
 def test_the_contract_names_every_command() -> None:

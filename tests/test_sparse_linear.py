@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from experiments import sparse_kernel, sparse_linear
+from experiments import kernels, sparse_linear
 from experiments.sparse_linear import SparseWeight, multiply, shares, sparse_weight
 
 Floats = NDArray[np.float32]
@@ -80,7 +80,7 @@ def test_products_are_those_of_torch_and_the_same_bits_on_any_number_of_threads(
 @pytest.mark.parametrize("threads", [1, 2])
 def test_where_no_weight_is_left_outputs_are_the_bias_exactly(threads: int) -> None:
     nothing, bias = sparse_weight(np.zeros((150, 9), np.float32)), drawn(0, 150)
-    assert nothing.left == 0
+    assert nothing.values.size == 0
     found = multiply(nothing, drawn(1, 33, 9), bias, threads=threads)
     assert np.array_equal(found, np.broadcast_to(bias, (33, 150)))
     assert not multiply(nothing, drawn(1, 33, 9), threads=threads).any()
@@ -115,14 +115,14 @@ def test_one_block_is_compressed_sparse_rows_as_scipy_has_them(
     assert np.array_equal(found.values, known.data)
     assert np.array_equal(found.columns, known.indices)
     assert np.array_equal(found.starts, known.indptr[None])
-    assert (found.outputs, found.inputs, found.left) == (*shape, known.nnz)
+    assert (found.outputs, found.inputs, found.values.size) == (*shape, known.nnz)
 
 
 @pytest.mark.parametrize("width", [1, 3, 64, 69, 70, 71, 1000])
 def test_every_block_is_the_sparse_rows_of_its_columns(width: int) -> None:
     weights = drawn(5, 130, 70, density=0.2)
     found = sparse_weight(weights, width=width)
-    assert found.left == np.count_nonzero(weights)
+    assert found.values.size == np.count_nonzero(weights)
     assert found.starts.shape == (-(-70 // width), 131)
     for block, starts in enumerate(found.starts):
         known = scipy.sparse.csr_array(weights[:, block * width : (block + 1) * width])
@@ -194,7 +194,7 @@ def test_shares_hold_every_row_once_and_none_more_than_its_part_and_a_row(
 def test_a_weight_that_is_no_number_is_not_lost(threads: int) -> None:
     weights = np.array([[0, np.nan, 0], [1, 0, np.inf], [0, 2, 0]], np.float32)
     held = sparse_weight(weights)
-    assert held.left == 4
+    assert held.values.size == 4
     found = multiply(held, np.ones((2, 3), np.float32), threads=threads)
     assert np.isnan(found[:, 0]).all()
     assert found[:, 1:].tolist() == [[np.inf, 2.0]] * 2
@@ -245,7 +245,7 @@ def test_where_no_folder_can_be_written_the_compiled_loop_is_not_kept(
         return lambda function: (function, options)
 
     monkeypatch.setattr(numba, "njit", njit)
-    assert sparse_kernel._compiled(parallel=True)(len) == (len, {"nogil": True, "parallel": True})
+    assert kernels.compiled(len, parallel=True) == (len, {"nogil": True, "parallel": True})
 
 
 def test_other_dtypes_and_biases_of_another_length_are_refused_rather_than_misread() -> None:

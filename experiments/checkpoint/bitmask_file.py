@@ -106,8 +106,8 @@ def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
 
 
 def is_masked(path: Path) -> bool:
-    """Whether a safetensors file holds bit masks."""
-    return KEY in safetensors_file.read_header(path)[1]
+    """Whether a weights file is one of bit masks."""
+    return path.suffix == ".safetensors" and KEY in safetensors_file.read_header(path)[1]
 
 
 def _shapes(path: Path, text: str) -> dict[str, tuple[int, ...]]:
@@ -139,7 +139,7 @@ def write(
     for tensor in tensors:
         if tensor.name in masked:
             shapes[tensor.name] = tensor.shape
-            first.append(_values(tensor, content))
+            first.append(values_left(tensor, content))
             last.append(_mask(tensor, content))
         else:
             first.append((tensor, content))
@@ -153,7 +153,7 @@ def write(
     )
 
 
-def _values(tensor: StoredTensor, content: Content) -> tuple[StoredTensor, Content]:
+def values_left(tensor: StoredTensor, content: Content) -> tuple[StoredTensor, Content]:
     """The tensor of a matrix's values left, and what gives its blocks."""
     left = sum(int(np.count_nonzero(bits_of(block))) for block in content(tensor))
     piece = StoredTensor(
