@@ -89,15 +89,8 @@ def compared(
     dense = {one.name: products.fixed(one.module, one.weight, tokens=ids.numel()) for one in maps}
     fastest = {one.module: dense[one.name] for one in maps}
     taken = sparse_path.chosen(maps, sparse_path.trials(call, maps, dense, sparse), sparse)
-
-    def lane(own: Mapping[nn.Module, products.Product]) -> Lane:
-        def run() -> Any:
-            with products.multiplying(own):
-                return call()[0]
-
-        return Lane(lambda: None, run)
-
-    lanes = [lane({}), lane(fastest), lane(fastest | taken)]
+    ways: list[dict[nn.Module, products.Product]] = [{}, fastest, fastest | taken]
+    lanes = [Lane(partial(products.multiplying, own), lambda: call()[0]) for own in ways]
     outputs: list[Any] = [output for _, output in first_calls(lanes, clock=perf_counter)]
     times = time_rounds(lanes, rounds=rounds, clock=perf_counter)
     plain, other, ours = (Timing(0, seconds) for seconds in times)

@@ -156,11 +156,8 @@ def _fixed(one: LinearMap, shape: tuple[int, int]) -> Product:
 def _lanes(opened: OpenModel, paths: Sequence[Way], inputs: Mapping[str, Tensor]) -> list[Lane]:
     """What runs the model by each path."""
 
-    def call(own: Own) -> Any:
-        with products.multiplying(own):
-            return opened.model(**inputs)
-
-    return [Lane(lambda: None, partial(call, own)) for _, _, own in paths]
+    call = partial(opened.model, **inputs)
+    return [Lane(partial(products.multiplying, own), call) for _, _, own in paths]
 
 
 def _time(
@@ -175,10 +172,11 @@ def _time(
     """How far the paths' outputs are from plain torch's, then their seconds in turn."""
     lanes = _lanes(opened, paths, inputs)
     own = {one.name: one.weight for one in maps}
-    differences = [
-        _difference(opened, inputs, weights if level else own, path, lane.call())
-        for (level, path, _), lane in zip(paths, lanes)
-    ]
+    differences = []
+    for (level, path, _), lane in zip(paths, lanes):
+        with lane.within():
+            outputs = lane.call()
+        differences.append(_difference(opened, inputs, weights if level else own, path, outputs))
     rounds = rounds or _affordable(lanes, clock)
     return differences, time_rounds(lanes, rounds=rounds, clock=clock)
 

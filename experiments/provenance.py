@@ -18,6 +18,7 @@ from pathlib import Path
 from experiments.records import Machine
 from experiments.store import replace_if_changed
 
+VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE"}  # as Linux calls them, widest first
 PACKAGES = ("sparsity-report", "torch", "transformers", "tokenizers", "numpy", "scipy")
 
 
@@ -99,10 +100,12 @@ def machine(threads: int, gpu: str | None = None) -> Machine:
 
 
 def processor() -> str:
-    """The processor's name, as the system tells it."""
-    if found := re.search(r"^model name\s*:\s*(.+)$", cpuinfo(), re.MULTILINE):
-        return " ".join(found[1].split())
-    return platform.processor() or platform.machine()
+    """The processor's name, as the system tells it, and its widest vectors: clouds hide the model."""
+    named = re.search(r"^model name\s*:\s*(.+)$", cpuinfo(), re.MULTILINE)
+    name = " ".join(named[1].split()) if named else platform.processor() or platform.machine()
+    flags = set(cpuinfo().split())
+    widest = next((shown for flag, shown in VECTORS.items() if flag in flags), None)
+    return f"{name} ({widest})" if widest else name
 
 
 @cache

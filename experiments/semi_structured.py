@@ -6,6 +6,7 @@ the clock.
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -104,13 +105,16 @@ def _product(module: nn.Module, weight: Tensor) -> Product:
 def _lane(model: nn.Module, own: Mapping[nn.Module, Product], inputs: Inputs, on: str) -> Lane:
     wait: Callable[[], object] = torch.cuda.synchronize if on == "cuda" else lambda: None
 
+    def within() -> AbstractContextManager[None]:
+        wait()
+        return products.multiplying(own)
+
     def call() -> Any:
-        with products.multiplying(own):
-            outputs = model(**inputs)
+        outputs = model(**inputs)
         wait()
         return outputs
 
-    return Lane(wait, call)
+    return Lane(within, call)
 
 
 def _difference(opened: OpenModel, theirs: Any, ours: Any) -> float:

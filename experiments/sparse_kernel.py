@@ -1,11 +1,11 @@
 """A sparse matrix times columns of features, compiled: what numba's own loops do not keep in registers.
 
-Features stand a column of `TOKENS` tokens beside each other, so that one weight meets them all in two
-vectors of 16 numbers. LLVM makes of these the widest instructions that the processor has: no library
-for sparse matrices is asked for, and none for an Intel processor alone.
+Features stand a column of tokens beside each other, 32 or up to 8 of them, so that one weight meets
+them all in a few vectors. LLVM makes of these the widest instructions that the processor has: no
+library for sparse matrices is asked for, and none for an Intel processor alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,28 +18,35 @@ from numba.extending import intrinsic as untyped_intrinsic
 from experiments.kernels import compiled
 
 intrinsic: Callable[[Callable[..., Any]], Any] = untyped_intrinsic
-LANES = 16
-VECTORS = 2
-TOKENS = LANES * VECTORS
-UNROLLED = 2  # weights whose products are summed apart, so that none waits for the one before
+TOKENS = 32  # side by side
+FEW = 8  # where there are no more than these, so that none of their room stays empty
+LANES = 16  # numbers in a vector at most
 ROWS = 128  # outputs summed together: with their features they fit a core's nearest cache
+# Exchanges between rows 1, 2 and 4 apart that transpose 8 by 8 numbers: what each of a pair becomes,
+# of the one's numbers 0 to 7 and the other's 8 to 15.
+EXCHANGES = (
+    (1, ((0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15))),
+    (2, ((0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))),
+    (4, ((0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))),
+)
 
 _COUNT = ir.IntType(64)
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+_PLACE = ir.IntType(32)
 
 
 class _Floats:
-    """The numbers of an array, loaded and stored a vector at a time."""
+    """The numbers of an array, loaded and stored a vector of `lanes` at a time."""
 
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any) -> None:
+    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, lanes: int = 1) -> None:
         self.builder = builder
         self.start = context.make_array(kind)(context, builder, array).data
+        self.pointer = ir.VectorType(ir.FloatType(), lanes).as_pointer()
 
     def one(self, at: Any) -> Any:
         return self.builder.load(self.builder.gep(self.start, [at]))
 
     def _vector(self, at: Any) -> Any:
-        return self.builder.bitcast(self.builder.gep(self.start, [at]), _VECTOR.as_pointer())
+        return self.builder.bitcast(self.builder.gep(self.start, [at]), self.pointer)
 
     def load(self, at: Any) -> Any:
         return self.builder.load(self._vector(at), align=4)
@@ -48,106 +55,136 @@ class _Floats:
         self.builder.store(vector, self._vector(at), align=4)
 
 
-@intrinsic
-def _add_row(
-    typing: Any, values: Any, columns: Any, first: Any, last: Any, features: Any, at: Any,
-    sums: Any, to: Any,
-) -> Any:  # fmt: skip
-    """sums[to:] += the products of a row's weights, first to last, with TOKENS features each.
+def _shuffled(builder: Any, one: Any, other: Any, places: Sequence[int]) -> Any:
+    mask = ir.Constant(ir.VectorType(_PLACE, len(places)), places)
+    return builder.shuffle_vector(one, other, mask)
 
-    Those of column c stand in features[at + c * TOKENS:].
+
+def _repeated(builder: Any, number: Any, lanes: int) -> Any:
+    nothing = ir.Constant(ir.VectorType(ir.FloatType(), lanes), ir.Undefined)
+    return _shuffled(
+        builder, builder.insert_element(nothing, number, _PLACE(0)), nothing, [0] * lanes
+    )
+
+
+def _row(tokens: int, unrolled: int) -> tuple[Any, Any]:
+    """How a row is begun and added to where so many tokens stand side by side.
+
+    The products of `unrolled` weights are summed apart, so that none waits for the one before.
     """
+    lanes = min(LANES, tokens)
+    vectors = tokens // lanes
+    vector = ir.VectorType(ir.FloatType(), lanes)
 
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = signature.args
-        weights = _Floats(context, builder, kinds[0], arguments[0])
-        places = _Floats(context, builder, kinds[1], arguments[1])
-        first, last, at, to = (arguments[i] for i in (2, 3, 5, 7))
-        inputs = _Floats(context, builder, kinds[4], arguments[4])
-        outputs = _Floats(context, builder, kinds[6], arguments[6])
-        function: Any = cgutils.get_or_insert_function
-        multiply_add = function(
-            builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), "llvm.fmuladd.v16f32"
-        )
-        nothing = ir.Constant(_VECTOR, ir.Undefined)
-        every = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    @intrinsic
+    def begin(typing: Any, number: Any, sums: Any, to: Any) -> Any:
+        """sums[to : to + tokens] = number."""
 
-        def product(place: Any, sums: list[Any]) -> list[Any]:
-            weight = builder.insert_element(nothing, weights.one(place), ir.IntType(32)(0))
-            weight = builder.shuffle_vector(weight, nothing, every)
-            column = builder.sext(places.one(place), _COUNT)
-            begin = builder.add(at, builder.mul(column, _COUNT(TOKENS)))
-            return [
-                builder.call(
-                    multiply_add,
-                    [weight, inputs.load(builder.add(begin, _COUNT(LANES * v))), sums[v]],
-                )
-                for v in range(VECTORS)
-            ]
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            number, sums, to = arguments
+            outputs = _Floats(context, builder, signature.args[1], sums, lanes)
+            for v in range(vectors):
+                place = builder.add(to, _COUNT(lanes * v))
+                outputs.store(_repeated(builder, number, lanes), place)
+            return context.get_dummy_value()
 
-        def loop(start: Any, stop: Any, step: int, sums: list[Any]) -> list[Any]:
-            before = builder.block
-            head, body, after = (builder.append_basic_block() for _ in range(3))
-            builder.branch(head)
-            builder.position_at_end(head)
-            place = builder.phi(_COUNT)
-            place.add_incoming(start, before)
-            kept = []
-            for vector in sums:
-                phi = builder.phi(_VECTOR)
-                phi.add_incoming(vector, before)
-                kept.append(phi)
-            builder.cbranch(builder.icmp_signed("<", place, stop), body, after)
-            builder.position_at_end(body)
-            found: list[Any] = []
-            for index in range(step):
-                mine = kept[index * VECTORS : (index + 1) * VECTORS]
-                found += product(builder.add(place, _COUNT(index)), mine)
-            place.add_incoming(builder.add(place, _COUNT(step)), builder.block)
-            for phi, vector in zip(kept, found):
-                phi.add_incoming(vector, builder.block)
-            builder.branch(head)
-            builder.position_at_end(after)
-            return kept
+        return types.void(number, sums, to), build
 
-        begun = [outputs.load(builder.add(to, _COUNT(LANES * v))) for v in range(VECTORS)]
-        begun += [_VECTOR([0.0] * LANES)] * (VECTORS * (UNROLLED - 1))
-        whole = builder.sub(last, builder.srem(builder.sub(last, first), _COUNT(UNROLLED)))
-        apart = loop(first, whole, UNROLLED, begun)
-        together = apart[:VECTORS]
-        for index in range(VECTORS, len(apart)):
-            together[index % VECTORS] = builder.fadd(together[index % VECTORS], apart[index])
-        for v, vector in enumerate(loop(whole, last, 1, together)):
-            outputs.store(vector, builder.add(to, _COUNT(LANES * v)))
-        return context.get_dummy_value()
+    @intrinsic
+    def add(
+        typing: Any, values: Any, columns: Any, first: Any, last: Any, features: Any, at: Any,
+        sums: Any, to: Any,
+    ) -> Any:  # fmt: skip
+        """sums[to : to + tokens] += a row's weights, first to last, times their features.
 
-    return types.void(values, columns, first, last, features, at, sums, to), build
+        The features of column c stand in features[at + c * tokens:].
+        """
+
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kinds = signature.args
+            weights = _Floats(context, builder, kinds[0], arguments[0])
+            places = _Floats(context, builder, kinds[1], arguments[1])
+            first, last, at, to = (arguments[i] for i in (2, 3, 5, 7))
+            inputs = _Floats(context, builder, kinds[4], arguments[4], lanes)
+            outputs = _Floats(context, builder, kinds[6], arguments[6], lanes)
+            function: Any = cgutils.get_or_insert_function
+            multiply_add = function(
+                builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{lanes}f32"
+            )
+
+            def product(place: Any, sums: list[Any]) -> list[Any]:
+                weight = _repeated(builder, weights.one(place), lanes)
+                column = builder.sext(places.one(place), _COUNT)
+                begin = builder.add(at, builder.mul(column, _COUNT(tokens)))
+                return [
+                    builder.call(
+                        multiply_add,
+                        [weight, inputs.load(builder.add(begin, _COUNT(lanes * v))), sums[v]],
+                    )
+                    for v in range(vectors)
+                ]
+
+            def loop(start: Any, stop: Any, step: int, sums: list[Any]) -> list[Any]:
+                before = builder.block
+                head, body, after = (builder.append_basic_block() for _ in range(3))
+                builder.branch(head)
+                builder.position_at_end(head)
+                place = builder.phi(_COUNT)
+                place.add_incoming(start, before)
+                kept = []
+                for one in sums:
+                    phi = builder.phi(vector)
+                    phi.add_incoming(one, before)
+                    kept.append(phi)
+                builder.cbranch(builder.icmp_signed("<", place, stop), body, after)
+                builder.position_at_end(body)
+                found: list[Any] = []
+                for index in range(step):
+                    mine = kept[index * vectors : (index + 1) * vectors]
+                    found += product(builder.add(place, _COUNT(index)), mine)
+                place.add_incoming(builder.add(place, _COUNT(step)), builder.block)
+                for phi, one in zip(kept, found):
+                    phi.add_incoming(one, builder.block)
+                builder.branch(head)
+                builder.position_at_end(after)
+                return kept
+
+            begun = [outputs.load(builder.add(to, _COUNT(lanes * v))) for v in range(vectors)]
+            begun += [vector([0.0] * lanes)] * (vectors * (unrolled - 1))
+            whole = builder.sub(last, builder.srem(builder.sub(last, first), _COUNT(unrolled)))
+            apart = loop(first, whole, unrolled, begun)
+            together = apart[:vectors]
+            for index in range(vectors, len(apart)):
+                together[index % vectors] = builder.fadd(together[index % vectors], apart[index])
+            for v, one in enumerate(loop(whole, last, 1, together)):
+                outputs.store(one, builder.add(to, _COUNT(lanes * v)))
+            return context.get_dummy_value()
+
+        return types.void(values, columns, first, last, features, at, sums, to), build
+
+    return begin, add
+
+
+_begin_row, _add_row = _row(TOKENS, unrolled=2)
+_begin_row_of_few, _add_row_of_few = _row(FEW, unrolled=4)
 
 
 @intrinsic
 def _turn(typing: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, onward: Any) -> Any:
-    """Transpose 16 by 16 numbers: rows at source[at + i * stride:], to target[to + j * onward:]."""
+    """Transpose 8 by 8 numbers: rows at source[at + i * stride:], to target[to + j * onward:]."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        rows = _Floats(context, builder, kinds[0], arguments[0])
-        columns = _Floats(context, builder, kinds[3], arguments[3])
+        rows = _Floats(context, builder, kinds[0], arguments[0], 8)
+        columns = _Floats(context, builder, kinds[3], arguments[3], 8)
         at, stride, to, onward = (arguments[i] for i in (1, 2, 4, 5))
-
-        def places(half: int) -> Any:
-            pairs = [LANES * side + half + i for i in range(LANES // 2) for side in (0, 1)]
-            return ir.Constant(ir.VectorType(ir.IntType(32), LANES), pairs)
-
-        low, high = places(0), places(LANES // 2)
-        held = [rows.load(builder.add(at, builder.mul(stride, _COUNT(i)))) for i in range(LANES)]
-        for _ in range(4):  # a perfect shuffle of the rows, once for each bit of 16
-            shuffled = []
-            for one, other in zip(held[: LANES // 2], held[LANES // 2 :]):
-                shuffled += [
-                    builder.shuffle_vector(one, other, low),
-                    builder.shuffle_vector(one, other, high),
-                ]
-            held = shuffled
+        held = [rows.load(builder.add(at, builder.mul(stride, _COUNT(i)))) for i in range(8)]
+        for apart, halves in EXCHANGES:
+            for first in [i for i in range(8) if not i & apart]:
+                pair = held[first], held[first + apart]
+                held[first], held[first + apart] = (
+                    _shuffled(builder, *pair, half) for half in halves
+                )
         for j, vector in enumerate(held):
             columns.store(vector, builder.add(to, builder.mul(onward, _COUNT(j))))
         return context.get_dummy_value()
@@ -159,14 +196,22 @@ def _turn(typing: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, 
 def _transpose(
     source: Any, at: int, stride: int, rows: int, columns: int, target: Any, to: int, onward: int
 ) -> None:
-    """Transpose rows by columns numbers, in tiles of 16 by 16 and what is left one by one."""
-    whole_rows, whole_columns = rows - rows % LANES, columns - columns % LANES
-    for i in range(0, whole_rows, LANES):
-        for j in range(0, whole_columns, LANES):
+    """Transpose rows by columns numbers, in tiles of 8 by 8 and what is left one by one."""
+    whole_rows, whole_columns = rows - rows % 8, columns - columns % 8
+    for i in range(0, whole_rows, 8):
+        for j in range(0, whole_columns, 8):
             _turn(source, at + i * stride + j, stride, target, to + j * onward + i, onward)
     for i in range(rows):
         for j in range(whole_columns if i < whole_rows else 0, columns):
             target[to + j * onward + i] = source[at + i * stride + j]
+
+
+@compiled
+def _lined(size: int) -> Any:
+    """Memory for so many numbers that begins where a vector does, or each would be read as two."""
+    numbers = np.empty(size + LANES, np.float32)
+    begin = -(numbers.ctypes.data // 4) % LANES
+    return numbers[begin : begin + size]
 
 
 @compiled
@@ -177,30 +222,32 @@ def _tile(
     """Outputs first to last of up to TOKENS tokens, the first of them `token`."""
     tokens, features, size = shape
     count = min(TOKENS, tokens - token)
-    packed = np.zeros(features * TOKENS, np.float32)
-    _transpose(inputs, token * features, features, count, features, packed, 0, TOKENS)
-    sums = np.empty(ROWS * TOKENS, np.float32)
+    beside = FEW if count <= FEW else TOKENS
+    packed = _lined(features * beside)
+    if count < beside:
+        packed[:] = 0
+    _transpose(inputs, token * features, features, count, features, packed, 0, beside)
+    sums = _lined(ROWS * beside)
     for begin in range(first, last, ROWS):
         rows = min(ROWS, last - begin)
         for row in range(rows):
-            sums[row * TOKENS : (row + 1) * TOKENS] = bias[begin + row]
+            if beside == FEW:
+                _begin_row_of_few(bias[begin + row], sums, row * FEW)
+            else:
+                _begin_row(bias[begin + row], sums, row * TOKENS)
         for block in range(starts.shape[0]):
-            place = starts[block, begin]
+            at, place = block * width * beside, starts[block, begin]
             for row in range(rows):
                 end = starts[block, begin + row + 1]
                 if end > place:
-                    _add_row(
-                        values,
-                        columns,
-                        place,
-                        end,
-                        packed,
-                        block * width * TOKENS,
-                        sums,
-                        row * TOKENS,
-                    )
+                    if beside == FEW:
+                        _add_row_of_few(values, columns, place, end, packed, at, sums, row * FEW)
+                    else:
+                        _add_row(values, columns, place, end, packed, at, sums, row * TOKENS)
                 place = end
-        _transpose(sums, 0, TOKENS, rows, count, outputs, token * size + begin, size)
+        for one in range(0, count, 8):  # so that what is written lies together
+            to = (token + one) * size + begin
+            _transpose(sums, one, beside, rows, min(8, count - one), outputs, to, size)
 
 
 @compiled

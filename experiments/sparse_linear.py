@@ -4,6 +4,7 @@ Pure: arrays in, arrays out. In `weights @ features.T` with tokens side by side 
 32 tokens, whose features lie together; in `features @ weights.T` they would be gathered one by one.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,30 +72,33 @@ def sparse_weight(weights: Floats, *, width: int | None = None) -> SparseWeight:
 def multiply(
     weight: SparseWeight, inputs: Floats, bias: Floats | None = None, *, threads: int = 1
 ) -> Floats:
-    """inputs (tokens × inputs) times the transpose of the weights, plus the bias: (tokens × outputs).
+    """inputs (… × inputs) times the transpose of the weights, plus the bias: (… × outputs).
 
     A weight that is zero meets no input, not even an infinite one, which would make dense sums NaN.
 
     >>> multiply(sparse_weight(np.array([[0, 2], [3, 0]], np.float32)), np.ones((1, 2), np.float32))
     array([[2., 3.]], dtype=float32)
     """
-    tokens, features = inputs.shape
-    if features != weight.inputs:
-        raise ValueError(f"{features} features for weights of {weight.inputs}")
-    if any(array is not None and array.dtype != np.float32 for array in (inputs, bias)):
+    size = weight.outputs
+    if inputs.shape[-1] != weight.inputs:
+        raise ValueError(f"{inputs.shape[-1]} features for weights of {weight.inputs}")
+    if bias is None:
+        bias = np.zeros(size, np.float32)
+    if inputs.dtype != np.float32 or bias.dtype != np.float32:
         raise ValueError("inputs and a bias of float32 are multiplied, no others")
-    if bias is not None and bias.shape != (weight.outputs,):
-        raise ValueError(f"a bias of shape {bias.shape} for {weight.outputs} outputs")
-    outputs = np.empty((tokens, weight.outputs), np.float32)
+    if bias.shape != (size,):
+        raise ValueError(f"a bias of shape {bias.shape} for {size} outputs")
+    tokens = math.prod(inputs.shape[:-1])
+    outputs = np.empty((*inputs.shape[:-1], size), np.float32)
     arguments: tuple[Any, ...] = (
         weight.values,
         weight.columns,
         weight.starts,
         weight.width,
-        np.zeros(weight.outputs, np.float32) if bias is None else bias,
+        bias,
         np.ascontiguousarray(inputs).reshape(-1),
         outputs.reshape(-1),
-        (tokens, features, weight.outputs),
+        (tokens, weight.inputs, size),
     )
     if threads == 1:
         sparse_kernel.multiply(*arguments)

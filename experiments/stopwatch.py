@@ -5,6 +5,7 @@ Reads the clock it is given and nothing else.
 
 import statistics
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,9 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Lane:
-    """A path to time: `prepare` runs before each call and is not timed."""
+    """A path to time: `call`, made inside of `within`, whose own beginning and end are not timed."""
 
-    prepare: Callable[[], object]
+    within: Callable[[], AbstractContextManager[object]]
     call: Callable[[], object]
 
 
@@ -52,26 +53,36 @@ def first_calls(lanes: Sequence[Lane], *, clock: Clock) -> list[tuple[float, obj
     """Each lane's first call: its seconds, and what it returned."""
     found = []
     for lane in lanes:
-        lane.prepare()
-        start = clock()
-        returned = lane.call()
-        found.append((clock() - start, returned))
+        with lane.within():
+            start = clock()
+            returned = lane.call()
+            found.append((clock() - start, returned))
     return found
 
 
 def time_rounds(lanes: Sequence[Lane], *, rounds: int, clock: Clock) -> list[tuple[float, ...]]:
     """Seconds of each lane, a call a round.
 
-    In every round a lane is prepared, called once untimed (its weights may have just been put in
-    place), and called once timed. The order alternates, so that no lane always follows another.
+    In every round a lane is called once untimed (its weights may have just been put in place) and
+    once timed. In two rounds for every lane each has had every place twice.
     """
     times: list[list[float]] = [[] for _ in lanes]
     for number in range(rounds):
-        order = range(len(lanes)) if number % 2 == 0 else range(len(lanes) - 1, -1, -1)
-        for index in order:
-            lanes[index].prepare()
-            lanes[index].call()
-            start = clock()
-            lanes[index].call()
-            times[index].append(clock() - start)
+        for index in turn(len(lanes), number):
+            with lanes[index].within():
+                lanes[index].call()
+                start = clock()
+                lanes[index].call()
+                times[index].append(clock() - start)
     return [tuple(seconds) for seconds in times]
+
+
+def turn(lanes: int, number: int) -> list[int]:
+    """The order of the lanes in a round: of a circle, onward and back, from each of them in turn.
+
+    >>> [turn(3, number) for number in range(6)]
+    [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]]
+    """
+    begin = number // 2 % lanes
+    order = [*range(begin, lanes), *range(begin)]
+    return order[::-1] if number % 2 else order

@@ -1,5 +1,6 @@
 """Figures: whatever is drawn, and however its lines are named, an SVG that only shows."""
 
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
@@ -224,6 +225,32 @@ def test_a_name_in_a_figure_is_drawn_as_it_is(case: str) -> None:
 @pytest.mark.parametrize("case", ONE_OF_EACH)
 def test_the_same_data_give_the_same_bytes(case: str) -> None:
     assert faces(CASES[case]) == faces(CASES[case])
+
+
+@pytest.mark.parametrize("draw", [cost, speed, partial(cost, metric="perplexity")])
+def test_the_last_bits_of_a_place_change_nothing(draw: Callable[..., Figure]) -> None:
+    """Processors differ in them where a logarithm is taken."""
+    exact = faces(partial(draw, value=0.8))
+    for toward in (0.0, 1.0):
+        nearly = faces(partial(draw, value=math.nextafter(0.8, toward)))
+        assert nearly == exact
+    assert faces(partial(draw, value=0.81)) != exact
+
+
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [
+        ('x="-0.00000001" y="-0"', 'x="0" y="0"'),
+        ('d="M -1.00049999 0.99951"', 'd="M -1 1"'),
+        ('transform="translate(9.87654 1) scale(0.015625)"', 'transform="translate(9.877 1) scale(0.015625)"'),
+        ('id="C0_1_0123456789" id="m9876543210" href="#C0_1_0123456789"',
+         'id="shape-1" id="shape-2" href="#shape-1"'),
+        ("<!-- 0.00001 -0 -->", "<!-- 0.00001 -0 -->"),
+        ('id="DejaVuSans-0" fill="#0b62c4"', 'id="DejaVuSans-0" fill="#0b62c4"'),
+    ],
+)  # fmt: skip
+def test_places_are_rounded_and_shapes_are_numbered(drawn: str, expected: str) -> None:
+    assert style.same_everywhere(drawn) == expected
 
 
 def test_a_reader_s_own_matplotlib_settings_change_nothing() -> None:

@@ -9,7 +9,9 @@ from transformers.pytorch_utils import Conv1D
 
 from experiments import products
 
-AMD, INTEL = "vendor_id : AuthenticAMD", "vendor_id : GenuineIntel"
+AMD = "vendor_id : AuthenticAMD flags : avx2 avx512f"
+AMD_OF_OLD = "vendor_id : AuthenticAMD flags : avx2"
+INTEL = "vendor_id : GenuineIntel flags : avx2 avx512f"
 SHAPES = [(5,), (1, 5), (33, 5), (2, 3, 5), (2, 3, 4, 5)]
 
 
@@ -40,8 +42,8 @@ def test_outputs_are_the_same_but_for_rounding_and_pruned_weights_are_followed(
 
 @pytest.mark.parametrize(
     ("processor", "dtype", "worth"),
-    [("AuthenticAMD", torch.float32, True), ("AuthenticAMD", torch.bfloat16, False),
-     ("GenuineIntel", torch.float32, False), ("", torch.float32, False)],
+    [(AMD, torch.float32, True), (AMD, torch.bfloat16, False), (AMD_OF_OLD, torch.float32, False),
+     (INTEL, torch.float32, False), ("", torch.float32, False)],
 )  # fmt: skip
 def test_the_processor_decides(
     processor: str, dtype: torch.dtype, worth: bool, tiny_model: Callable,

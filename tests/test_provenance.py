@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -10,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from experiments import provenance
-from experiments.provenance import Digests, command, digest_text, machine, today, versions
+from experiments.provenance import (
+    Digests,
+    command,
+    digest_text,
+    machine,
+    processor,
+    today,
+    versions,
+)
 
 # FIPS 180-4's example: SHA-256 of "abc".
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -114,6 +123,24 @@ def test_a_machine_is_described_without_naming_its_user_or_host() -> None:
     words = f"{found['processor']} {found['system']}".split()
     assert socket.gethostname() not in words
     assert not any(word.startswith(str(Path.home() / "")) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("model name\t: AMD  EPYC\nflags\t: fma avx avx2\n", "AMD EPYC (AVX2)"),
+        ("model name\t: AMD EPYC\nflags\t: avx2 avx512f avx512bw\n", "AMD EPYC (AVX-512)"),
+        ("model name\t: Old\nflags\t: sse4_2 avx\n", "Old"),
+        ("Features\t: fp asimd sve\n", "plain (SVE)"),
+        ("", "plain"),
+    ],
+)
+def test_processors_of_one_name_are_told_apart_by_their_vectors(
+    told: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "cpuinfo", lambda: told)
+    monkeypatch.setattr(platform, "processor", lambda: "plain")
+    assert processor() == expected
 
 
 def test_versions_are_found_without_importing_what_they_are_of() -> None:

@@ -16,7 +16,7 @@ from experiments import kernels, sparse_linear
 from experiments.sparse_linear import SparseWeight, multiply, shares, sparse_weight
 
 Floats = NDArray[np.float32]
-TOKENS = (0, 1, 5, 16, 31, 32, 33, 100)  # a vector holds 16, a tile 32
+TOKENS = (0, 1, 7, 8, 9, 16, 31, 32, 33, 40, 41, 100)  # side by side stand 32, or up to 8
 DENSITIES = (0.0, 0.02, 0.3, 1.0)
 
 

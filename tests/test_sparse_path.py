@@ -23,7 +23,7 @@ from experiments.sparse_path import LinearMap, Trial
 from experiments.tasks.table import Task
 
 Saved = Callable[..., Path]
-AMD = "vendor_id : AuthenticAMD"
+AMD = "vendor_id : AuthenticAMD flags : avx512f"
 WORDS = ["a", "film", "is", "good", "bad", "very", "it", "dull", "not"]
 
 

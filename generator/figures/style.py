@@ -91,8 +91,29 @@ def faces(figure: Figure) -> dict[str, bytes]:
     """A figure as SVG for the light and for the dark page: drawn once, inks exchanged, no date."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    drawn = re.sub(r"[ \t]+$", "", text.getvalue(), flags=re.MULTILINE)
+    drawn = same_everywhere(re.sub(r"[ \t]+$", "", text.getvalue(), flags=re.MULTILINE))
     return {face: _inked(drawn, inks).encode() for face, inks in FACES.items()}
+
+
+def same_everywhere(drawn: str) -> str:
+    """SVG without what differs by processor: the last bits of a logarithm, in places and in names.
+
+    Matplotlib names shapes by a digest of their places; here they are numbered as they come. Places
+    are rounded to a thousandth of a point.
+
+    >>> same_everywhere('<path id="p0123456789" d="M 1.23449999 2"/><use href="#p0123456789"/>')
+    '<path id="shape-1" d="M 1.234 2"/><use href="#shape-1"/>'
+    """
+    names: dict[str, str] = {}
+
+    def numbered(match: re.Match[str]) -> str:
+        return match[1] + names.setdefault(match[2], f"shape-{len(names) + 1}")
+
+    def rounded(match: re.Match[str]) -> str:
+        return match[1] or f"{round(float(match[0]), 3) + 0.0:.12g}"
+
+    drawn = re.sub(r'(id="|#)(\w*[0-9a-f]{10})(?=[")])', numbered, drawn)
+    return re.sub(r"(<!--.*?-->|scale\([^)]*\))|-?\d+\.\d{4,}|(?<!\w)-0(?![\d.])", rounded, drawn)
 
 
 def _inked(drawn: str, inks: Mapping[str, str]) -> str:
