@@ -15,12 +15,17 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.torch
+import transformers
 from dtypes import TORCH, every_kind, raw
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_MAPPING_NAMES,
+)
 
 from experiments.checkpoint import formats
-from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.folder import Checkpoint, known_to_transformers
 from experiments.checkpoint.locate import locate, miniatures
 from experiments.checkpoint.safetensors_file import read_header, write
 from experiments.checkpoint.tensor import DTYPES, StoredTensor
@@ -361,3 +366,35 @@ def test_training_data_is_read_from_the_cards_front_matter(
 ) -> None:
     (tmp_path / "README.md").write_text(card)
     assert Checkpoint("tiny", tmp_path).trained_on() == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "known"),
+    [
+        ({"model_type": "gpt2"}, True),
+        ({"model_type": "xlm-roberta"}, True),
+        ({"model_type": "no-such"}, False),
+        ({"model_type": "../bert"}, False),
+        ({"model_type": 7, "architectures": "BertModel"}, False),
+        ({"architectures": ["LlamaForCausalLM"]}, True),
+        ({"model_type": "no-such", "architectures": ["T5ForConditionalGeneration"]}, True),
+        ({"architectures": ["NoSuchModel", "BertModel"]}, False),  # the first is what it is
+        ({"architectures": ['"], ["']}, False),
+        ({"architectures": []}, False),
+        ({}, False),
+    ],
+)
+def test_what_transformers_knows_is_found_in_its_source(
+    config: dict[str, object], known: bool
+) -> None:
+    assert known_to_transformers(config) is known
+
+
+def test_every_architecture_that_transformers_lists_stands_in_its_source_as_is_looked_for() -> None:
+    """Asked of the library: the classes of its automatic models."""
+    source = Path(transformers.__file__).parent / "models"
+    listed = b"".join(file.read_bytes() for file in source.glob("*/modeling_*.py"))
+    for names in (MODEL_MAPPING_NAMES, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES):
+        for name in names.values():
+            for one in [name] if isinstance(name, str) else name:
+                assert f'"{one}"'.encode() in listed

@@ -242,7 +242,8 @@ def test_the_last_bits_of_a_place_change_nothing(draw: Callable[..., Figure]) ->
     [
         ('x="-0.00000001" y="-0"', 'x="0" y="0"'),
         ('d="M -1.00049999 0.99951"', 'd="M -1 1"'),
-        ('transform="translate(9.87654 1) scale(0.015625)"', 'transform="translate(9.877 1) scale(0.015625)"'),
+        ('d="" transform="translate(9.87654 1) scale(0.015625)"',
+         'd="" transform="translate(9.877 1) scale(0.015625)"'),
         ('id="C0_1_0123456789" id="m9876543210" href="#C0_1_0123456789"',
          'id="shape-1" id="shape-2" href="#shape-1"'),
         ("<!-- 0.00001 -0 -->", "<!-- 0.00001 -0 -->"),

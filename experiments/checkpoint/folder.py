@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -166,13 +167,15 @@ def counts_of(config: dict[str, Any]) -> Iterator[tuple[str, int]]:
 def known_to_transformers(config: dict[str, Any]) -> bool:
     """Whether transformers itself has the model type or the class a configuration names.
 
-    Imports neither torch nor any model.
+    Reads its source where it must and imports nothing of it, which would take a second.
     """
-    import transformers
-
+    models = Path(getattr(find_spec("transformers"), "origin", "")).parent / "models"
     kind, stated = config.get("model_type"), config.get("architectures")
-    names = [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []
-    models = Path(transformers.__file__).parent / "models"
     plain = isinstance(kind, str) and re.fullmatch(r"[\w-]+", kind)
-    typed = plain and (models / str(kind).replace("-", "_")).is_dir()
-    return bool(typed or (names and names[0] in dir(transformers)))
+    if plain and (models / str(kind).replace("-", "_")).is_dir():
+        return True
+    names = [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []
+    if not names or not names[0].isidentifier():
+        return False
+    listed = f'"{names[0]}"'.encode()  # in the file's __all__
+    return any(listed in file.read_bytes() for file in models.glob("*/modeling_*.py"))
