@@ -84,8 +84,9 @@ def sparse_product(module: nn.Module, weight: Tensor) -> Product:
 def _multiply(held: SparseWeight, bias: sparse_linear.Floats | None, inputs: Tensor) -> Tensor:
     if inputs.dtype != torch.float32:
         raise ValueError(f"{inputs.dtype} inputs to a sparse product of float32")
+    given = inputs.detach() if inputs.requires_grad else inputs
     threads = torch.get_num_threads()
-    outputs = sparse_linear.multiply(held, inputs.detach().numpy(), bias, threads=threads)
+    outputs = sparse_linear.multiply(held, given.numpy(), bias, threads=threads)
     if torch.get_num_threads() != threads:  # numba's pool, when it is made, resets what both share
         torch.set_num_threads(threads)
     return torch.from_numpy(outputs)
