@@ -34,7 +34,7 @@ check: .venv/ready
 check-deep: .venv/ready
 	tests/deep/run.sh
 
-# Ratios of time and memory against peers, on an otherwise idle machine: about a quarter of an hour, 14 GB of disk.
+# Ratios of time and memory against peers, on an otherwise idle machine: up to an hour, 14 GB of disk.
 bench: .venv/ready
 	$(BIN)/python -m bench.evaluation
 	$(BIN)/python -m bench.log_likelihood

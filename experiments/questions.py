@@ -188,7 +188,10 @@ def _fastest(
     with sparse_path.faster(opened.model, piece) as found:
         if tried := [trial for trial in found if not trial.reason]:
             taken = sum(trial.faster for trial in tried)
+            before = 1000 * sum(trial.dense for trial in tried)
+            after = 1000 * sum(trial.fastest for trial in tried)
             say(f"{taken} of {len(tried)} linear maps are faster sparse, any others stay dense")
+            say(f"together they took {before:.1f} ms in a trial, now {after:.1f} ms")
         for reason in dict.fromkeys(trial.reason for trial in found if trial.reason):
             say(f"not tried sparse: {reason}")
         yield

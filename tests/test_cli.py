@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -346,6 +347,10 @@ def test_a_compact_file_is_written_told_of_answers_alike_and_unpacks_to_the_dens
     assert answers[0] == answers[1] == answers[2]
     told = gen("evaluate", "small", *asked, "--path", "sparse").err
     assert "linear maps are faster sparse, any others stay dense" in told
+    before, after = map(
+        float, re.findall(r"together they took (.*) ms in a trial, now (.*) ms", told)[0]
+    )
+    assert 0 < after <= before
     again = gen("prune", "small", "--level", "0.5", "--out", "again")
     assert f"{6144 - left:,} of 6,144 prunable weights are zero already" in again.err
     refused = gen("unpack", "tiny", "--out", "other")

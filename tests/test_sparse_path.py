@@ -251,7 +251,9 @@ def test_a_map_that_cannot_be_sparse_is_timed_dense_and_says_why() -> None:
 def test_a_gain_within_the_scatter_of_trials_is_none(
     dense: float, sparse: float | None, faster: bool
 ) -> None:
-    assert Trial("a", dense, sparse).faster is faster
+    trial = Trial("a", dense, sparse)
+    assert trial.faster is faster
+    assert trial.fastest == (sparse if faster else dense)
 
 
 SECONDS = st.floats(0, 1e6)
