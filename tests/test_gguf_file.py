@@ -4,7 +4,6 @@ import itertools
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from gguf.quants import dequantize, quantize
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pace import soon
 
 from experiments.checkpoint import gguf_file, gguf_header
 from experiments.checkpoint.gguf_file import read_header
@@ -461,10 +461,8 @@ def refused(tmp_path: Path) -> Callable[[bytes], str]:
     def read(content: bytes) -> str:
         path = tmp_path / "model.gguf"
         path.write_bytes(content)
-        start = time.perf_counter()
-        with pytest.raises(ReportError) as caught:
+        with soon(2), pytest.raises(ReportError) as caught:
             read_header(path)
-        assert time.perf_counter() - start < 2
         assert str(caught.value).startswith(f"{path}: expected a GGUF file, found ")
         return str(caught.value)
 
@@ -668,9 +666,8 @@ def test_a_million_tokens_are_stepped_over_in_a_moment(tmp_path: Path) -> None:
     words = key("tokenizer.ggml.tokens", 9, u32(8) + u64(10**6) + text("token") * 10**6)
     path = tmp_path / "a.gguf"
     path.write_bytes(file_bytes([words], [entry("a", [1])], bytes(4)))
-    start = time.perf_counter()
-    assert [tensor.name for tensor in read_header(path)[0]] == ["a"]
-    assert time.perf_counter() - start < 2
+    with soon(2):
+        assert [tensor.name for tensor in read_header(path)[0]] == ["a"]
 
 
 def test_tensors_whose_file_was_cut_meanwhile_end_in_a_line(tmp_path: Path) -> None:
@@ -705,10 +702,8 @@ def test_any_change_of_bytes_gives_a_readable_file_or_a_line(
         content = content[:place] + content[max(place + size, 0) :]
     path = tmp_path_factory.getbasetemp() / "changed.gguf"
     path.write_bytes(content)
-    start = time.perf_counter()
-    with suppress(ReportError):
+    with soon(2), suppress(ReportError):
         read_all(path)
-    assert time.perf_counter() - start < 2
 
 
 # --- the table of types and what is imported
