@@ -3,12 +3,12 @@
     python -m bench.latency [--rounds 21]
 
 Backbones without a language-model head, which would cap the gain, of GPT-2-small's and BERT-base's
-shape with weights drawn at random, as transformers draws them: of GPT-2's it draws half of the layers
-so small that from 90 % on none of their weights is left, so it is there once more with all layers drawn
-alike. And SmolLM2-135M and MiniLM, as `make reference` fetched them, where it did. All pruned globally
-by magnitude. Dense twice: as plain torch runs the model, which the
-targets are of, and by the fastest dense products known for this processor. Every layer of the sparse
-path was tried both ways before, and takes the sparse way only if that was the faster.
+shape with weights drawn at random as transformers does, GPT-2's once more with all layers drawn alike,
+since it draws half of them so small that from 90 % on nothing is left there; and SmolLM2-135M and
+MiniLM, as `make reference` fetched them, where it did. All pruned globally by magnitude. Dense twice:
+as plain torch runs the model, which the targets are of, and by the fastest dense products known for
+this processor. Every layer of the sparse path was tried both ways before, and takes the sparse way only
+if that was the faster.
 """
 
 import sys
