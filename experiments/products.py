@@ -1,9 +1,9 @@
 """Float32 matrix products by oneDNN, on the processors where torch's default library is slow.
 
-Torch multiplies float32 matrices by Intel's MKL, which does not use the AVX-512 of AMD's processors and
-there reaches about half of what oneDNN, that torch carries too, does; on those without AVX-512 it is the
-faster. Both are float32; the last bits differ. Which is used is decided by the processor, never by a
-stopwatch, so that answers repeat.
+Torch multiplies float32 matrices by Intel's MKL, which on processors of AMD that have AVX-512 reaches
+about half of what oneDNN, that torch carries too, does there; on one without, it was as fast or faster.
+Both are float32; the last bits differ. Which is used is decided by the processor, never by a stopwatch,
+so that answers repeat.
 """
 
 from collections.abc import Callable, Iterator, Mapping
