@@ -22,8 +22,10 @@ TOKENS = 32  # side by side
 FEW = 8  # where there are no more than these, so that none of their room stays empty
 LANES = 16  # numbers in a vector at most
 ROWS = 128  # outputs summed together: with their features they fit a core's nearest cache
-# Exchanges between rows 1, 2 and 4 apart that transpose 8 by 8 numbers: what each of a pair becomes,
-# of the one's numbers 0 to 7 and the other's 8 to 15.
+AHEAD = 512  # weights asked of memory before they are met, where each meets few tokens
+SIDE = 8  # of the squares that are transposed in registers
+# Exchanges between rows 1, 2 and 4 apart that transpose a square: what each of a pair becomes, of the
+# one's numbers 0 to 7 and the other's 8 to 15.
 EXCHANGES = (
     (1, ((0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15))),
     (2, ((0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))),
@@ -34,8 +36,8 @@ _COUNT = ir.IntType(64)
 _PLACE = ir.IntType(32)
 
 
-class _Floats:
-    """The numbers of an array, loaded and stored a vector of `lanes` at a time."""
+class _Numbers:
+    """The numbers of an array, one at a time or a vector of `lanes` floats."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, array: Any, lanes: int = 1) -> None:
         self.builder = builder
@@ -54,6 +56,15 @@ class _Floats:
     def store(self, vector: Any, at: Any) -> None:
         self.builder.store(vector, self._vector(at), align=4)
 
+    def ask(self, at: Any) -> None:
+        """Have memory bring the number nearer; where there is none, nothing happens."""
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, *[_PLACE] * 3])
+        prefetch = self.builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        address = self.builder.bitcast(self.builder.gep(self.start, [at]), byte)
+        reading, often, data = _PLACE(0), _PLACE(3), _PLACE(1)
+        self.builder.call(prefetch, [address, reading, often, data])
+
 
 def _shuffled(builder: Any, one: Any, other: Any, places: Sequence[int]) -> Any:
     mask = ir.Constant(ir.VectorType(_PLACE, len(places)), places)
@@ -67,10 +78,11 @@ def _repeated(builder: Any, number: Any, lanes: int) -> Any:
     )
 
 
-def _row(tokens: int, unrolled: int) -> tuple[Any, Any]:
+def _row(tokens: int, *, unrolled: int, ahead: int = 0) -> tuple[Any, Any]:
     """How a row is begun and added to where so many tokens stand side by side.
 
     The products of `unrolled` weights are summed apart, so that none waits for the one before.
+    Weights that stand `ahead` are asked of memory.
     """
     lanes = min(LANES, tokens)
     vectors = tokens // lanes
@@ -82,7 +94,7 @@ def _row(tokens: int, unrolled: int) -> tuple[Any, Any]:
 
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             number, sums, to = arguments
-            outputs = _Floats(context, builder, signature.args[1], sums, lanes)
+            outputs = _Numbers(context, builder, signature.args[1], sums, lanes)
             for v in range(vectors):
                 place = builder.add(to, _COUNT(lanes * v))
                 outputs.store(_repeated(builder, number, lanes), place)
@@ -102,11 +114,11 @@ def _row(tokens: int, unrolled: int) -> tuple[Any, Any]:
 
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kinds = signature.args
-            weights = _Floats(context, builder, kinds[0], arguments[0])
-            places = _Floats(context, builder, kinds[1], arguments[1])
+            weights = _Numbers(context, builder, kinds[0], arguments[0])
+            places = _Numbers(context, builder, kinds[1], arguments[1])
             first, last, at, to = (arguments[i] for i in (2, 3, 5, 7))
-            inputs = _Floats(context, builder, kinds[4], arguments[4], lanes)
-            outputs = _Floats(context, builder, kinds[6], arguments[6], lanes)
+            inputs = _Numbers(context, builder, kinds[4], arguments[4], lanes)
+            outputs = _Numbers(context, builder, kinds[6], arguments[6], lanes)
             function: Any = cgutils.get_or_insert_function
             multiply_add = function(
                 builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{lanes}f32"
@@ -114,7 +126,7 @@ def _row(tokens: int, unrolled: int) -> tuple[Any, Any]:
 
             def product(place: Any, sums: list[Any]) -> list[Any]:
                 weight = _repeated(builder, weights.one(place), lanes)
-                column = builder.sext(places.one(place), _COUNT)
+                column = builder.zext(places.one(place), _COUNT)
                 begin = builder.add(at, builder.mul(column, _COUNT(tokens)))
                 return [
                     builder.call(
@@ -138,6 +150,8 @@ def _row(tokens: int, unrolled: int) -> tuple[Any, Any]:
                     kept.append(phi)
                 builder.cbranch(builder.icmp_signed("<", place, stop), body, after)
                 builder.position_at_end(body)
+                for array in (weights, places) if ahead else ():
+                    array.ask(builder.add(place, _COUNT(ahead)))
                 found: list[Any] = []
                 for index in range(step):
                     mine = kept[index * vectors : (index + 1) * vectors]
@@ -166,21 +180,21 @@ def _row(tokens: int, unrolled: int) -> tuple[Any, Any]:
 
 
 _begin_row, _add_row = _row(TOKENS, unrolled=2)
-_begin_row_of_few, _add_row_of_few = _row(FEW, unrolled=4)
+_begin_row_of_few, _add_row_of_few = _row(FEW, unrolled=4, ahead=AHEAD)
 
 
 @intrinsic
 def _turn(typing: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, onward: Any) -> Any:
-    """Transpose 8 by 8 numbers: rows at source[at + i * stride:], to target[to + j * onward:]."""
+    """Transpose a square: its rows at source[at + i * stride:], to target[to + j * onward:]."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        rows = _Floats(context, builder, kinds[0], arguments[0], 8)
-        columns = _Floats(context, builder, kinds[3], arguments[3], 8)
+        rows = _Numbers(context, builder, kinds[0], arguments[0], SIDE)
+        columns = _Numbers(context, builder, kinds[3], arguments[3], SIDE)
         at, stride, to, onward = (arguments[i] for i in (1, 2, 4, 5))
-        held = [rows.load(builder.add(at, builder.mul(stride, _COUNT(i)))) for i in range(8)]
+        held = [rows.load(builder.add(at, builder.mul(stride, _COUNT(i)))) for i in range(SIDE)]
         for apart, halves in EXCHANGES:
-            for first in [i for i in range(8) if not i & apart]:
+            for first in [i for i in range(SIDE) if not i & apart]:
                 pair = held[first], held[first + apart]
                 held[first], held[first + apart] = (
                     _shuffled(builder, *pair, half) for half in halves
@@ -196,13 +210,16 @@ def _turn(typing: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, 
 def _transpose(
     source: Any, at: int, stride: int, rows: int, columns: int, target: Any, to: int, onward: int
 ) -> None:
-    """Transpose rows by columns numbers, in tiles of 8 by 8 and what is left one by one."""
-    whole_rows, whole_columns = rows - rows % 8, columns - columns % 8
-    for i in range(0, whole_rows, 8):
-        for j in range(0, whole_columns, 8):
+    """Transpose rows by columns numbers, in squares and what is left one by one."""
+    whole_rows, whole_columns = rows - rows % SIDE, columns - columns % SIDE
+    for j in range(0, whole_columns, SIDE):  # so that what is written lies together
+        for i in range(0, whole_rows, SIDE):
             _turn(source, at + i * stride + j, stride, target, to + j * onward + i, onward)
-    for i in range(rows):
-        for j in range(whole_columns if i < whole_rows else 0, columns):
+    for j in range(whole_columns, columns):
+        for i in range(rows):
+            target[to + j * onward + i] = source[at + i * stride + j]
+    for i in range(whole_rows, rows):
+        for j in range(whole_columns):
             target[to + j * onward + i] = source[at + i * stride + j]
 
 
@@ -216,8 +233,8 @@ def _lined(size: int) -> Any:
 
 @compiled
 def _tile(
-    values: Any, columns: Any, starts: Any, width: int, bias: Any, inputs: Any, outputs: Any,
-    shape: Any, token: int, first: int, last: int,
+    values: Any, columns: Any, starts: Any, order: Any, width: int, bias: Any, inputs: Any,
+    outputs: Any, shape: Any, token: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Outputs first to last of up to TOKENS tokens, the first of them `token`."""
     tokens, features, size = shape
@@ -237,44 +254,44 @@ def _tile(
                 _begin_row(bias[begin + row], sums, row * TOKENS)
         for block in range(starts.shape[0]):
             at, place = block * width * beside, starts[block, begin]
-            for row in range(rows):
-                end = starts[block, begin + row + 1]
+            for one in range(begin, begin + rows):
+                end, to = starts[block, one + 1], order[block, one] * beside
                 if end > place:
                     if beside == FEW:
-                        _add_row_of_few(values, columns, place, end, packed, at, sums, row * FEW)
+                        _add_row_of_few(values, columns, place, end, packed, at, sums, to)
                     else:
-                        _add_row(values, columns, place, end, packed, at, sums, row * TOKENS)
+                        _add_row(values, columns, place, end, packed, at, sums, to)
                 place = end
-        for one in range(0, count, 8):  # so that what is written lies together
-            to = (token + one) * size + begin
-            _transpose(sums, one, beside, rows, min(8, count - one), outputs, to, size)
+        _transpose(sums, 0, beside, rows, count, outputs, token * size + begin, size)
 
 
 @compiled
 def multiply(
-    values: Any, columns: Any, starts: Any, width: int, bias: Any, inputs: Any, outputs: Any,
-    shape: Any,
+    values: Any, columns: Any, starts: Any, order: Any, width: int, bias: Any, inputs: Any,
+    outputs: Any, shape: Any,
 ) -> None:  # fmt: skip
     """outputs (tokens × size) = inputs (tokens × features) times the weights' transpose, plus bias.
 
     `inputs` and `outputs` are flat, `shape` is (tokens, features, size). The weights stand in blocks
-    of `width` columns: row r of block b from starts[b, r] to starts[b, r + 1], each with its column
-    within the block.
+    of `width` columns, each with its column within the block: those of one row of block b from
+    starts[b, i] to starts[b, i + 1], of row order[b, i] among the ROWS that are summed together.
     """
     for token in range(0, shape[0], TOKENS):
-        _tile(values, columns, starts, width, bias, inputs, outputs, shape, token, 0, shape[2])
+        _tile(
+            values, columns, starts, order, width, bias, inputs, outputs, shape, token, 0, shape[2]
+        )  # fmt: skip
 
 
 @partial(compiled, parallel=True)
 def multiply_on_cores(
-    values: Any, columns: Any, starts: Any, width: int, bias: Any, inputs: Any, outputs: Any,
-    shape: Any, bounds: Any,
+    values: Any, columns: Any, starts: Any, order: Any, width: int, bias: Any, inputs: Any,
+    outputs: Any, shape: Any, bounds: Any,
 ) -> None:  # fmt: skip
     """The same on several threads: outputs are shared out at `bounds`, tokens by TOKENS."""
     parts = bounds.size - 1
     for task in numba.prange(parts * ((shape[0] + TOKENS - 1) // TOKENS)):
         part, token = task % parts, task // parts * TOKENS
         _tile(
-            values, columns, starts, width, bias, inputs, outputs, shape, token, bounds[part],
-            bounds[part + 1],
+            values, columns, starts, order, width, bias, inputs, outputs, shape, token,
+            bounds[part], bounds[part + 1],
         )  # fmt: skip
