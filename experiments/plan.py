@@ -26,7 +26,7 @@ VERSIONS = {
     "perplexity": 2,
     "perplexity_change": 2,
     "footprint": 2,
-    "latency": 3,
+    "latency": 4,
 }
 JOINED = {"evaluation": "comparison", "perplexity": "perplexity_change"}
 DENSE = "dense"

@@ -98,6 +98,9 @@ def multiply(
         raise ValueError(f"a bias of shape {bias.shape} for {size} outputs")
     tokens = math.prod(inputs.shape[:-1])
     outputs = np.empty((*inputs.shape[:-1], size), np.float32)
+    if not weight.values.size:
+        outputs[...] = bias
+        return outputs
     arguments: tuple[Any, ...] = (
         weight.values,
         weight.columns,

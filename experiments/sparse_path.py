@@ -92,8 +92,8 @@ def _multiply(held: SparseWeight, bias: sparse_linear.Floats | None, inputs: Ten
     given = inputs.detach() if inputs.requires_grad else inputs
     threads = torch.get_num_threads()
     outputs = sparse_linear.multiply(held, given.numpy(), bias, threads=threads)
-    if torch.get_num_threads() != threads:  # numba's pool, when it is made, resets what both share
-        torch.set_num_threads(threads)
+    if threads > 1 and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)  # numba's pool, when it is made, resets what both share
     return torch.from_numpy(outputs)
 
 
