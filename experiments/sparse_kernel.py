@@ -287,7 +287,7 @@ def multiply_on_cores(
     values: Any, columns: Any, starts: Any, order: Any, width: int, bias: Any, inputs: Any,
     outputs: Any, shape: Any, bounds: Any,
 ) -> None:  # fmt: skip
-    """The same on several threads: outputs are shared out at `bounds`, tokens by TOKENS."""
+    """The same on several threads: outputs shared out at `bounds`, multiples of ROWS, tokens by TOKENS."""
     parts = bounds.size - 1
     for task in numba.prange(parts * ((shape[0] + TOKENS - 1) // TOKENS)):
         part, token = task % parts, task // parts * TOKENS
