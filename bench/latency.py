@@ -8,7 +8,8 @@ since it draws half of them so small that from 90 % on nothing is left there; an
 MiniLM, as `make reference` fetched them, where it did. All pruned globally by magnitude. Dense twice:
 as plain torch runs the model, which the targets are of, and by the fastest dense products known for
 this processor. Every layer of the sparse path was tried both ways before, and takes the sparse way only
-if that was the faster.
+if that was the faster. The most there is to win is plain torch's time beside a pass in which linear maps
+do nothing: what is left is attention, norms and Python, which no sparsity makes faster.
 """
 
 import sys
@@ -23,6 +24,7 @@ import click
 import torch
 from torch import nn
 from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
+from transformers.pytorch_utils import Conv1D
 
 from experiments import models, products, sparse_path
 from experiments.checkpoint.locate import locate
@@ -48,7 +50,7 @@ TRAINED = {"SmolLM2-135M": "SmolLM2-135M-Instruct.Q4_1.gguf", "MiniLM-L6": "all-
 
 @dataclass(frozen=True)
 class Found:
-    """The sparse path at one level and shape: its ratio to one kind of dense, with interval."""
+    """How many times as fast one way of running a model is as another, with interval."""
 
     ratio: float
     low: float
@@ -86,7 +88,7 @@ def compared(
     shape: tuple[int, int],
     rounds: int,
 ) -> tuple[dict[str, Found], int, float]:
-    """The sparse path's ratio to each dense, how many layers took it, and how far outputs differ.
+    """The sparse path's ratio to each dense and the most there is, layers sparse, outputs' difference.
 
     The difference is the largest between outputs, as a fraction of the largest output.
     """
@@ -95,17 +97,37 @@ def compared(
     dense = {one.name: products.fixed(one.module, one.weight, tokens=ids.numel()) for one in maps}
     fastest = {one.module: dense[one.name] for one in maps}
     taken = sparse_path.chosen(maps, sparse_path.trials(call, maps, dense, sparse), sparse)
-    ways: list[dict[nn.Module, products.Product]] = [{}, fastest, fastest | taken]
+    ways = [{}, fastest, fastest | taken, nothing_done(maps)]
     lanes = [Lane(partial(products.multiplying, own), lambda: call()[0]) for own in ways]
     outputs: list[Any] = [output for _, output in first_calls(lanes, clock=perf_counter)]
     times = time_rounds(lanes, rounds=rounds, clock=perf_counter)
-    plain, other, ours = (Timing(0, seconds) for seconds in times)
+    plain, other, ours, rest = (Timing(0, seconds) for seconds in times)
     found = {}
-    for name, peer in (("plain torch", plain), ("fastest dense", other)):
-        ratio, interval = ours.ratio(peer)
+    for name, one, peer in (
+        ("plain torch", ours, plain),
+        ("fastest dense", ours, other),
+        ("most", rest, plain),
+    ):
+        ratio, interval = one.ratio(peer)
         found[name] = Found(ratio, *(interval or (ratio, ratio)))
     apart = (outputs[2] - outputs[0]).abs().max() / outputs[0].abs().max()
     return found, len(taken), float(apart)
+
+
+def nothing_done(maps: Sequence[LinearMap]) -> dict[nn.Module, products.Product]:
+    """Products that give zeros which lie ready, the same of a shape to all."""
+    made: dict[tuple[int, ...], torch.Tensor] = {}
+
+    def zeros(size: int, inputs: torch.Tensor) -> torch.Tensor:
+        shape = (*inputs.shape[:-1], size)
+        if shape not in made:
+            made[shape] = torch.zeros(shape)
+        return made[shape]
+
+    return {
+        one.module: partial(zeros, one.weight.shape[1 if isinstance(one.module, Conv1D) else 0])
+        for one in maps
+    }
 
 
 def judged(
@@ -114,10 +136,11 @@ def judged(
     """What of one level and shape misses its target."""
     targets = dict(zip(LEVELS[2:], TARGETS.get((name, *shape), ())))
     if (target := targets.get(level)) and found["plain torch"].ratio < target:
-        yield f"{found['plain torch'].ratio:.2f} where {target} was wanted"
-    for peer, one in found.items():
-        if one.high < NEVER_SLOWER:
-            yield f"slower than {peer}, {one}"
+        most = found["most"].ratio
+        yield f"{found['plain torch']} where {target} was wanted, of {most:.1f} at most"
+    for peer in ("plain torch", "fastest dense"):
+        if found[peer].high < NEVER_SLOWER:
+            yield f"slower than {peer}, {found[peer]}"
     if difference > TOLERANCE:
         yield f"outputs {difference:.2g} of the largest apart"
 
@@ -142,7 +165,8 @@ def main(rounds: int) -> None:
                 found, taken, difference = compared(model, maps, sparse, shape, rounds)
                 print(
                     f"  {level:4.0%}  {shape[0]} x {shape[1]:<3} times plain torch "
-                    f"{found['plain torch']}  times fastest dense {found['fastest dense']}  "
+                    f"{found['plain torch']} of {found['most'].ratio:4.1f} at most  "
+                    f"times fastest dense {found['fastest dense']}  "
                     f"{taken} of {len(maps)} layers sparse, outputs within {difference:.1e}",
                     flush=True,
                 )

@@ -4,7 +4,6 @@ Pure: arrays in, arrays out. In `weights @ features.T` with tokens side by side 
 32 tokens, whose features lie together; in `features @ weights.T` they would be gathered one by one.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,11 +95,11 @@ def multiply(
         raise ValueError("inputs and a bias of float32 are multiplied, no others")
     if bias.shape != (size,):
         raise ValueError(f"a bias of shape {bias.shape} for {size} outputs")
-    tokens = math.prod(inputs.shape[:-1])
     outputs = np.empty((*inputs.shape[:-1], size), np.float32)
     if not weight.values.size:
         outputs[...] = bias
         return outputs
+    tokens = inputs.size // weight.inputs
     arguments: tuple[Any, ...] = (
         weight.values,
         weight.columns,
@@ -108,8 +107,8 @@ def multiply(
         weight.order,
         weight.width,
         bias,
-        np.ascontiguousarray(inputs).reshape(-1),
-        outputs.reshape(-1),
+        inputs.ravel(),
+        outputs.ravel(),
         (tokens, weight.inputs, size),
     )
     if threads == 1:
