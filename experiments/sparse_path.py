@@ -20,7 +20,7 @@ from experiments import products, sparse_linear
 from experiments.coverage import prunable_parameters
 from experiments.products import Product
 from experiments.sparse_linear import SparseWeight
-from experiments.stopwatch import Clock
+from experiments.stopwatch import Clock, turn
 
 PASSES = 5
 WORTH = 0.95  # of dense time at most: a gain within the noise of trials is none
@@ -39,7 +39,11 @@ class LinearMap:
 
 @dataclass(frozen=True)
 class Trial:
-    """How long a map took in passes of the model, in seconds; `reason` says why not sparse."""
+    """How long a map took in two neighbouring passes of the model, in seconds.
+
+    Of all such pairs sparse did better beside dense in three of four, so that luck wins nothing;
+    `reason` says why not sparse.
+    """
 
     name: str
     dense: float
@@ -113,31 +117,38 @@ def trials(
     passes: int = PASSES,
     clock: Clock = perf_counter,
 ) -> list[Trial]:
-    """Time every map in passes of the model, `call`: all dense and all sparse in turn.
+    """Time every map in pairs of passes of the model, `call`: all dense and all sparse, in turn first.
 
-    The first pass of each is not counted. Where a map is called several times in a pass its times
-    add up.
+    The first pair is not counted. A pair is compared in itself, since a processor may change its
+    clock from one to the next. Where a map is called several times in a pass its times add up.
     """
     ways = [dict(dense), {**dense, **sparse}]
-    seconds: list[dict[str, list[float]]] = [{one.name: [] for one in maps} for _ in ways]
+    seconds: list[list[dict[str, float]]] = [[], []]
     for number in range(passes + 1):
-        for way, found in zip(ways, seconds):
-            spent = dict.fromkeys(found, 0.0)
-            timed = {one.module: _timed(one.name, way[one.name], spent, clock) for one in maps}
+        for way in turn(len(ways), number):
+            spent = {one.name: 0.0 for one in maps}
+            timed = {
+                one.module: _timed(one.name, ways[way][one.name], spent, clock) for one in maps
+            }
             with products.multiplying(timed):
                 call()
             if number:
-                for name, time in spent.items():
-                    found[name].append(time)
-    return [
-        Trial(
-            one.name,
-            median(seconds[0][one.name]),
-            median(seconds[1][one.name]) if one.name in sparse else None,
-            "" if one.name in sparse else unfit(one.weight),
-        )
-        for one in maps
-    ]
+                seconds[way].append(spent)
+    return [_trial(one, *seconds, fit=one.name in sparse) for one in maps]
+
+
+def _trial(
+    one: LinearMap,
+    dense: Sequence[Mapping[str, float]],
+    sparse: Sequence[Mapping[str, float]],
+    *,
+    fit: bool,
+) -> Trial:
+    if not fit:
+        return Trial(one.name, median(spent[one.name] for spent in dense), None, unfit(one.weight))
+    pairs = [(mine[one.name], other[one.name]) for mine, other in zip(dense, sparse)]
+    pairs.sort(key=lambda pair: pair[1] / (pair[0] or 1))
+    return Trial(one.name, *pairs[3 * len(pairs) // 4])
 
 
 def _timed(name: str, product: Product, spent: dict[str, float], clock: Clock) -> Product:
