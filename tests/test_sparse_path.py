@@ -180,16 +180,18 @@ def a_map(name: str, weight: Sequence[Sequence[float]] = ((0, 1), (1, 0))) -> Li
 X = torch.ones(1, 2)
 
 
+def tried(stage: Stage, dense: Sequence[float], sparse: Sequence[float]) -> Trial:
+    """The trial of one map that takes so many seconds, pass by pass."""
+    one = a_map("a")
+    ways = {"a": stage.product("dense", *dense)}, {"a": stage.product("sparse", *sparse)}
+    (found,) = sparse_path.trials(lambda: one.module(X), [one], *ways, clock=stage.clock)
+    return found
+
+
 def test_a_map_is_timed_by_the_second_worst_of_five_pairs_of_passes() -> None:
-    """The first pair is not counted, and they take turns."""
-    stage, one = Stage(), a_map("a")
-    (found,) = sparse_path.trials(
-        lambda: one.module(X),
-        [one],
-        {"a": stage.product("dense", 100, 5, 1, 4, 9, 8)},
-        {"a": stage.product("sparse", 200, 1, 8, 3, 2, 4)},  # 1/5, 8, 3/4, 2/9 and 1/2 of dense
-        clock=stage.clock,
-    )
+    """The first pair is not counted, and they take turns; sparse takes 1/5, 8, 3/4, 2/9 and 1/2."""
+    stage = Stage()
+    found = tried(stage, (100, 5, 1, 4, 9, 8), (200, 1, 8, 3, 2, 4))
     assert (found.name, found.dense, found.sparse, found.reason) == ("a", 4, 3, "")
     assert found.faster
     assert [name[0] for name in stage.played] == list("dssdsddsdssd")
@@ -197,14 +199,7 @@ def test_a_map_is_timed_by_the_second_worst_of_five_pairs_of_passes() -> None:
 
 def test_a_clock_that_slows_down_in_between_is_not_taken_for_a_gain() -> None:
     """Sparse takes 1.1 times as long, but the medians of the passes are 15 and 11."""
-    stage, one = Stage(), a_map("a")
-    (found,) = sparse_path.trials(
-        lambda: one.module(X),
-        [one],
-        {"a": stage.product("dense", 10, 10, 10, 15, 15, 15)},
-        {"a": stage.product("sparse", 11, 11, 11, 11, 16.5, 16.5)},
-        clock=stage.clock,
-    )
+    found = tried(Stage(), (10, 10, 10, 15, 15, 15), (11, 11, 11, 11, 16.5, 16.5))
     assert not found.faster
     assert found.sparse == pytest.approx(1.1 * found.dense)
 
