@@ -24,6 +24,9 @@ LANES = 16  # numbers in a vector at most
 ROWS = 128  # outputs summed together: with their features they fit a core's nearest cache
 AHEAD = 512  # weights asked of memory before they are met, where each meets few tokens
 SIDE = 8  # of the squares that are transposed in registers
+STRIP = (
+    64  # features transposed together: tokens lie so far apart that few of their lines stay cached
+)
 # Exchanges between rows 1, 2 and 4 apart that transpose a square: what each of a pair becomes, of the
 # one's numbers 0 to 7 and the other's 8 to 15.
 EXCHANGES = (
@@ -212,8 +215,8 @@ def _transpose(
 ) -> None:
     """Transpose rows by columns numbers, in squares and what is left one by one."""
     whole_rows, whole_columns = rows - rows % SIDE, columns - columns % SIDE
-    for j in range(0, whole_columns, SIDE):  # so that what is written lies together
-        for i in range(0, whole_rows, SIDE):
+    for i in range(0, whole_rows, SIDE):
+        for j in range(0, whole_columns, SIDE):
             _turn(source, at + i * stride + j, stride, target, to + j * onward + i, onward)
     for j in range(whole_columns, columns):
         for i in range(rows):
@@ -243,7 +246,9 @@ def _tile(
     packed = _lined(features * beside)
     if count < beside:
         packed[:] = 0
-    _transpose(inputs, token * features, features, count, features, packed, 0, beside)
+    for one in range(0, features, STRIP):
+        strip, at = min(STRIP, features - one), token * features + one
+        _transpose(inputs, at, features, count, strip, packed, one * beside, beside)
     sums = _lined(ROWS * beside)
     for begin in range(first, last, ROWS):
         rows = min(ROWS, last - begin)
@@ -262,7 +267,9 @@ def _tile(
                     else:
                         _add_row(values, columns, place, end, packed, at, sums, to)
                 place = end
-        _transpose(sums, 0, beside, rows, count, outputs, token * size + begin, size)
+        for one in range(0, count, SIDE):
+            strip, at = min(SIDE, count - one), (token + one) * size + begin
+            _transpose(sums, one, beside, rows, strip, outputs, at, size)
 
 
 @compiled
