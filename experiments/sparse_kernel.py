@@ -24,9 +24,7 @@ LANES = 16  # numbers in a vector at most
 ROWS = 128  # outputs summed together: with their features they fit a core's nearest cache
 AHEAD = 512  # weights asked of memory before they are met, where each meets few tokens
 SIDE = 8  # of the squares that are transposed in registers
-STRIP = (
-    64  # features transposed together: tokens lie so far apart that few of their lines stay cached
-)
+STRIP = 64  # features transposed together: few lines of tokens that lie far apart stay cached
 # Exchanges between rows 1, 2 and 4 apart that transpose a square: what each of a pair becomes, of the
 # one's numbers 0 to 7 and the other's 8 to 15.
 EXCHANGES = (

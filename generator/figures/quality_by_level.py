@@ -110,6 +110,6 @@ def _scale(axes: Axes, panel: Panel) -> None:
     if panel.floor is not None:
         axes.axhline(panel.floor, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
         axes.annotate(
-            "a constant answer", (0, panel.floor), xytext=(0, 3), textcoords="offset points",
-            color=MUTED, fontsize=9,
+            "a constant answer", (0, panel.floor), xycoords=axes.get_yaxis_transform(),
+            xytext=(3, 3), textcoords="offset points", color=MUTED, fontsize=9,
         )  # fmt: skip
