@@ -1,21 +1,27 @@
-"""Fixtures of all tests: tiny models of every family (tests/families.py), and folders of them.
+"""Fixtures of all tests: tiny models of every family (tests/families.py), folders of them, the command.
 
 Their weights are drawn with a fixed seed and rounded to float16, so that some of them tie.
 """
 
 import os
-from collections.abc import Callable, Sequence
+import pickle
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from command import SENTENCES, STUDY, Done, Gen
 from families import EVERYWHERE, LONGEST, build_tiny_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from experiments.records import Evaluation
+    from generator.render import Drawing
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny models gain nothing from threads that wait for a core
@@ -31,6 +37,14 @@ WORDS += ["good", "bad", "dull", "fine", "very", "not"]
 
 TinyModel = Callable[..., "PreTrainedModel"]
 SavedModel = Callable[..., Path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """No file of tests leaves torch on more threads: the files after it would be several times slower."""
+    yield
+    torch: Any = sys.modules.get("torch")
+    assert torch is None or torch.get_num_threads() == 1
 
 
 @pytest.fixture(params=EVERYWHERE)
@@ -104,6 +118,68 @@ def scored() -> Callable[..., "Evaluation"]:
         return evaluation.score(asked, np.array(predictions), prunable=8, zeros=2)
 
     return score
+
+
+@pytest.fixture
+def gen(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Gen:
+    """Runs `gen` in this process, as its entry point does."""
+    from generator import cli
+
+    def call(*words: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["gen", *map(str, words)])
+        capfd.readouterr()
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else -1
+        return Done(status, *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny GPT-2, a file of sentences, and a study of both; to be copied."""
+    folder = tmp_path_factory.mktemp("cli")
+    build_tiny_model("GPT-2", n_positions=64).save_pretrained(folder / "tiny")
+    tiny_tokenizer().save_pretrained(folder / "tiny")
+    (folder / "tickets.tsv").write_text(SENTENCES)
+    (folder / "report.toml").write_text(STUDY)
+    return folder
+
+
+@pytest.fixture
+def here(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that folder, in which commands run."""
+    folder = tmp_path / "here"
+    shutil.copytree(source, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def drawn_once() -> "Iterator[Callable[[Drawing], dict[str, bytes]]]":
+    """A figure of the same data is drawn once for all tests of a file, most of whose time it would take.
+
+    What is given draws anew.
+    """
+    from generator import site
+
+    draw = site._drawn
+    kept: dict[bytes, dict[str, bytes]] = {}
+
+    def drawn(drawing: "Drawing") -> dict[str, bytes]:
+        assert isinstance(drawing.draw, partial)
+        told = drawing.draw
+        key = pickle.dumps((drawing.name, told.func, told.args, told.keywords))
+        if key not in kept:
+            kept[key] = draw(drawing)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(site, "_drawn", drawn)
+        yield draw
 
 
 def tiny_tokenizer() -> "PreTrainedTokenizerBase":

@@ -1,6 +1,6 @@
 """Damaged and hostile checkpoints: one clear line each, at little cost, with nothing run and nothing lost.
 
-Every case goes through the command itself in a process of its own. Limits are of processor time, not of
+Every refusal goes through the command itself in a process of its own. Limits are of processor time, not of
 the clock on the wall, so that a busy machine is no fault.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+from command import Gen
 
 from experiments.checkpoint.folder import Checkpoint
 
@@ -48,7 +49,7 @@ class Ended:
     megabytes: float
 
 
-def gen(folder: Path, *words: str) -> Ended:
+def alone(folder: Path, *words: str) -> Ended:
     """Run the command in a folder. Its memory is its own: `ru_maxrss` has that of its parent in it."""
     out, err, status_file = (folder / f"{name}.txt" for name in ("out", "err", "status"))
     with out.open("wb") as stdout, err.open("wb") as stderr:
@@ -304,7 +305,7 @@ PRUNE = ("prune", "model", "--level", "0.5", "--out", "pruned")
 def told_in_one_line(folder: Path, message: str, words: tuple[str, ...] = INSPECT) -> None:
     """The command refuses at once, cheaply, and changes nothing."""
     before = sorted(str(path) for path in folder.rglob("*"))
-    ended = gen(folder, *words)
+    ended = alone(folder, *words)
     (line,) = ended.err.splitlines()
     assert (ended.status, ended.out) == (1, "")
     assert message in line, line
@@ -329,34 +330,23 @@ def test_pruning_refuses_it_too_and_writes_nothing(case: str, tmp_path: Path) ->
     told_in_one_line(tmp_path, message, PRUNE)
 
 
-def test_an_empty_tensor_one_without_dimensions_and_bad_numbers_are_counted(tmp_path: Path) -> None:
+def test_an_empty_tensor_one_without_dimensions_and_bad_numbers_are_counted(
+    gen: Gen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     model = checkpoint(tmp_path)
     bad = WEIGHTS["transformer.h.0.mlp.c_fc.weight"].copy()
     bad[0, :3] = np.nan, np.inf, -np.inf
     more = {"transformer.h.0.mlp.c_fc.weight": bad, "empty": np.empty((0, 4), np.float32),
             "single": np.array(0.0, np.float32)}  # fmt: skip
     safetensors.numpy.save_file(WEIGHTS | more, model / "model.safetensors", {"format": "pt"})
-    ended = gen(tmp_path, "inspect", "model", "--json")
+    ended = gen("inspect", "model", "--json")
     assert ended.status == 0, ended.err
     rows = {row["name"]: row for row in json.loads(ended.out)["tensors"]}
     found = rows["transformer.h.0.mlp.c_fc.weight"]
     assert (found["nan"], found["inf"], found["zeros"], found["l1"]) == (1, 2, 0, 61.0)
     assert (rows["empty"]["count"], rows["single"]["count"], rows["single"]["zeros"]) == (0, 1, 1)
-    refused = gen(tmp_path, "prune", "model", "--level", "0.5", "--out", "pruned")
+    refused = gen("prune", "model", "--level", "0.5", "--out", "pruned")
     assert refused.status == 1
     assert "tensor h.0.mlp.c_fc.weight: expected finite weights" in refused.err.splitlines()[-1]
     assert not (tmp_path / "pruned").exists()
-
-
-def test_other_models_of_a_study_go_on(tmp_path: Path) -> None:
-    a_git_lfs_pointer(checkpoint(tmp_path))
-    (tmp_path / "study.toml").write_text(
-        'title = "Two"\nlevels = [0.5]\nmethods = ["magnitude"]\ntasks = ["reviews"]\n'
-        '[[model]]\nname = "Broken"\nfamily = "decoder-only"\ncheckpoint = "model"\n'
-        '[[model]]\nname = "Whole"\nfamily = "decoder-only"\ncheckpoint = "mini/gpt2-reviews"\n'
-    )
-    ended = gen(tmp_path, "build", "--study", "study.toml")
-    assert ended.status == 3
-    assert "Git LFS pointer" in ended.err
-    assert "not measured: Whole" not in ended.err
-    assert list((tmp_path / "results").rglob("*inspection*"))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -32,8 +33,7 @@ ROOT = Path(__file__).parent.parent
 SETTINGS = yaml_load((ROOT / "mkdocs.yml").read_text())
 NAV = {title: path for entry in SETTINGS["nav"] for title, path in entry.items()}
 ORIGINS = {synthetic.HOSTILE[1]: "recorded"}
-
-
+Draw = Callable[[Drawing], dict[str, bytes]]
 NOVEL = f"novel {synthetic.SCRIPT} $a|b"
 
 
@@ -52,13 +52,16 @@ def hostile() -> list[Held]:
 GAPS = (f"{synthetic.SCRIPT}: it failed", "- 1. x", "    indented | gap")
 
 
-@pytest.fixture(scope="session")
-def files() -> dict[str, bytes]:
+pytestmark = pytest.mark.usefixtures("drawn_once")
+
+
+@pytest.fixture(scope="module")
+def files(drawn_once: Draw) -> dict[str, bytes]:
     """Every file of the hostile report's site."""
     return site.render(hostile(), GAPS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def built(files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The hostile report as HTML: `mkdocs build --strict` with the repository's own settings."""
     return build(files, tmp_path_factory.mktemp("hostile"))
@@ -214,7 +217,10 @@ def test_every_table_and_figure_is_linked_from_a_page(files: dict[str, bytes]) -
 # ---- the same bytes ---------------------------------------------------------------------------
 
 
-def test_the_same_records_give_the_same_bytes(files: dict[str, bytes]) -> None:
+def test_the_same_records_give_the_same_bytes(
+    files: dict[str, bytes], drawn_once: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "_drawn", drawn_once)
     assert site.render(hostile(), GAPS) == files
 
 
@@ -241,8 +247,8 @@ def small() -> list[Held]:
     return synthetic.held(("GPT-2",), tasks=("reviews",), levels=(0.5,), blocks=1)
 
 
-@pytest.fixture(scope="session")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def written(drawn_once: Draw, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with docs/, their stamp, and the records they were made from; to be copied."""
     folder = tmp_path_factory.mktemp("written")
     for one in small():
@@ -450,7 +456,7 @@ def rows_of(csv: bytes) -> set[str]:
     return {line.split(",")[0] for line in csv.decode().splitlines()[1:]}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mixed() -> dict[str, bytes]:
     """A site of three rows, of which the second is recorded."""
     return site.render(

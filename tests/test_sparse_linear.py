@@ -22,10 +22,11 @@ DENSITIES = (0.0, 0.02, 0.3, 1.0)
 
 @pytest.fixture(autouse=True, scope="module")
 def as_many_threads_as_before() -> Iterator[None]:
-    before = numba.get_num_threads(), torch.get_num_threads()
+    before = torch.get_num_threads()  # read first: numba's pool, when it is made, resets it
+    before_in_numba = numba.get_num_threads()
     yield
-    numba.set_num_threads(before[0])
-    torch.set_num_threads(before[1])
+    numba.set_num_threads(before_in_numba)
+    torch.set_num_threads(before)
 
 
 def drawn(seed: int, *shape: int, density: float = 1.0) -> Floats:

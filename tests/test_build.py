@@ -1,0 +1,456 @@
+"""A study built, published, and interrupted, through the command."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import SENTENCES, STUDY, Done, Gen, files, full_disk, imported, outside
+
+from experiments import run
+from experiments.record_json import decode
+from experiments.store import Recorded
+from generator.pages.table import PAGES
+
+pytestmark = pytest.mark.usefixtures("drawn_once")
+
+
+@pytest.fixture(scope="module")
+def measured(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """The study once built, in processes of its own, and what the command said."""
+    folder = tmp_path_factory.mktemp("measured") / "here"
+    shutil.copytree(source, folder)
+    return folder, outside("build", "--jobs", "1", cwd=folder)
+
+
+@pytest.fixture
+def built(measured: tuple[Path, Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the built study's folder, its digests still known."""
+    folder = tmp_path / "built"
+    shutil.copytree(measured[0], folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+class _Here:
+    """A pool whose work is done at once, in this process."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.failed = None
+
+    def submit(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(*given))
+        return future
+
+    def shutdown(self, **_: object) -> None:
+        """Nothing waits."""
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells are answered in this process, where a test can make the disk full."""
+    monkeypatch.setattr(run, "ProcessPoolExecutor", _Here)
+
+
+# ---- a study ----------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_would_be_measured_and_writes_nothing(gen: Gen, here: Path) -> None:
+    before = files(here)
+    done = gen("build", "--dry-run")
+    assert (done.status, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[-1] == "7 of 7 cells to measure here"
+    assert lines[0] == "measure  Tiny, inspection"
+    assert [line for line in lines if line.startswith("later ")] == [
+        "later    Huge: it is too large"
+    ]
+    assert files(here) == before
+
+
+def test_a_build_measures_what_is_asked_and_writes_the_pages(measured: tuple[Path, Done]) -> None:
+    folder, done = measured
+    assert (done.status, done.out) == (0, "")
+    assert "Traceback" not in done.err
+    assert "not measured" not in done.err
+    assert {f"{page.name}.md" for page in PAGES} <= set(files(folder / "docs"))
+    assert len(files(folder / "results/records")) == 7
+    assert "Tiny" in (folder / "docs/index.md").read_text()
+    assert "it is too large" in (folder / "docs/models.md").read_text()
+    for name, content in (files(folder / "docs") | files(folder / "results/records")).items():
+        assert str(folder).encode() not in content, name
+
+
+def test_an_unchanged_build_and_its_status_import_no_torch_and_change_no_file(built: Path) -> None:
+    before = files(built)
+    done, modules = imported("build", cwd=built)
+    assert done.status == 0
+    assert "docs/ is up to date" in done.err
+    assert not {"torch", "transformers", "matplotlib"} & modules
+    done, modules = imported("status", "--json", cwd=built)
+    assert [(row["model"], row["cells"], row["answered"]) for row in done.json] == [
+        ("Tiny", 7, 7),
+        ("Huge", 0, 0),
+    ]
+    assert not {"torch", "transformers", "matplotlib"} & modules
+    after = files(built)
+    after["results/digests.json"] = before["results/digests.json"]  # it knows files by their paths
+    assert after == before
+
+
+def test_a_status_before_any_build_answers_nothing(gen: Gen, here: Path) -> None:
+    rows = gen("status", "--json").json
+    assert [(row["model"], row["measure"], row["cells"], row["answered"]) for row in rows] == [
+        ("Tiny", "here", 7, 0),
+        ("Huge", "later", 0, 0),
+    ]
+    assert gen("status").out.splitlines()[0].split() == [
+        "model", "measure", "cells", "answered", "why"
+    ]  # fmt: skip
+    assert not (here / "docs").exists()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_damaged_record_is_named_and_measured_again(gen: Gen, built: Path) -> None:
+    (path,) = (built / "results/records/inspection").iterdir()
+    whole = path.read_bytes()
+    for damage in (
+        whole[: len(whole) // 2],
+        b"",
+        b'{"schema": 1}',
+        whole.replace(b'"count": ', b'"count": "x"', 1),
+    ):
+        path.write_bytes(damage)
+        done = gen("build")
+        assert done.status == 0
+        assert f"inspection/{path.name}" in done.err
+        assert "expected a record" in done.err
+        assert "[1/1] Tiny: structure" in done.err
+        again = json.loads(path.read_text())
+        assert again["answer"] == json.loads(whole)["answer"]
+
+
+@pytest.mark.usefixtures("in_process")
+def test_what_changed_is_measured_again_and_the_rest_is_not(gen: Gen, built: Path) -> None:
+    kept = files(built / "results/records/inspection")
+    (built / "tickets.tsv").write_text(SENTENCES + "not good\tnegative\n")
+    assert gen("build", "--dry-run").out.splitlines()[-1] == "3 of 7 cells to measure here"
+    done = gen("build")
+    assert done.status == 0
+    assert files(built / "results/records/inspection") == kept
+    assert len(files(built / "results/records/evaluation")) == 4
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.usefixtures("in_process")
+def test_a_full_disk_is_one_line_and_earlier_records_are_kept(
+    gen: Gen, built: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    (gone,) = (built / "results/records/inspection").iterdir()
+    gone.unlink()
+    before = files(built)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, full_disk)
+        done = gen("build")
+    assert done.status == 1
+    assert "No space left on device" in done.err.splitlines()[-1]
+    assert "Traceback" not in done.err
+    assert files(built) == before
+    assert gen("build").status == 0
+    assert set(files(built)) == {*before, str(gone.relative_to(built))}
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_row_that_cannot_be_measured_leaves_a_named_gap_and_status_3(
+    gen: Gen, here: Path
+) -> None:
+    broken = STUDY.replace('checkpoint = "tiny"', 'checkpoint = "gone"').replace(
+        '{ tickets = "tiny" }', "{}"
+    )
+    (here / "report.toml").write_text(broken)
+    done = gen("build")
+    assert (done.status, done.out) == (3, "")
+    (line,) = [line for line in done.err.splitlines() if line.startswith("not measured: ")]
+    assert "Tiny" in line
+    assert "'gone'" in line
+    assert "gone" in (here / "docs/index.md").read_text()
+
+
+def test_a_recorded_row_without_records_leaves_named_gaps_and_status_3(
+    gen: Gen, here: Path
+) -> None:
+    (here / "report.toml").write_text(
+        STUDY.replace('checkpoint = "tiny"', 'checkpoint = "tiny"\nmeasure = "recorded"')
+    )
+    done = gen("build")
+    assert done.status == 3
+    gaps = [line for line in done.err.splitlines() if line.startswith("not measured: Tiny, ")]
+    assert len(gaps) == 7
+
+
+def test_one_broken_cell_does_not_end_the_others(gen: Gen, built: Path, in_process: None) -> None:
+    (built / "tickets.tsv").write_text("sentence\tlabel\na good film\t-1\n")
+    done = gen("build")
+    assert done.status == 3
+    assert [line for line in done.err.splitlines() if "unlabelled" in line]
+    assert "tickets" not in (built / "docs/performance.md").read_text().split("## How")[0]
+    assert "Tiny" in (built / "docs/structure.md").read_text()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_broken_model_does_not_end_the_others(gen: Gen, here: Path) -> None:
+    (here / "broken").mkdir()
+    (here / "broken/config.json").write_bytes((here / "tiny/config.json").read_bytes())
+    (here / "broken/model.safetensors").write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 944\n"
+    )
+    row = '[[model]]\nname = "Broken"\nfamily = "decoder-only"\ncheckpoint = "broken"\n\n'
+    (here / "report.toml").write_text(STUDY.replace("[[model]]", row + "[[model]]", 1))
+    done = gen("build")
+    assert done.status == 3
+    gaps = [line for line in done.err.splitlines() if line.startswith("not measured: ")]
+    assert gaps
+    assert all("Broken" in gap and "Git LFS pointer" in gap for gap in gaps)
+    assert len(files(here / "results/records")) == 7  # all of Tiny's
+
+
+FAULTY = """
+titel = "A study"
+levels = [0.9, 0.5]
+methods = ["magnitud"]
+tasks = ["revews"]
+
+[[model]]
+name = "One"
+family = "decoder"
+checkpoint = 3
+
+[[model]]
+name = "One"
+famly = "decoder-only"
+checkpoint = "tiny"
+measure = "later"
+
+[[model]]
+name = "a\\u0007b"
+family = "encoder-only"
+checkpoint = "tiny"
+
+[[task]]
+name = "reviews"
+file = "none.tsv"
+metric = "f1"
+"""
+
+
+@pytest.mark.parametrize("command", ["build", "status", "record"])
+def test_every_fault_of_a_study_is_told_at_once_with_its_line(
+    gen: Gen, here: Path, command: str
+) -> None:
+    (here / "report.toml").write_text(FAULTY)
+    done = gen(command)
+    assert (done.status, done.out) == (1, "")
+    lines = FAULTY.splitlines()
+    for told, key in (
+        ("did you mean title?", "titel"),
+        ("rising order", "levels"),
+        ("did you mean magnitude?", "methods"),
+        ("did you mean reviews?", "tasks"),
+        ("did you mean decoder-only?", 'family = "decoder"'),
+        ("expected a text", "checkpoint = 3"),
+        ("did you mean family?", "famly"),
+        ("printable", 'name = "a'),
+        ("none.tsv", "file"),
+        ("accuracy", "metric"),
+    ):
+        number = next(i for i, line in enumerate(lines, start=1) if line.startswith(key))
+        assert [x for x in done.err.splitlines() if f"report.toml:{number}:" in x and told in x], (
+            told,
+            done.err,
+        )
+    for told in ("why is missing", "'One' stands twice", "'reviews' stands twice"):
+        assert told in done.err
+    assert not (here / "docs").exists()
+
+
+@pytest.mark.parametrize("text", ["title = ", "\xff", "[[model]]", "model = 3", "levels = []"])
+def test_a_study_that_is_none_is_told_without_a_traceback(gen: Gen, here: Path, text: str) -> None:
+    (here / "report.toml").write_bytes(text.encode("latin-1"))
+    done = gen("status")
+    assert (done.status, done.out) == (1, "")
+    assert all("report.toml" in line for line in done.err.splitlines())
+
+
+@pytest.fixture
+def odd(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The study in a folder whose name is no UTF-8."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    try:
+        shutil.copytree(source, folder)
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    monkeypatch.chdir(tmp_path)
+    return Path(folder.name)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_folder_whose_name_is_no_utf_8_is_measured_and_shown_with_a_mark(
+    gen: Gen, odd: Path
+) -> None:
+    assert gen("inspect", odd / "tiny").status == 0
+    done = gen(
+        "build",
+        "--study",
+        odd / "report.toml",
+        "--docs",
+        odd / "docs",
+        "--results",
+        odd / "results",
+    )
+    assert (done.status, done.out) == (0, ""), done.err
+    assert len(files(odd / "results/records")) == 7
+    assert "gen build --study caf\ufffd/report.toml" in (odd / "docs/reproduce.md").read_text()
+    assert gen("prune", odd / "tiny", "--level", "0.5", "--out", odd / "pruned").status == 0
+    lost = gen("inspect", odd / "lost")
+    assert lost.status == 1
+    assert "lost" in lost.line
+
+
+# ---- publishing -------------------------------------------------------------------------------
+
+
+def test_records_are_published_and_rendered_to_the_same_bytes_without_torch(
+    gen: Gen, built: Path
+) -> None:
+    done = gen("record")
+    assert (done.status, done.out) == (0, "")
+    assert len(files(built / "recorded")) == 8
+    published = files(built / "recorded")
+    made = []
+    for docs in ("once", "twice"):
+        done, modules = imported(
+            "build", "--recorded", "--docs", docs, "--results", f"results-{docs}", cwd=built,
+            missing=("torch", "transformers", "tokenizers", "huggingface_hub", "pyarrow", "sklearn"),
+        )  # fmt: skip
+        assert done.status == 0, done.err
+        assert not {"torch", "transformers"} & modules
+        made.append(files(built / docs))
+    assert made[0] == made[1]
+    assert "numbers recorded elsewhere" in made[0]["models.md"].decode()
+    stale = built / "recorded/pruning/stale.json"
+    stale.write_bytes(next((built / "recorded/pruning").iterdir()).read_bytes())
+    text = json.loads(stale.read_text())
+    text["cell"]["model"] = "a row of an earlier study"
+    record = decode(json.dumps(text))
+    stale.unlink()
+    Recorded(built / "recorded").put(record)
+    assert gen("record").status == 0
+    assert files(built / "recorded") == published  # what no study asks any more is gone
+
+
+def test_a_study_that_is_not_all_measured_is_published_with_its_gaps_named(
+    gen: Gen, built: Path
+) -> None:
+    for path in (built / "results/records/latency").iterdir():
+        path.unlink()
+    done = gen("record")
+    assert done.status == 3
+    assert "not measured: Tiny, latency, magnitude" in done.err
+    done = gen("build", "--recorded")
+    assert done.status == 3
+    assert "not measured: Tiny, latency, magnitude: not recorded" in done.err
+    assert "Tiny, latency, magnitude" in (built / "docs/index.md").read_text()
+
+
+def test_nothing_recorded_is_a_site_that_says_so_and_status_3(gen: Gen, here: Path) -> None:
+    done = gen("build", "--recorded")
+    assert done.status == 3
+    assert "not measured: nothing is recorded" in done.err
+    assert "There is nothing to show yet" in (here / "docs/index.md").read_text()
+
+
+def test_a_damaged_published_record_is_named_and_left_out(gen: Gen, built: Path) -> None:
+    assert gen("record").status == 0
+    (path,) = (built / "recorded/footprint").iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    done = gen("build", "--recorded")
+    assert done.status == 3
+    assert f"footprint/{path.name}: expected a record" in done.err
+    assert "Traceback" not in done.err
+
+
+# ---- an interrupt -----------------------------------------------------------------------------
+
+
+def children(process: int) -> set[int]:
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == process:
+            found.add(int(entry.parent.name))
+    return found
+
+
+def alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def until(happened: Callable[[], object]) -> None:
+    for _ in range(600):
+        if happened():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen within a minute")
+
+
+@pytest.fixture
+def building(here: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A build under way, with a session of its own and interrupts heeded, as a terminal gives it.
+
+    A shell starts what stands before an "&" with interrupts ignored, and so would be all below it.
+    """
+    program = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from generator.cli import main; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "build", "--jobs", "2"],
+        cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    yield process
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for workers in /proc")
+def test_an_interrupted_build_ends_with_130_and_leaves_no_worker(
+    here: Path, building: subprocess.Popen[bytes]
+) -> None:
+    until(lambda: len(children(building.pid)) >= 3)  # two workers and Python's resource tracker
+    workers = children(building.pid)
+    os.killpg(building.pid, signal.SIGINT)
+    out, err = building.communicate(timeout=60)
+    assert (building.returncode, out) == (130, b"")
+    assert b"Traceback" not in err
+    assert err.splitlines()[-1] == b"interrupted; what was measured is kept"
+    until(lambda: not any(alive(worker) for worker in workers))
+    assert not list(here.rglob("*.partial"))
+    assert not (here / "results/records").exists()  # none of them went on to the end of its work

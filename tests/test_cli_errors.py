@@ -1,0 +1,167 @@
+"""What the command says of wrong usage and of what failed: one line, a status, and nothing lost."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command import Gen, files, full_disk
+
+from experiments import questions
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("inspect", "mini/gpt2-review"), 1, ["'mini/gpt2-review'", "mini/gpt2-reviews"]),
+        (("inspect", "no-such-folder"), 1, ["'no-such-folder'", "gen list models"]),
+        (("evaluate", "tiny", "--task", "revews"), 2, ["'revews'", "did you mean reviews?"]),
+        (
+            ("prune", "tiny", "--level", "0.5", "--method", "magnitud", "--out", "x"),
+            2,
+            ["'magnitud'", "did you mean magnitude?"],
+        ),
+        (
+            ("evaluate", "tiny", "--data", "tickets.tsv", "--metric", "mc"),
+            2,
+            ["'mc'", "did you mean mcc?"],
+        ),
+        (
+            ("evaluate", "tiny", "--data", "tickets.tsv", "--metric", "zzzzzz"),
+            2,
+            ["'zzzzzz'", "accuracy", "mcc", "name one of these"],
+        ),
+        (("evaluate", "tiny", "--data", "none.tsv"), 1, ["none.tsv", "check the path"]),
+        (("evaluate", "tiny", "--data", "tickets.tsv", "--text", "x"), 1, ["'x'", "sentence, label"]),
+        (("prune", "tiny", "--out", "x"), 2, ["--level"]),
+        (("prune", "tiny", "--pattern", "2:4", "--level", "0.9", "--out", "x"), 2, ["0.5", "2:4"]),
+        (("prune", "tiny", "--pattern", "5:4", "--out", "x"), 2, ["'5:4'", "N:M"]),
+        (("prune", "tiny", "--pattern", "2:5", "--out", "x"), 2, ["2:5", "divisible by 5"]),
+        (("prune", "tiny", "--level", "0.5", "--out", "tiny"), 2, ["the source"]),
+        (("prune", "tiny", "--level", "0.5", "--out", "."), 2, ["the source"]),
+        (("prune", "tiny", "--level", "0.5", "--out", "full"), 1, ["full", "--force"]),
+        (("build", "--study", "none.toml"), 1, ["none.toml", "give --study FILE"]),
+        (("status", "--study", "none.toml"), 1, ["none.toml", "give --study FILE"]),
+    ],
+)  # fmt: skip
+def test_what_a_person_can_mend_is_told_in_one_line(
+    gen: Gen, here: Path, words: tuple[str, ...], status: int, told: list[str]
+) -> None:
+    (here / "full").mkdir()
+    (here / "full/kept.txt").write_text("x")
+    before = files(here)
+    done = gen(*words)
+    assert done.status == status
+    assert all(part in done.line for part in told), done.line
+    assert "Traceback" not in done.err
+    assert str(here) not in done.err
+    assert files(here) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("prun",), "No such command 'prun'"),
+        (("prune", "tiny", "--level", "1.5", "--out", "x"), "expected a level from 0 to 1"),
+        (("prune", "tiny", "--level", "nan", "--out", "x"), "expected a level from 0 to 1"),
+        (("prune", "tiny", "--level", "-0.1", "--out", "x"), "expected a level from 0 to 1"),
+        (("prune", "tiny", "--level", "half", "--out", "x"), "expected a level from 0 to 1"),
+        (("prune", "tiny", "--level", "0.5"), "Missing option '--out'"),
+        (("prune", "tiny", "--level", "0.5", "--scope", "all", "--out", "x"), "'global', 'layer', 'row'"),
+        (("evaluate", "tiny"), "give --task NAME or --data FILE"),
+        (("evaluate", "tiny", "--limit", "0"), "'--limit'"),
+        (("inspect",), "Missing argument 'MODEL'"),
+        (("inspect", "tiny", "--threshold", "x"), "'--threshold'"),
+        (("list", "things"), "'models', 'methods', 'tasks', 'pages'"),
+        (("build", "--recorded", "--dry-run"), "--recorded measures nothing"),
+        (("build", "--jobs", "0"), "'--jobs'"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_status_2_and_says_what_is_expected(
+    gen: Gen, words: tuple[str, ...], told: str
+) -> None:
+    done = gen(*words)
+    assert (done.status, done.out) == (2, "")
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_force_replaces_a_folder_and_a_failure_leaves_it_whole(
+    gen: Gen, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "full").mkdir()
+    (here / "full/kept.txt").write_text("x")
+    done = gen("prune", "tiny", "--level", "0.5", "--out", "full", "--force")
+    assert (done.status, files(here / "full")) == (1, {"kept.txt": b"x"})
+    assert "expected a checkpoint to replace" in done.line  # somebody's folder, not ours to empty
+    (here / "full/config.json").write_text("{}")
+    with monkeypatch.context() as patched:
+        patched.setattr("experiments.export._recount", full_disk)
+        done = gen("prune", "tiny", "--level", "0.5", "--out", "full", "--force")
+        assert done.status == 1
+        assert "No space left" in done.err.splitlines()[-1]
+    assert files(here / "full") == {"kept.txt": b"x", "config.json": b"{}"}
+    assert not [path for path in here.iterdir() if path.name.startswith(".")]
+    assert gen("prune", "tiny", "--level", "0.5", "--out", "full", "--force").status == 0
+    assert "kept.txt" not in files(here / "full")
+
+
+def test_a_hub_id_while_offline_is_one_line_and_asks_no_network(
+    gen: Gen, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("it asked the network")
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(here / "cache"))
+    monkeypatch.setattr(time, "sleep", refuse)
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    done = gen("inspect", "nobody/no-such-model")
+    assert done.status == 1
+    assert "'nobody/no-such-model'" in done.line
+    assert "HF_HUB_OFFLINE" in done.line
+
+
+def _bug(*_: object, **__: object) -> None:
+    raise RuntimeError("two\nlines")
+
+
+def test_a_traceback_is_shown_only_when_asked_for(
+    gen: Gen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "inspect", _bug)
+    done = gen("inspect", "mini/gpt2-reviews")
+    assert done.status == 1
+    assert done.line.startswith("error: RuntimeError: two lines; ")
+    assert "--debug" in done.line
+    with pytest.raises(RuntimeError, match="two"):
+        gen("--debug", "inspect", "mini/gpt2-reviews")
+
+
+def test_an_interrupt_is_status_130_and_one_line(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(questions, "inspect", interrupt)
+    done = gen("inspect", "mini/gpt2-reviews")
+    assert done.status == 130
+    assert done.line == "interrupted; what was measured is kept"
+
+
+@pytest.mark.parametrize("words", [("list", "pages"), ("list", "pages", "--json"), ("--help",)])
+def test_a_reader_who_goes_away_is_no_failure(words: tuple[str, ...], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from generator.cli import main; main()", *words],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    told = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), told) == (0, b"")
