@@ -66,14 +66,15 @@ def _megabytes(report: Report, row: StudyModel) -> dict[float, float]:
 
 
 def _milliseconds(report: Report, row: StudyModel) -> dict[float, float]:
-    """The dense pass, and at each level the sparse one, of the first shape timed."""
+    """The dense pass of the first shape timed, and at each level that over the sparse path's ratio.
+
+    Dense and sparse ran in turn, levels one after another: between them the processor's clock may have
+    changed, and a level's own median with it. The ratio of one round has both under the same clock.
+    """
     timed = report.latency(row.name)
     if timed is None:
         return {}
     first = timed.rows[0]
-    shape = (first.batch, first.tokens)
-    return {
-        one.level: one.median_ms
-        for one in timed.rows
-        if (one.batch, one.tokens) == shape and one.path in ("dense", "sparse")
-    }
+    rows = [one for one in timed.rows if (one.batch, one.tokens) == (first.batch, first.tokens)]
+    dense = next(one.median_ms for one in rows if one.path == "dense")
+    return {one.level: dense / one.ratio for one in rows if one.path in ("dense", "sparse")}
