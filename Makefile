@@ -8,6 +8,7 @@ WORKERS := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := site
+.NOTPARALLEL: # what is timed runs alone
 .PHONY: site check check-deep bench miniatures reference serve clean
 
 # The environment: exact versions from constraints.txt, made again when they change.
@@ -35,12 +36,11 @@ check-deep: .venv/ready
 	tests/deep/run.sh
 
 # Ratios of time and memory against peers, on an otherwise idle machine: up to an hour, 14 GB of disk.
-bench: .venv/ready
-	$(BIN)/python -m bench.evaluation
-	$(BIN)/python -m bench.log_likelihood
-	$(BIN)/python -m bench.latency
-	$(BIN)/python -m bench.selection
-	$(BIN)/python -m bench.streaming
+# One alone is `make bench-latency`; `make -k bench` goes on after a target that was missed.
+bench: $(addprefix bench-,evaluation log_likelihood latency selection streaming)
+
+bench-%: .venv/ready
+	$(BIN)/python -m bench.$*
 
 serve: site
 	$(BIN)/mkdocs serve
