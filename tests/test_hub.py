@@ -395,6 +395,11 @@ def test_gen_inspects_a_sharded_model_of_the_hub(
         parameter.numel() for parameter in model.parameters()
     )
     assert hub.fetched(".safetensors") == dict.fromkeys(shards, 1)
+    hub.requests.clear()
+    assert (
+        json.loads(ask(INSPECT, "inspect", "org/tiny", "--json", HF_HUB_OFFLINE="1").out) == found
+    )
+    assert not hub.requests
 
 
 # --- data sets
