@@ -182,6 +182,18 @@ def drawn_once() -> "Iterator[Callable[[Drawing], dict[str, bytes]]]":
         yield draw
 
 
+@pytest.fixture
+def file_of(tmp_path: Path) -> Callable[[bytes], Path]:
+    """A function that writes these bytes as a weights file."""
+
+    def write(content: bytes) -> Path:
+        path = tmp_path / "weights.bin"
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
 def tiny_tokenizer() -> "PreTrainedTokenizerBase":
     """A tokenizer of whole words, `[CLS] sentence [SEP]`, that fits the tiny models."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors

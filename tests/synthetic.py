@@ -351,3 +351,7 @@ def comparison(task: StudyTask, *, gain: int = -10) -> Comparison:
         accuracy_difference_interval=bounds, gained=2, lost=2 - gain, p_value=0.03,
         smallest_detectable=0.05,
     )  # fmt: skip
+
+
+def small() -> list[Held]:
+    return held(("GPT-2",), tasks=("reviews",), levels=(0.5,), blocks=1)

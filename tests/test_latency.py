@@ -3,15 +3,13 @@
 import copy
 import itertools
 import math
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from stage import Stage
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -21,98 +19,11 @@ from experiments.errors import ReportError
 from experiments.latency import measure, pinned, random_inputs
 from experiments.models import OpenModel, open_model
 from experiments.products import Product
-from experiments.provenance import usable_cores
 from experiments.pruning import Settings
 from experiments.records import LatencyRow
 from experiments.sparse_path import Trial
-from experiments.stopwatch import Lane, Timing, first_calls, time_rounds, turn
 
 Saved = Callable[..., Path]
-
-
-class Stage:
-    """Lanes that take as long as they are told to, on a clock of their own."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.played: list[str] = []
-
-    def clock(self) -> float:
-        return self.now
-
-    def lane(self, name: str, *seconds: float) -> Lane:
-        costs = itertools.chain(seconds, itertools.repeat(seconds[-1]))
-
-        @contextmanager
-        def within() -> Iterator[None]:
-            self.played.append(f"begin {name}")
-            self.now += 100  # never timed
-            yield
-            self.now += 100
-            self.played.append(f"end {name}")
-
-        def call() -> None:
-            self.played.append(name)
-            self.now += next(costs)
-
-        return Lane(within, call)
-
-    def time(self, *lanes: Lane, rounds: int) -> list[Timing]:
-        first = first_calls(lanes, clock=self.clock)
-        later = time_rounds(lanes, rounds=rounds, clock=self.clock)
-        return [Timing(cold, seconds) for (cold, _), seconds in zip(first, later)]
-
-
-def test_a_cold_first_call_is_shown_apart_from_the_median() -> None:
-    stage = Stage()
-    (timing,) = stage.time(stage.lane("a", 10, 1, 1, 1, 1), rounds=4)
-    assert (timing.cold, timing.median) == (10, 1)
-    assert timing.rounds == (1, 1, 1, 1)  # nor does what it takes to begin and to end
-
-
-def test_the_first_call_of_a_round_warms_up_and_is_not_timed() -> None:
-    stage = Stage()
-    (timing,) = stage.time(stage.lane("a", 9, 5, 1, 5, 1, 5, 1), rounds=3)
-    assert timing.rounds == (1, 1, 1)
-
-
-def test_lanes_take_turns_and_a_lane_is_called_inside_of_its_own_block() -> None:
-    stage = Stage()
-    stage.time(stage.lane("a", 1), stage.lane("b", 1), rounds=3)
-    calls = [name for name in stage.played if len(name) == 1]
-    assert calls == ["a", "b", *"aabb", *"bbaa", *"bbaa"]
-    around = [name for name in stage.played if len(name) > 1]
-    assert around == [f"{what} {name}" for name in "ababbaba" for what in ("begin", "end")]
-
-
-@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 7])
-def test_every_lane_has_every_place_equally_often(lanes: int) -> None:
-    rounds = [turn(lanes, number) for number in range(2 * lanes)]
-    assert all(sorted(order) == list(range(lanes)) for order in rounds)
-    for lane in range(lanes):
-        assert Counter(order.index(lane) for order in rounds) == dict.fromkeys(range(lanes), 2)
-
-
-def test_of_three_lanes_each_follows_each_other_equally_often() -> None:
-    pairs = Counter(pair for number in range(6) for pair in itertools.pairwise(turn(3, number)))
-    assert pairs == dict.fromkeys(itertools.permutations(range(3), 2), 2)
-
-
-def test_a_ratio_is_the_median_of_rounds_not_the_ratio_of_medians() -> None:
-    dense, ours = Timing(1, (2, 4, 9)), Timing(1, (1, 4, 3))
-    assert ours.ratio(dense) == (2, None)  # of 2, 1 and 3; the medians' ratio is 4/3
-    assert dense.ratio(ours)[0] == 0.5
-
-
-def test_a_ratios_interval_is_of_order_statistics() -> None:
-    dense = Timing(1, tuple(range(1, 21)))
-    ratio, interval = Timing(1, (1,) * 20).ratio(dense)
-    assert (ratio, interval) == (10.5, (6.0, 15.0))  # the 6th and 15th of 20
-
-
-def test_quantiles_are_of_the_rounds() -> None:
-    timing = Timing(99, tuple(range(11)))
-    assert (timing.quantile(0.1), timing.median, timing.quantile(0.9)) == (1, 5, 9)
 
 
 WIDE = {"GPT-2": {"initializer_range": 0.3}, "LED": {"init_std": 0.3}}
@@ -593,24 +504,3 @@ def test_threads_are_pinned_and_given_back_even_after_a_failure() -> None:
     with pytest.raises(RuntimeError, match="stop"):
         fails()
     assert (inside, torch.get_num_threads()) == ([before + 1], before)
-
-
-@pytest.mark.parametrize(
-    ("content", "cores"),
-    [
-        ("200000 100000\n", 2),  # a container's quota of two on a host of eight
-        ("150000 100000\n", 2),
-        ("50000 100000\n", 1),
-        ("1600000 100000\n", 8),
-        ("max 100000\n", 8),
-        ("nonsense", 8),
-        (None, 8),
-    ],
-)
-def test_usable_cores_are_those_of_the_containers_quota(
-    content: str | None, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    if content is not None:
-        (tmp_path / "cpu.max").write_text(content)
-    assert usable_cores(tmp_path / "cpu.max") == cores
