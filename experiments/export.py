@@ -110,18 +110,21 @@ def refuse_packed(stored: StoredModel) -> None:
 
 
 def forecast(files: Files, prunable: Sequence[Prunable], out: Path, form: str) -> str:
-    """What will be read and written, in bytes; of bit masks, at most.
+    """What will be read and written, in bytes of tensors; of bit masks, at most.
 
     Raises:
         ReportError: where the disk has no room for it.
     """
     size = sum(tensor.nbytes for tensors in files.values() for tensor in tensors)
+    most = ""
+    if form == "bitmask":
+        most = "at most "
+        size += sum(bitmask_file.mask_bytes(tensor.count) for tensor in prunable)
     room(out, size)
     many = f"{len(files)} files" if len(files) > 1 else "one file"
-    most = "at most " if form == "bitmask" else ""
     return (
-        f"{pruning.sum_of(prunable):,} prunable weights; writing {most}{size:,} bytes in {many} "
-        f"to {out}/"
+        f"{pruning.sum_of(prunable):,} prunable weights; writing {most}{size:,} bytes of tensors in "
+        f"{many} to {out}/"
     )
 
 

@@ -4,7 +4,6 @@ Writes files to a temporary folder and measures them: a size is of a file, not o
 say from which level on a format pays; a test holds them to the files.
 """
 
-import math
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -95,7 +94,8 @@ def _sizes(stored: StoredModel, choice: Choice | None, narrow: bool) -> Iterator
     def content(tensor: StoredTensor) -> Iterator[Weights]:
         kind = DTYPES[tensor.dtype]
         for weights, _ in stored.pruned(sources[tensor.name], choice):
-            yield weights if weights.dtype == kind else weights.astype(kind)
+            with np.errstate(over="ignore"):  # beyond what bfloat16 holds: infinite, and as large
+                yield weights if weights.dtype == kind else weights.astype(kind)
 
     totals: dict[tuple[str, str], int] = {}
     for tensors in stored.output_files().values():
@@ -211,13 +211,32 @@ def _placed(tensor: StoredTensor, content: Content) -> Iterator[tuple[int, Keys]
         at += block.size
 
 
+def most_left(budget: int, tensors: Sequence[tuple[int, int]]) -> int:
+    """How many values surely fit into so many bytes, whichever they are; -1 where not even none does.
+
+    `tensors` are (count, bytes of a value) each; the worst is that the largest values are left.
+
+    >>> most_left(31, [(4, 2), (4, 8)]), most_left(41, [(4, 2), (4, 8)]), most_left(-1, [(4, 2)])
+    (3, 8, -1)
+    """
+    if budget < 0:
+        return -1
+    left = 0
+    for count, each in sorted(tensors, key=lambda one: -one[1]):
+        fit = min(count, budget // each)
+        left, budget = left + fit, budget - fit * each
+        if fit < count:
+            break
+    return left
+
+
 def bitmask_bytes(count: int, nonzero: int, itemsize: int) -> int:
-    """One bit a weight, rounded up to whole bytes, and the non-zero values.
+    """A mask, and the non-zero values.
 
     >>> bitmask_bytes(768 * 768, 58982, 4)
     309656
     """
-    return -(-count // 8) + nonzero * itemsize
+    return bitmask_file.mask_bytes(count) + nonzero * itemsize
 
 
 def csr_bytes(rows: int, nonzero: int, itemsize: int, index: int) -> int:
@@ -230,24 +249,27 @@ def csr_bytes(rows: int, nonzero: int, itemsize: int, index: int) -> int:
 
 
 def break_evens(stored: StoredModel) -> Iterator[BreakEven]:
-    """For each format the smallest sparsity of the prunable weights at which it is below dense.
+    """For each format the smallest sparsity of the prunable weights from which on it is below dense.
 
-    Its fixed bytes (bits, or places of rows) and those of the values left are then fewer than dense's.
-    Where dtypes differ from tensor to tensor, values are taken to be of their mean size.
+    Its fixed bytes (bits, or places of rows) and those of the values left are then fewer than dense's,
+    wherever the zeros are. A format whose fixed bytes alone are as many is never smaller.
     """
     for narrow in _precisions(stored):
         tensors = [_as(t, narrow) for t in stored.tensors if t.name in stored.prunable]
         count = sum(tensor.count for tensor in tensors)
-        sizes = {tensor.name: DTYPES[tensor.dtype].itemsize for tensor in tensors}
         dense = sum(tensor.nbytes for tensor in tensors)
         indices = {name: index.itemsize for name, index in INDICES.items()}
         for name, index in {"bitmask": 0, **indices}.items():
             fixed = sum(
-                csr_bytes(tensor.shape[0], 0, sizes[tensor.name], index)
+                csr_bytes(tensor.shape[0], 0, 0, index)
                 if index
-                else bitmask_bytes(tensor.count, 0, sizes[tensor.name])
+                else bitmask_bytes(tensor.count, 0, 0)
                 for tensor in tensors
             )
-            each = dense / count + index  # bytes of a value left
-            left = min(count, max(0, math.ceil((dense - fixed) / each) - 1))
-            yield BreakEven(format=name, dtype=dtypes(stored, narrow), sparsity=1 - left / count)
+            sizes = [(tensor.count, DTYPES[tensor.dtype].itemsize + index) for tensor in tensors]
+            left = most_left(dense - fixed - 1, sizes)
+            yield BreakEven(
+                format=name,
+                dtype=dtypes(stored, narrow),
+                sparsity=None if left < 0 else 1 - left / count,
+            )

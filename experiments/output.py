@@ -8,6 +8,17 @@ from pathlib import Path
 
 from experiments.errors import ReportError, UsageError
 
+# One of these stands in every folder that is written here; no other folder is replaced.
+OURS = (
+    "config.json",
+    "pruning.json",
+    *(
+        f"model.{form}safetensors{index}"
+        for form in ("", "bitmask.")
+        for index in ("", ".index.json")
+    ),
+)
+
 
 def check_output(out: Path, source: Path, *, force: bool) -> None:
     """Refuse an output folder that is the source, or holds files and is not to be replaced.
@@ -26,7 +37,7 @@ def check_output(out: Path, source: Path, *, force: bool) -> None:
             raise ReportError(
                 f"--out {out}", "an empty or a new folder", "add --force to replace it"
             )
-        if not (out / "config.json").is_file():
+        if not any((out / name).is_file() for name in OURS):
             raise ReportError(f"--out {out}", "a checkpoint to replace", "choose another folder")
 
 

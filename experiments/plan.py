@@ -25,7 +25,7 @@ VERSIONS = {
     "comparison": 2,
     "perplexity": 2,
     "perplexity_change": 2,
-    "footprint": 2,
+    "footprint": 3,
     "latency": 4,
 }
 JOINED = {"evaluation": "comparison", "perplexity": "perplexity_change"}

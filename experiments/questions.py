@@ -261,11 +261,11 @@ def time(
 
     models.be_quiet()
     opened = models.open_model(model)
-    shapes = [(batch, length) for batch in batches for length in tokens]
+    shapes = list(dict.fromkeys((batch, length) for batch in batches for length in tokens))
     found = latency.measure(
         opened,
         Settings(),
-        tuple(levels) or DEFAULT_LEVELS,
+        tuple(dict.fromkeys(levels or DEFAULT_LEVELS)),
         shapes=shapes or latency.SHAPES,
         threads=threads or usable_cores(),
     )
@@ -287,12 +287,14 @@ def weigh(
 ) -> list[dict[str, Any]]:
     """Bytes of each storage format at every level."""
     stored = StoredModel(model)
-    asked = [level for level in (tuple(levels) or DEFAULT_LEVELS) if level > 0]
+    asked = [level for level in dict.fromkeys(levels or DEFAULT_LEVELS) if level > 0]
     choices = pruning.choose(list(stored.prunable.values()), Settings(), asked)
     found = footprint.footprint(stored, choices, method="magnitude", progress=progress)
     for even in found.break_even:
-        say(
-            f"{even.format} of {even.dtype} pays once {100 * even.sparsity:.1f} % of the prunable "
-            "weights are zero"
+        when = (
+            "never pays"
+            if even.sparsity is None
+            else f"pays once {100 * even.sparsity:.1f} % of the prunable weights are zero"
         )
+        say(f"{even.format} of {even.dtype} {when}")
     return [asdict(row) for row in found.rows]

@@ -288,11 +288,14 @@ class FootprintRow:
 
 @dataclass(frozen=True, kw_only=True)
 class BreakEven:
-    """The smallest sparsity of the prunable weights at which a format takes fewer bytes than dense."""
+    """The smallest sparsity of the prunable weights from which on a format takes fewer bytes than dense.
+
+    None where it never does.
+    """
 
     format: str
     dtype: str
-    sparsity: float
+    sparsity: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

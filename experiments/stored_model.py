@@ -66,8 +66,7 @@ class StoredModel:
         owners = sorted(self.tensors, key=lambda t: self.entries[t.name].tied_to is not None)
         for tensor in owners:
             entry = self.entries[tensor.name]
-            place = (tensor.path, tensor.offset, tensor.shape, tensor.dtype)
-            shared = places.setdefault(place, tensor) if tensor.count else tensor
+            shared = places.setdefault(tensor.place, tensor) if tensor.count else tensor
             owner = first.setdefault(entry.tied_to or entry.name, tensor)
             for other in (owner, shared):
                 if other is not tensor and same_bytes(other, tensor):
@@ -114,12 +113,20 @@ class StoredModel:
 
         Left out is what the architecture ties to another tensor with the same bytes, so that it is
         one tensor on disk, and of a GGUF file what is no tensor of the architecture.
+
+        Raises:
+            ReportError: where two files of the source would be written under one name.
         """
         gguf = self.checkpoint.gguf is not None
         files = self.checkpoint.weight_files()
         found: dict[str, list[StoredTensor]] = {}
         for path in files:
-            found[_written_name(path, len(files))] = [
+            name = _written_name(path, len(files))
+            if name in found:
+                raise ReportError(
+                    f"{path}", f"one file to be written as {name}, found two", "rename one of them"
+                )
+            found[name] = [
                 tensor
                 for tensor in self.tensors
                 if tensor.path == path

@@ -178,6 +178,84 @@ def test_at_90_percent_a_matrix_takes_an_eighth_and_the_file_is_told_beside(
     assert sizes["dense_file"] == (tmp_path / "dense" / "model.safetensors").stat().st_size
 
 
+@pytest.mark.parametrize("name", ["Llama", "OPT", "T5"])
+@pytest.mark.parametrize("level", [0.9, 1.0])
+def test_bit_masks_hold_as_many_prunable_weights_as_dense_files_however_many_are_gone(
+    name: str, level: float, saved: Saved, tmp_path: Path
+) -> None:
+    """Emptied neighbours have their values, none, at one place: they are still two matrices."""
+    held = []
+    for form in export.FORMS:
+        out = tmp_path / form
+        prune_to_folder(Checkpoint("tiny", saved(name)), Settings(), level, out, form=form)
+        stored = StoredModel(Checkpoint(form, out))
+        held.append(({n: p.count for n, p in stored.prunable.items()}, stored.repeats))
+    assert held[0] == held[1]
+
+
+def test_masks_pruned_further_are_those_of_dense_files_pruned_further(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    matrices = {
+        f"h.{i}.fc.weight": draw.normal(0, scale, (8, 8)).astype(np.float32)
+        for i, scale in enumerate([0.001, 0.001, 1, 1])
+    }
+    source = tmp_path / "source"
+    source.mkdir()
+    safetensors.numpy.save_file(matrices, source / "model.safetensors")
+    files = []
+    for form in export.FORMS:
+        first, second = tmp_path / form, tmp_path / f"{form} further"
+        prune_to_folder(Checkpoint("source", source), Settings(), 0.5, first, form=form)
+        told = prune_to_folder(Checkpoint(form, first), Settings(), 0.75, second, form="bitmask")
+        assert (told.prunable, told.zeros) == (256, 192)
+        files.append((second / "model.bitmask.safetensors").read_bytes())
+    assert files[0] == files[1]
+
+
+def test_shards_that_would_be_written_under_one_name_are_refused(tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    masked(source / "x.bitmask.safetensors", np.eye(2, dtype=np.float32))
+    other = {"h.1.fc.weight": np.ones((2, 2), np.float32)}
+    safetensors.numpy.save_file(other, source / "x.safetensors")
+    files = {NAME: "x.bitmask.safetensors", "h.1.fc.weight": "x.safetensors"}
+    (source / formats.MASKED_INDEX).write_text(json.dumps({"weight_map": files}))
+    with pytest.raises(ReportError, match=r"one file to be written as x\.safetensors, found two"):
+        export.unpack(Checkpoint("source", source), out)
+    assert not out.exists()
+
+
+def test_folders_without_a_configuration_are_replaced_by_force_all_the_same(
+    tmp_path: Path,
+) -> None:
+    source, masks, dense = (tmp_path / name for name in ("source", "masks", "dense"))
+    source.mkdir()
+    matrix = {NAME: np.arange(64, dtype=np.float32).reshape(8, 8)}
+    safetensors.numpy.save_file(matrix, source / "model.safetensors")
+    for level in (0.25, 0.5):
+        prune_to_folder(
+            Checkpoint("source", source), Settings(), level, masks, form="bitmask", force=True
+        )
+        (masks / export.PRUNED).unlink()
+        export.unpack(Checkpoint("masks", masks), dense, force=True)
+        zeros = int((safetensors.numpy.load_file(dense / "model.safetensors")[NAME] == 0).sum())
+        assert zeros == 64 * level
+
+
+def test_bit_masks_are_forecast_as_no_larger_than_their_tensors_are(tmp_path: Path) -> None:
+    source, out, said = tmp_path / "source", tmp_path / "out", []
+    source.mkdir()
+    matrix = {NAME: np.ones((256, 257), np.float16)}
+    safetensors.numpy.save_file(matrix, source / "model.safetensors")
+    prune_to_folder(
+        Checkpoint("source", source), Settings(), 0.0, out, form="bitmask", say=said.append
+    )
+    size = 2 * 256 * 257 + 256 * 257 // 8
+    assert said[0].startswith(f"65,792 prunable weights; writing at most {size:,} bytes of tensors")
+    held = safetensors.numpy.load_file(out / "model.bitmask.safetensors")
+    assert sum(array.nbytes for array in held.values()) == size
+
+
 def test_what_is_not_masked_is_not_unpacked(saved: Saved, tmp_path: Path) -> None:
     source = saved("GPT-2")
     with pytest.raises(ReportError, match="expected a checkpoint of bit masks, found none"):
@@ -231,6 +309,28 @@ def test_a_mask_with_more_or_fewer_bits_than_values_is_refused(bits: int, tmp_pa
     (tensor,) = formats.tensors([path])
     with pytest.raises(ReportError, match=f"with {bits.bit_count()} bits set beside 3 values"):
         tensor.read()
+
+
+def test_a_mask_with_bits_behind_its_last_weight_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.bitmask.safetensors"
+    held = {
+        f"{NAME}.bitmask": np.array([0b11110111], np.uint8),
+        f"{NAME}.values": np.ones(3, np.float32),
+    }
+    for shape, message in (([1, 8], "7 bits set"), ([1, 4], "goes on behind its last weight")):
+        safetensors.numpy.save_file(held, path, {"bitmask": json.dumps({NAME: shape})})
+        ((tensor,), _) = bitmask_file.read_header(path)
+        with pytest.raises(ReportError, match=message):
+            tensor.read()
+
+
+def test_a_table_of_shapes_that_names_a_matrix_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.bitmask.safetensors"
+    held = {f"{NAME}.bitmask": np.ones(1, np.uint8), f"{NAME}.values": np.ones(1, np.float32)}
+    twice = f'{{"{NAME}": [1, 4], "{NAME}": [4, 1]}}'
+    safetensors.numpy.save_file(held, path, {"bitmask": twice})
+    with pytest.raises(ReportError, match="without a table of their shapes"):
+        bitmask_file.read_header(path)
 
 
 def test_a_name_that_a_mask_would_take_is_refused(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_inspect_tells_people_of_every_tensor_whether_it_is_prunable_and_why(gen
 
 def test_prune_prints_the_contract_s_keys_and_writes_what_it_says(gen: Gen, here: Path) -> None:
     done = gen("prune", "tiny", "--level", "0.3", "--out", "pruned", "--json")
-    told = "6,144 prunable weights; writing 33,152 bytes in one file to pruned/"
+    told = "6,144 prunable weights; writing 33,152 bytes of tensors in one file to pruned/"
     assert (done.status, done.err.splitlines()) == (0, [told])
     answer = done.json
     assert set(answer) == {

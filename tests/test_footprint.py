@@ -122,11 +122,40 @@ def test_a_format_pays_from_its_break_even_on(dtype: str, tmp_path: Path) -> Non
     evens = {(e.format, e.dtype): e.sparsity for e in break_evens(stored)}
     assert {name for name, _ in evens} == {"bitmask", "csr32", "csr64"}
     for (name, kind), sparsity in evens.items():
+        assert sparsity is not None
         zeros = round(sparsity * 2000)
         pays, not_yet = weighed(stored, zeros / 2000), weighed(stored, (zeros - 1) / 2000)
         dense = row_of(pays, 0.0, "dense", dtype=kind).bytes
         assert row_of(pays, zeros / 2000, name, dtype=kind).bytes < dense
         assert row_of(not_yet, (zeros - 1) / 2000, name, dtype=kind).bytes >= dense
+
+
+def test_a_format_whose_fixed_bytes_are_as_many_as_dense_never_pays(tmp_path: Path) -> None:
+    """40 x 3 halves: 240 bytes dense, 41 places of rows take 164 of 32 bits, 328 of 64."""
+    stored = one_matrix(tmp_path, (40, 3), dtype="F16")
+    evens = {e.format: e.sparsity for e in break_evens(stored)}
+    assert evens["csr64"] is None
+    assert row_of(weighed(stored, 1.0), 1.0, "csr64").bytes == 328
+    # (240 - 164) / 6 is 12.7: twelve values of 120 may be left; 15 bytes of mask leave 112 halves
+    assert evens["csr32"] == 1 - 12 / 120
+    assert evens["bitmask"] == 1 - 112 / 120
+
+
+def test_a_format_pays_from_its_break_even_on_whichever_dtype_is_left(tmp_path: Path) -> None:
+    """16 halves and 16 floats, 96 bytes dense; 29 values may be left at worst."""
+    draw = np.random.default_rng(0)
+    matrices = {
+        "h.0.fc.weight": draw.normal(0, 1, (4, 4)).astype(np.float16),
+        "h.1.fc.weight": draw.normal(9, 1, (4, 4)).astype(np.float32),
+    }
+    safetensors.numpy.save_file(matrices, tmp_path / "model.safetensors")
+    stored = StoredModel(Checkpoint("mixed", tmp_path))
+    even = next(e for e in break_evens(stored) if (e.format, e.dtype) == ("bitmask", "F16, F32"))
+    # all 16 floats, 64 bytes, and 13 halves, 26, with the masks' 4 are 94; with 14 as many as dense
+    assert even.sparsity == 1 - 29 / 32
+    found = weighed(stored, 2 / 32, 3 / 32)
+    assert row_of(found, 2 / 32, "bitmask", dtype="F16, F32").bytes == 96
+    assert row_of(found, 3 / 32, "bitmask", dtype="F16, F32").bytes == 94
 
 
 def test_formats_that_index_are_larger_than_dense_where_nothing_is_zero(tmp_path: Path) -> None:

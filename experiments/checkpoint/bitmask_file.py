@@ -36,6 +36,11 @@ class BitmaskTensor(StoredTensor):
     mask: StoredTensor
     values: StoredTensor
 
+    @property
+    def place(self) -> tuple[object, ...]:
+        """That of its mask too: where all values are gone, many matrices' values lie at one offset."""
+        return *super().place, self.mask.offset
+
     def span(self, start: int, stop: int) -> NDArray[np.generic]:
         """The weights from `start` up to `stop`; memory for them and their bits alone."""
         if start == stop:
@@ -59,6 +64,10 @@ class BitmaskTensor(StoredTensor):
     def _ranks(self) -> list[int]:
         """How many values stand before every STEP-th weight; the whole mask is counted once."""
         ranks = [0]
+        if self._bits(self.count // 8 * 8, -(-self.count // 8) * 8)[self.count % 8 :].any():
+            raise _damaged(
+                self.path, f"a mask of {self.name!r} that goes on behind its last weight"
+            )
         for start in range(0, self.count, STEP):
             bits = self._bits(start, min(start + STEP, self.count))
             ranks.append(ranks[-1] + int(np.count_nonzero(bits)))
@@ -95,7 +104,11 @@ def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
             mask=mask,
             values=values,
         )
-        if mask.dtype != "U8" or mask.shape != (-(-tensor.count // 8),) or len(values.shape) != 1:
+        if (
+            mask.dtype != "U8"
+            or mask.shape != (mask_bytes(tensor.count),)
+            or len(values.shape) != 1
+        ):
             raise _damaged(path, f"a bit mask of {name!r} that does not fit its shape {shape}")
         joined[values.name] = tensor
     found = [joined.get(t.name, t) for t in stored if t.name in joined or t.name in parts]
@@ -112,7 +125,7 @@ def is_masked(path: Path) -> bool:
 
 def _shapes(path: Path, text: str) -> dict[str, tuple[int, ...]]:
     try:
-        stated: Any = json.loads(text)
+        stated: Any = json.loads(text, object_pairs_hook=safetensors_file.unique)
         shapes = {name: tuple(shape) for name, shape in stated.items()}
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise _damaged(path, "bit masks without a table of their shapes") from None
@@ -164,11 +177,20 @@ def values_left(tensor: StoredTensor, content: Content) -> tuple[StoredTensor, C
 
 def _mask(tensor: StoredTensor, content: Content) -> tuple[StoredTensor, Content]:
     """The tensor of a matrix's bits, and what gives its blocks."""
-    size = -(-tensor.count // 8)
+    size = mask_bytes(tensor.count)
     piece = StoredTensor(
         name=f"{tensor.name}.bitmask", shape=(size,), dtype="U8", path=tensor.path, offset=0
     )
     return piece, lambda _: packed(bits_of(block) != 0 for block in content(tensor))
+
+
+def mask_bytes(count: int) -> int:
+    """How many bytes the bits of so many weights take: one bit a weight, rounded up to whole bytes.
+
+    >>> mask_bytes(9)
+    2
+    """
+    return -(-count // 8)
 
 
 def packed(blocks: Iterable[NDArray[np.bool_]]) -> Iterator[NDArray[np.uint8]]:

@@ -44,13 +44,19 @@ def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
     return tensors, {str(k): str(v) for k, v in metadata.items()} if metadata else {}
 
 
-def _parse(path: Path, text: bytes) -> dict[str, Any]:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            raise ValueError("a name stands twice")
-        return dict(pairs)
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of these pairs.
 
+    Raises:
+        ValueError: where a name stands twice, which json itself lets pass.
+    """
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
+
+
+def _parse(path: Path, text: bytes) -> dict[str, Any]:
     try:
         header = json.loads(text, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:

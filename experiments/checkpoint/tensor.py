@@ -59,6 +59,11 @@ class StoredTensor:
         return self.count * DTYPES[self.dtype].itemsize
 
     @property
+    def place(self) -> tuple[object, ...]:
+        """Where it lies: two tensors of one place are one."""
+        return self.path, self.offset, self.shape, self.dtype
+
+    @property
     def floating(self) -> bool:
         """Whether the numbers are of a floating dtype."""
         return self.dtype in FLOATING

@@ -173,7 +173,9 @@ def _break_even(weighed: Footprint, name: str) -> Markdown:
     rows = [row for row in as_stored(weighed, name).values() if row.level]
     even = next((e for e in weighed.break_even if (e.format, e.dtype) == (name, stored)), None)
     smaller = [row for row in rows if row.ratio < 1]
-    if even is not None:
+    if even is not None and even.sparsity is None:
+        return Markdown(f"{FORMATS[name]}: never smaller than dense")
+    if even is not None and even.sparsity is not None:
         start = f"smaller than dense once {percent(even.sparsity)} of the prunable weights are zero"
     elif smaller:
         start = f"smaller than dense from {level_name(smaller[0].level)} on, of the levels tried"
