@@ -196,11 +196,13 @@ def predict(opened: OpenModel, question: Question, *, batch: int = BATCH) -> NDA
     return answers
 
 
-def a_little(opened: OpenModel, question: Question) -> Callable[[], object]:
+def a_little(
+    opened: OpenModel, question: Question, sentences: int = LITTLE
+) -> Callable[[], object]:
     """A piece of the work that `predict` does, to be timed: a few sentences of middling length."""
     in_order = sorted(range(len(question.tokens)), key=lambda row: len(question.tokens[row]))
     middle = in_order[len(in_order) // 2]
-    rows = [middle] * min(LITTLE, len(in_order))
+    rows = [middle] * min(sentences, len(in_order))
     some = replace(
         question,
         tokens=tuple(question.tokens[row] for row in rows),

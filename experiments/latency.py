@@ -77,6 +77,8 @@ def measure(
     with torch.inference_mode(), pinned(threads):
         if not pruned:
             timed += run(0.0, {one.name: one.weight for one in maps})[0]
+        else:
+            sparse_path.compile_ahead()  # no part of a first call, as torch's own loops are none
         tensors = prunable_tensors(opened.model)
         for level, choice in zip(pruned, choose(tensors, settings, pruned) if pruned else []):
             some, tried = run(level, _masked(opened, maps, choice))
@@ -134,10 +136,12 @@ def _level(
             masked = {one.module: _fixed(one, shape) for one in pruned}
             every = {one.module: held[one.name] for one in pruned if one.name in held}
             paths += [(level, "masked", masked), (level, "sparse", masked | every)]
-        cold = [seconds for seconds, _ in first_calls(_lanes(opened, paths, inputs), clock=clock)]
+        lanes = _lanes(opened, weights, paths, inputs)
+        cold = [seconds for seconds, _ in first_calls(lanes, clock=clock)]
         if level:
             by_name = {one.name: masked[one.module] for one in pruned}
-            found = sparse_path.trials(call, pruned, by_name, held, clock=clock)
+            with _holding(opened.model, weights):
+                found = sparse_path.trials(call, pruned, by_name, held, clock=clock)
             tried += [_trial(one, trial, level, shape) for one, trial in zip(pruned, found)]
             paths[-1] = level, "sparse", masked | sparse_path.chosen(pruned, found, held)
         differences, times = _time(opened, maps, weights, paths, inputs, rounds, clock)
@@ -153,11 +157,41 @@ def _fixed(one: LinearMap, shape: tuple[int, int]) -> Product:
     return products.fixed(one.module, one.weight, tokens=shape[0] * shape[1])
 
 
-def _lanes(opened: OpenModel, paths: Sequence[Way], inputs: Mapping[str, Tensor]) -> list[Lane]:
-    """What runs the model by each path."""
+@contextmanager
+def _holding(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Inside the block the model's parameters of these names hold these weights, after it as before.
 
+    A level's weights are so in force wherever the model reads them, not in a module's product alone.
+    """
+    parameters = {name: model.get_parameter(name) for name in weights}
+    before = {name: parameter.data for name, parameter in parameters.items()}
+    try:
+        for name, parameter in parameters.items():
+            parameter.data = weights[name]
+        yield
+    finally:
+        for name, parameter in parameters.items():
+            parameter.data = before[name]
+
+
+@contextmanager
+def _within(model: nn.Module, weights: Mapping[str, Tensor], own: Own) -> Iterator[None]:
+    with _holding(model, weights), products.multiplying(own):
+        yield
+
+
+def _lanes(
+    opened: OpenModel,
+    weights: Mapping[str, Tensor],
+    paths: Sequence[Way],
+    inputs: Mapping[str, Tensor],
+) -> list[Lane]:
+    """What runs the model by each path: dense with its own weights, the others with the level's."""
     call = partial(opened.model, **inputs)
-    return [Lane(partial(products.multiplying, own), call) for _, _, own in paths]
+    return [
+        Lane(partial(_within, opened.model, weights if level else {}, own), call)
+        for level, _, own in paths
+    ]
 
 
 def _time(
@@ -170,7 +204,7 @@ def _time(
     clock: Clock,
 ) -> tuple[list[float], list[tuple[float, ...]]]:
     """How far the paths' outputs are from plain torch's, then their seconds in turn."""
-    lanes = _lanes(opened, paths, inputs)
+    lanes = _lanes(opened, weights, paths, inputs)
     own = {one.name: one.weight for one in maps}
     differences = []
     for (level, path, _), lane in zip(paths, lanes):
@@ -267,7 +301,7 @@ def random_inputs(opened: OpenModel, batch: int, tokens: int) -> dict[str, Tenso
     ids[ids == config.pad_token_id] = 0 if config.pad_token_id else 1
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if config.is_encoder_decoder:
-        start = config.decoder_start_token_id
+        start = getattr(config, "decoder_start_token_id", None) or 0
         inputs["decoder_input_ids"] = torch.full((batch, 1), start)
     return inputs | attention_to_first(opened, ids)
 

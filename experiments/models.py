@@ -3,6 +3,7 @@
 Reads files, never the network, and never runs code that a checkpoint brings.
 """
 
+import errno
 import logging
 import re
 import shutil
@@ -338,6 +339,8 @@ def _stated(config: Any) -> str:
 
 
 def _unreadable(checkpoint: Checkpoint, error: Exception) -> ReportError:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        raise error  # no fault of the checkpoint's
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return ReportError(
         f"{checkpoint.name}", f"a checkpoint transformers can open ({lines[0][:160]})", "repair it"

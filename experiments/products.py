@@ -51,6 +51,11 @@ def multiplying(own: Mapping[nn.Module, Product]) -> Iterator[None]:
             part.forward = product
 
 
+def plain(part: nn.Module) -> bool:
+    """Whether a module multiplies as linear maps do; some derive from one and have a way of their own."""
+    return type(part).forward in (nn.Linear.forward, Conv1D.forward)
+
+
 def of(part: nn.Module) -> Product:
     """The way a module multiplies by weights that may change: by oneDNN if that is the faster."""
     if type(part) is nn.Linear and worth(part):
@@ -66,8 +71,11 @@ def fixed(part: nn.Module, weight: torch.Tensor, *, tokens: int) -> Product:
     """The fastest dense product known here of a linear map's module with weights that stay.
 
     `weight` has the layout of the module's own; it is copied into oneDNN's where that is the faster,
-    for about so many tokens.
+    for about so many tokens. A module with a forward of its own keeps it, and multiplies by what weights
+    it then has.
     """
+    if not plain(part):
+        return part.forward
     bias: Any = part.bias
     turned = isinstance(part, Conv1D)
     if worth(part) and hasattr(ONEDNN, "_linear_pointwise"):

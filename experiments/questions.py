@@ -160,12 +160,13 @@ def _answer(
         text = perplexity.prepare(opened, asked, limit=limit)
         one = replace(text, windows=text.windows[:1])
         piece = partial(perplexity.losses, opened, one)
-        with _fastest(opened, piece, len(text.windows), path, say):
+        with _fastest(opened, [piece], len(text.windows), path, say):
             losses = perplexity.losses(opened, text, batch=batch or perplexity.BATCH)
         return perplexity.score(text, losses, prunable=prunable, zeros=zeros)
     question = answering.prepare(opened, asked, limit=limit)
-    pieces = len(question.tokens) / answering.LITTLE
-    with _fastest(opened, answering.a_little(opened, question), pieces, path, say):
+    many = len(question.tokens) / answering.LITTLE
+    some = [answering.a_little(opened, question, sentences) for sentences in (1, answering.LITTLE)]
+    with _fastest(opened, some, many, path, say):
         predictions = answering.predict(opened, question, batch=batch or answering.BATCH)
     warnings = overlap_warnings(model, asked)
     return evaluation.score(
@@ -175,24 +176,31 @@ def _answer(
 
 @contextmanager
 def _fastest(
-    opened: OpenModel, piece: Callable[[], object], pieces: float, path: str, say: Say
+    opened: OpenModel, pieces: Sequence[Callable[[], object]], many: float, path: str, say: Say
 ) -> Iterator[None]:
-    """Do work by the number of threads, and on the sparse path by the products, that try faster."""
+    """Do work by the number of threads, and on the sparse path by the products, that try faster.
+
+    Tried are `pieces` of it, the largest last, of which there are about so many in the whole.
+    """
     from experiments import sparse_path, threads
 
     if opened.model.device.type == "cpu":
-        threads.choose(piece, pieces=pieces)
+        threads.choose(pieces[-1], pieces=many)
     if path == "dense":
         yield
         return
-    with sparse_path.faster(opened.model, piece) as found:
-        if tried := [trial for trial in found if not trial.reason]:
-            taken = sum(trial.faster for trial in tried)
+    with sparse_path.faster(opened.model, *pieces) as found:
+        if tried := [trial for trial in found.last if not trial.reason]:
             before = 1000 * sum(trial.dense for trial in tried)
-            after = 1000 * sum(trial.fastest for trial in tried)
-            say(f"{taken} of {len(tried)} linear maps are faster sparse, any others stay dense")
+            after = 1000 * sum(
+                trial.fastest if trial.name in found.sparse else trial.dense for trial in tried
+            )
+            say(
+                f"{len(found.sparse)} of {len(tried)} linear maps are faster sparse, any others stay "
+                "dense"
+            )
             say(f"together they took {before:.1f} ms in a trial, now {after:.1f} ms")
-        for reason in dict.fromkeys(trial.reason for trial in found if trial.reason):
+        for reason in dict.fromkeys(trial.reason for trial in found.last if trial.reason):
             say(f"not tried sparse: {reason}")
         yield
 
@@ -258,7 +266,15 @@ def time(
 ) -> list[dict[str, Any]]:
     """Milliseconds of a forward pass at every batch and length."""
     from experiments import latency
+    from experiments.sparse_linear import MOST_THREADS
 
+    most = min(usable_cores(), MOST_THREADS)
+    if threads is not None and threads > most:
+        raise UsageError(
+            f"--threads {threads}",
+            f"at most {most}, the cores this process may use",
+            "ask for fewer",
+        )
     models.be_quiet()
     opened = models.open_model(model)
     shapes = list(dict.fromkeys((batch, length) for batch in batches for length in tokens))
@@ -267,19 +283,47 @@ def time(
         Settings(),
         tuple(dict.fromkeys(levels or DEFAULT_LEVELS)),
         shapes=shapes or latency.SHAPES,
-        threads=threads or usable_cores(),
+        threads=threads or most,
     )
     weights = [tensor for _, tensor in prunable_parameters(opened.model)]
+    count = sum(tensor.numel() for tensor in weights)
     if zeros := sum(int((tensor == 0).sum()) for tensor in weights):
-        say(already_zero(zeros, sum(tensor.numel() for tensor in weights)))
+        say(already_zero(zeros, count))
     say(f"dense and masked multiply by {found.dense_by}")
+    say(
+        "a level's speed is of rounds in which dense ran beside it, the dense row of all levels' rounds"
+    )
     for level, batch, length in dict.fromkeys((x.level, x.batch, x.tokens) for x in found.trials):
         tried = [x for x in found.trials if (x.level, x.batch, x.tokens) == (level, batch, length)]
         sparse = sum(one.sparse for one in tried)
         say(f"level {level:g}, {batch} × {length}: {sparse} of {len(tried)} linear maps sparse")
+    for batch, length in dict.fromkeys((x.batch, x.tokens) for x in found.trials):
+        start = found.break_even(batch, length)
+        what = (
+            "not surely faster than dense at the highest level"
+            if start is None
+            else (f"faster than dense from level {start:g} on")
+        )
+        say(f"{batch} × {length}: sparse is {what}")
     for reason in found.skipped:
         say(f"not timed: {reason}")
-    return [asdict(row) for row in found.rows]
+    return [
+        asdict(row) | {"limit": limit(max(row.level, zeros / count) if count else 0.0, row.path)}
+        for row in found.rows
+    ]
+
+
+def limit(sparsity: float, path: str) -> float | None:
+    """The most that skipping zeros could be worth, 1 / (1 - sparsity); of paths that skip none, 1.
+
+    None where nothing is left.
+
+    >>> limit(0.75, "sparse"), limit(0.75, "masked"), limit(1.0, "sparse")
+    (4.0, 1.0, None)
+    """
+    if path in ("dense", "masked"):
+        return 1.0
+    return None if sparsity >= 1 else 1 / (1 - sparsity)
 
 
 def weigh(

@@ -366,6 +366,27 @@ class Latency:
     trials: tuple[LayerTrial, ...]
     skipped: tuple[str, ...]
 
+    def sparse(self, batch: int, tokens: int) -> list[LatencyRow]:
+        """The rows of the sparse path at one shape, by level."""
+        asked = (batch, tokens, "sparse")
+        found = [row for row in self.rows if (row.batch, row.tokens, row.path) == asked]
+        return sorted(found, key=lambda row: row.level)
+
+    def break_even(self, batch: int, tokens: int) -> float | None:
+        """The level from which on the sparse path is the faster at one shape; None where it is at none.
+
+        From there on the whole interval is above 1, and some layer is sparse: where none is, it is the
+        masked path by another name.
+        """
+        shape = (batch, tokens)
+        taken = {x.level for x in self.trials if (x.batch, x.tokens) == shape and x.sparse}
+        found = None
+        for row in reversed(self.sparse(batch, tokens)):
+            if row.level not in taken or not row.ratio_interval or row.ratio_interval[0] <= 1:
+                break
+            found = row.level
+        return found
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyModel:

@@ -12,6 +12,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
@@ -25,6 +26,7 @@ from experiments.stopwatch import Clock, turn
 PASSES = 5
 WORTH = 0.95  # of dense time at most: a gain within the noise of trials is none
 NO_ZEROS = "no weight is zero"
+UNCALLED = "its module is not called"
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,11 @@ def linear_maps(model: nn.Module) -> list[LinearMap]:
     ]
 
 
-def unfit(weight: Tensor) -> str:
-    """Why the sparse product cannot take such weights; empty where it can."""
+def unfit(one: LinearMap) -> str:
+    """Why the sparse product cannot take a map's place; empty where it can."""
+    weight = one.weight
+    if not products.plain(one.module):
+        return f"{type(one.module).__name__} has a forward of its own"
     if weight.device.type != "cpu":
         return f"on {weight.device.type}, the sparse product is for processors"
     if weight.dtype != torch.float32:
@@ -93,6 +98,8 @@ def sparse_product(module: nn.Module, weight: Tensor) -> Product:
 def _multiply(held: SparseWeight, bias: sparse_linear.Floats | None, inputs: Tensor) -> Tensor:
     if inputs.dtype != torch.float32:
         raise ValueError(f"{inputs.dtype} inputs to a sparse product of float32")
+    if inputs.requires_grad and torch.is_grad_enabled():
+        raise ValueError("a gradient asked of a sparse product, which has none")
     given = inputs.detach() if inputs.requires_grad else inputs
     threads = torch.get_num_threads()
     outputs = sparse_linear.multiply(held, given.numpy(), bias, threads=threads)
@@ -101,11 +108,18 @@ def _multiply(held: SparseWeight, bias: sparse_linear.Floats | None, inputs: Ten
     return torch.from_numpy(outputs)
 
 
+def compile_ahead() -> None:
+    """Have the loops ready that a product runs on as many threads as there are now.
+
+    They are compiled, or fetched from numba's cache, when they are first called.
+    """
+    held = sparse_linear.sparse_weight(np.ones((1, 1), np.float32))
+    _multiply(held, None, torch.ones(1, 1))
+
+
 def sparse_products(maps: Sequence[LinearMap]) -> dict[str, Product]:
     """The sparse product of every map that has one, by name."""
-    return {
-        one.name: sparse_product(one.module, one.weight) for one in maps if not unfit(one.weight)
-    }
+    return {one.name: sparse_product(one.module, one.weight) for one in maps if not unfit(one)}
 
 
 def trials(
@@ -126,7 +140,7 @@ def trials(
     seconds: list[list[dict[str, float]]] = [[], []]
     for number in range(passes + 1):
         for way in turn(len(ways), number):
-            spent = {one.name: 0.0 for one in maps}
+            spent: dict[str, float] = {}
             timed = {
                 one.module: _timed(one.name, ways[way][one.name], spent, clock) for one in maps
             }
@@ -144,18 +158,22 @@ def _trial(
     *,
     fit: bool,
 ) -> Trial:
+    if one.name not in dense[0]:
+        return Trial(one.name, 0.0, None, UNCALLED)
     if not fit:
-        return Trial(one.name, median(spent[one.name] for spent in dense), None, unfit(one.weight))
+        return Trial(one.name, median(spent[one.name] for spent in dense), None, unfit(one))
     pairs = [(mine[one.name], other[one.name]) for mine, other in zip(dense, sparse)]
     pairs.sort(key=lambda pair: pair[1] / (pair[0] or 1))
     return Trial(one.name, *pairs[3 * len(pairs) // 4])
 
 
-def _timed(name: str, product: Product, spent: dict[str, float], clock: Clock) -> Product:
-    def multiply(inputs: Tensor) -> Tensor:
+def _timed(
+    name: str, product: Callable[..., Any], spent: dict[str, float], clock: Clock
+) -> Callable[..., Any]:
+    def multiply(*inputs: Any, **named: Any) -> Any:
         start = clock()
-        outputs = product(inputs)
-        spent[name] += clock() - start
+        outputs = product(*inputs, **named)
+        spent[name] = spent.get(name, 0.0) + clock() - start
         return outputs
 
     return multiply
@@ -168,17 +186,34 @@ def chosen(
     return {one.module: sparse[one.name] for one, trial in zip(maps, found) if trial.faster}
 
 
-@contextmanager
-def faster(model: nn.Module, call: Callable[[], object]) -> Iterator[list[Trial]]:
-    """Try the model's maps on a piece of its work; inside the block each takes its faster way.
+@dataclass(frozen=True)
+class Tried:
+    """The trials of a model's maps on several pieces of its work, and the maps that sparse won on all."""
 
-    Gives the trials; where no map can be sparse nothing is run, and they say why.
+    pieces: tuple[tuple[Trial, ...], ...]
+    sparse: frozenset[str]
+
+    @property
+    def last(self) -> tuple[Trial, ...]:
+        """The trials on the last of the pieces."""
+        return self.pieces[-1]
+
+
+@contextmanager
+def faster(model: nn.Module, *pieces: Callable[[], object]) -> Iterator[Tried]:
+    """Try the model's maps on pieces of its work; inside the block each takes its faster way.
+
+    Sparse has to be the faster on every piece. Where no map can be sparse nothing is run, and the
+    trials say why.
     """
     maps = linear_maps(model)
     sparse = sparse_products(maps)
-    found = [Trial(one.name, 0.0, None, unfit(one.weight)) for one in maps]
+    found = [[Trial(one.name, 0.0, None, unfit(one)) for one in maps] for _ in pieces]
     if sparse:
         dense = {one.name: products.of(one.module) for one in maps}
-        found = trials(call, maps, dense, sparse)
-    with products.multiplying(chosen(maps, found, sparse)):
-        yield found
+        found = [trials(piece, maps, dense, sparse) for piece in pieces]
+    won = [{trial.name for trial in some if trial.faster} for some in found]
+    tried = Tried(tuple(map(tuple, found)), frozenset(set.intersection(*won)))
+    own = {one.module: sparse[one.name] for one in maps if one.name in tried.sparse}
+    with products.multiplying(own):
+        yield tried

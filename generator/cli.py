@@ -409,7 +409,7 @@ def record(study: Path, results: Path) -> None:
     count, missing = run.promote(
         load_study(study), Results(results), Recorded(recorded_beside(study))
     )
-    say(f"{count} records in {recorded_beside(study)}/")
+    say(f"{count} records put into {recorded_beside(study)}/")
     for what in missing:
         say(f"not measured: {what}")
     if missing:

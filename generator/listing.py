@@ -199,7 +199,8 @@ def finetuning(answer: Answer) -> list[str]:
     """What was trained, in a line."""
     return [
         f"{answer['checkpoint']} on {whole(answer['n'])} examples of {answer['task']}, "
-        f"{answer['epochs']} epochs, mean loss {answer['loss']:.3f}, {answer['seconds']:.0f} s"
+        f"{answer['epochs']} epoch{'' if answer['epochs'] == 1 else 's'}, "
+        f"mean loss {answer['loss']:.3f}, {answer['seconds']:.0f} s"
     ]
 
 
@@ -207,7 +208,7 @@ def latency(answer: Sequence[Answer]) -> list[str]:
     """A line a path."""
     headings = [
         "level", "path", "batch", "tokens", "threads", "first ms", "median ms", "p10", "p90",
-        "speed", "95 % interval", "max difference",
+        "speed", "95 % interval", "limit", "max difference",
     ]  # fmt: skip
     return columns(
         headings,
@@ -217,6 +218,7 @@ def latency(answer: Sequence[Answer]) -> list[str]:
                 str(row["threads"]), f"{row['cold_ms']:.2f}", f"{row['median_ms']:.2f}",
                 f"{row['p10_ms']:.2f}", f"{row['p90_ms']:.2f}", f"{row['ratio']:.2f}×",
                 interval(row["ratio_interval"], lambda x: f"{x:.2f}"),
+                "–" if row["limit"] is None else f"{row['limit']:.2f}×",
                 signless_zero(f"{row['max_abs_difference']:.2g}"),
             ]
             for row in answer

@@ -11,6 +11,7 @@ from experiments.records import (
     Footprint,
     FootprintRow,
     Inspection,
+    Latency,
     LatencyRow,
     PerplexityChange,
     StudyModel,
@@ -62,8 +63,13 @@ PLAIN = ("", "F64", "F32", "F16", "BF16")
 
 def written(found: Inspection | None) -> str:
     """What of a checkpoint is weighed: its file, or where that holds blocks, what they stand for."""
-    blocks = found is not None and any(t.stored_as not in PLAIN for t in found.tensors)
+    blocks = found is not None and dequantised(found)
     return "the file of its dequantised 32-bit numbers" if blocks else "the file"
+
+
+def dequantised(found: Inspection) -> bool:
+    """Whether a checkpoint's file holds blocks, so that what is weighed is not that file."""
+    return any(tensor.stored_as not in PLAIN for tensor in found.tensors)
 
 
 def as_stored(weighed: Footprint, name: str, of: str = "file") -> dict[float, FootprintRow]:
@@ -273,26 +279,26 @@ def latency_sentence(rows: Sequence[LatencyRow]) -> Markdown:
             "of that ratio includes 1: no difference in speed shows."
         )
     return Markdown(
-        f"Over {len(masked)} levels and shapes the masked model ran {span}; the interval lies above "
-        f"1 in {len(faster)} and below 1 in {len(slower)} of them. By chance alone about one 95 % "
-        "interval in twenty misses the true ratio."
+        f"Over {len(masked)} levels and shapes the masked model ran {span}; {_some(faster)} of the "
+        f"intervals lie above 1, {_some(slower)} below."
     )
 
 
-def sparse_sentence(rows: Sequence[LatencyRow]) -> Markdown:
+def _some(rows: Sequence[LatencyRow]) -> str:
+    return str(len(rows) or "none")
+
+
+def sparse_sentence(timed: Latency) -> Markdown:
     """From which level on the sparse path is faster than dense, shape by shape."""
-    shapes = dict.fromkeys((row.batch, row.tokens) for row in rows if row.path == "sparse")
     parts = []
-    for batch, tokens in shapes:
-        asked = (batch, tokens, "sparse")
-        some = [row for row in rows if (row.batch, row.tokens, row.path) == asked]
-        some.sort(key=lambda row: row.level, reverse=True)
-        paying = list(takewhile(lambda r: r.ratio_interval and r.ratio_interval[0] > 1, some))
-        best = some[0]
+    for batch, tokens in dict.fromkeys((row.batch, row.tokens) for row in timed.rows):
+        if not (some := timed.sparse(batch, tokens)):
+            continue
+        start, best = timed.break_even(batch, tokens), some[-1]
         what = (
-            f"faster than dense from {level_name(paying[-1].level)} on"
-            if paying
-            else ("not surely faster than dense at the highest level tried")
+            "not surely faster than dense at the highest level tried"
+            if start is None
+            else f"faster than dense from {level_name(start)} on"
         )
         parts.append(
             f"{batch} × {tokens} tokens: {what}, at {level_name(best.level)} {best.ratio:.2f} times "

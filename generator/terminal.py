@@ -54,7 +54,7 @@ def explained(error: Exception) -> str:
     if isinstance(error, ReportError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        full = "; free some space and run again, what was measured is kept"
+        full = "; free some space and run again"
         hint = full if error.errno == errno.ENOSPC else ""
         return f"{error.filename or 'writing'}: {error.strerror}{hint}"
     text = " ".join(f"{type(error).__name__}: {error}".split())

@@ -292,10 +292,27 @@ def test_latency_prints_the_contract_s_keys_in_one_document(gen: Gen) -> None:
     for row in done.json:
         assert set(row) >= {
             "level", "path", "batch", "tokens", "threads", "cold_ms", "median_ms", "p10_ms",
-            "p90_ms", "ratio", "ratio_interval", "max_abs_difference",
+            "p90_ms", "ratio", "ratio_interval", "limit", "max_abs_difference",
         }  # fmt: skip
         assert row["path"] in ("dense", "masked", "sparse")
         assert (row["batch"], row["tokens"], row["threads"]) == (1, 4, 1)
+        assert row["limit"] == (2.0 if row["path"] == "sparse" else 1.0)
+    assert "1 × 4: sparse is " in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_asked_twice_is_answered_once_and_more_threads_than_cores_are_refused(
+    gen: Gen,
+) -> None:
+    twice = ["--level", "0.5"] * 2
+    done = gen("latency", "tiny", *twice, *["--batch", "1"] * 2, "--tokens", "4", "--json")
+    assert [row["path"] for row in done.json] == ["dense", "masked", "sparse"]
+    done = gen("footprint", "tiny", *twice, "--json")
+    asked = [(row["level"], row["of"], row["format"], row["dtype"]) for row in done.json]
+    assert len(set(asked)) == len(asked)
+    done = gen("latency", "tiny", "--threads", "100000")
+    assert done.status == 2
+    assert "--threads 100000: expected at most" in done.err
 
 
 @pytest.mark.usefixtures("here")

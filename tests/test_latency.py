@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from stage import Stage
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
@@ -18,8 +19,9 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.latency import measure, pinned, random_inputs
 from experiments.models import OpenModel, open_model
+from experiments.open_weights import prunable_tensors, prune_in_place
 from experiments.products import Product
-from experiments.pruning import Settings
+from experiments.pruning import Settings, choose
 from experiments.records import LatencyRow
 from experiments.sparse_path import Trial
 
@@ -504,3 +506,63 @@ def test_threads_are_pinned_and_given_back_even_after_a_failure() -> None:
     with pytest.raises(RuntimeError, match="stop"):
         fails()
     assert (inside, torch.get_num_threads()) == ([before + 1], before)
+
+
+SMALL = {
+    "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3,
+}  # fmt: skip
+# Models of transformers whose linear maps are not read by a plain forward alone: routers that derive
+# from a linear map and give several outputs, a weight multiplied outside of its module, a block's
+# weights shared by modules that differ.
+UNUSUAL = {
+    "PhimoeForCausalLM": ("PhimoeConfig", {"num_local_experts": 4}),
+    "Llama4ForCausalLM": (
+        "Llama4TextConfig", {"intermediate_size_mlp": 48, "head_dim": 8, "num_local_experts": 2}
+    ),
+    "FalconForCausalLM": ("FalconConfig", {}),
+    "MambaForCausalLM": ("MambaConfig", {"state_size": 8}),
+    "ZambaForCausalLM": (
+        "ZambaConfig",
+        {"num_hidden_layers": 6, "attn_layer_period": 3, "attn_layer_offset": 2,
+         "mamba_d_state": 8, "n_mamba_heads": 2},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("all_sparse")
+@pytest.mark.filterwarnings("ignore")  # of kernels that are not installed
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_every_path_runs_its_own_weights_however_a_model_reads_them(
+    name: str, tmp_path: Path
+) -> None:
+    config, own = UNUSUAL[name]
+    torch.manual_seed(0)
+    model = getattr(transformers, name)(getattr(transformers, config)(**SMALL | own))
+    for weight in model.parameters():
+        if weight.ndim > 1:
+            nn.init.normal_(weight, std=0.3)
+    opened = OpenModel(Checkpoint(name, tmp_path), model.eval(), None)
+    untouched, inputs, seen = Untouched(opened), random_inputs(opened, 2, 8), []
+    tensors = prunable_tensors(model)
+    (choice,) = choose(tensors, Settings(), [0.9])
+    zeroed = copy.deepcopy(model)
+    prune_in_place(prunable_tensors(zeroed), choice)
+    with torch.inference_mode():
+        plain = [one(**inputs).logits for one in (model, zeroed)]
+    assert (plain[0] - plain[1]).abs().max() > 0.01, "outputs that are alike would show nothing"
+    handle = model.register_forward_hook(lambda *given: seen.append(given[2][0].clone()))
+    found = measure(opened, Settings(), [0.9], shapes=[(2, 8)], rounds=2)
+    handle.remove()
+    untouched.check()
+    expected = [0, 1, 1, *[1] * 2 * (1 + sparse_path.PASSES), 0, 0, 1, 1, 1, 1]
+    expected += [0, 0, 1, 1, 1, 1, *[1, 1, 1, 1, 0, 0]]
+    assert len(seen) == len(expected)
+    for outputs, which in zip(seen, expected):
+        assert torch.allclose(outputs, plain[which], atol=1e-3)
+    for trial in found.trials:
+        assert trial.sparse is (trial.sparse_ms is not None)
+        assert trial.sparse or trial.reason.partition(" ")[2] in (
+            "has a forward of its own",
+            "module is not called",
+        )

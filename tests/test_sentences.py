@@ -8,7 +8,6 @@ from synthetic import (
     changed,
     comparison,
     evaluation,
-    footprint,
     inspection,
     latency,
     perplexity,
@@ -30,7 +29,6 @@ from experiments.records import (
 )
 from generator.report import Report
 from generator.sentences import (
-    as_stored,
     control_sentence,
     finding,
     latency_sentence,
@@ -247,21 +245,25 @@ def test_what_was_dequantised_or_packed_is_said_and_plain_weights_pass() -> None
 def test_the_sparse_path_pays_from_the_level_whose_interval_and_all_above_exceed_1() -> None:
     """By hand: at 50 % the interval holds 1, at 90 % it does not, at 95 % neither."""
     shown = {0.5: (1.1, 0.9), 0.9: (2.0, 1.8), 0.95: (3.0, 2.5)}
+    timed = latency(tuple(shown))
     rows = [
         replace(row, ratio=shown[row.level][0], ratio_interval=(shown[row.level][1], 4.0))
-        for row in latency(tuple(shown)).rows
+        for row in timed.rows
         if row.path == "sparse" and row.batch == 1
     ]
-    assert str(sparse_sentence(rows)) == (
+    timed = replace(timed, rows=tuple(rows))
+    assert timed.break_even(1, 32) == 0.9
+    assert str(sparse_sentence(timed)) == (
         "1 × 32 tokens: faster than dense from 90 % on, at 95 % 3.00 times as fast [2.50, 4.00]"
     )
-    slow = [replace(row, ratio_interval=(0.9, 1.2)) for row in rows]
+    slow = replace(timed, rows=tuple(replace(row, ratio_interval=(0.9, 1.2)) for row in rows))
     assert "not surely faster than dense at the highest level tried" in str(sparse_sentence(slow))
-    assert str(sparse_sentence([])) == ""
+    assert str(sparse_sentence(replace(timed, rows=()))) == ""
 
 
-def test_sizes_as_stored_are_of_the_first_precision_alone() -> None:
-    found = as_stored(footprint((0.9,)), "bitmask")
-    assert {level: (row.dtype, row.bytes) for level, row in found.items()} == {
-        0.0: ("F32", 60_000), 0.9: ("F32", 60_000)
-    }  # fmt: skip
+def test_a_level_at_which_no_layer_ran_sparse_is_no_break_even() -> None:
+    """What is faster there is the same arithmetic as dense: the clock, or chance."""
+    timed = latency((0.5, 0.9))
+    assert timed.break_even(1, 32) == 0.5
+    trials = tuple(replace(one, sparse=one.sparse and one.level > 0.5) for one in timed.trials)
+    assert replace(timed, trials=trials).break_even(1, 32) == 0.9

@@ -148,7 +148,8 @@ def test_maps_are_the_linear_maps_of_blocks_in_canonical_order(tiny_model: Calla
     ],
 )
 def test_what_cannot_be_sparse_says_why(weight: Tensor, reason: str) -> None:
-    assert sparse_path.unfit(weight) == reason
+    one = LinearMap("w", "weight", nn.Linear(2, 2), weight)
+    assert sparse_path.unfit(one) == reason
 
 
 class Stage:
@@ -214,7 +215,7 @@ def test_a_map_called_several_times_in_a_pass_adds_up_and_one_not_called_takes_n
         passes=1,
         clock=stage.clock,
     )
-    assert found == [Trial("twice", 2, 8), Trial("never", 0, 0)]
+    assert found == [Trial("twice", 2, 8), Trial("never", 0, None, "its module is not called")]
     assert not any(trial.faster for trial in found)
 
 
@@ -412,6 +413,36 @@ def test_where_no_map_can_be_sparse_nothing_is_tried_and_each_says_why(
     model = tiny_model("BERT").to(torch.bfloat16)
     with sparse_path.faster(model, lambda: 1 / 0) as found:
         assert not any("forward" in vars(part) for part in model.modules())
-    assert {(trial.faster, trial.sparse, trial.reason) for trial in found} == {
+    assert {(trial.faster, trial.sparse, trial.reason) for trial in found.last} == {
         (False, None, "bfloat16, the sparse product is of float32")
     }
+
+
+def test_a_map_is_sparse_where_it_is_the_faster_on_every_piece(
+    tiny_model: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the second piece one map is slower sparse: it stays dense, though on the first it won."""
+    model = tiny_model("BERT")
+    names = [one.name for one in sparse_path.linear_maps(model)]
+    prune(model)
+    pieces = [lambda: 1, lambda: 8]
+
+    def tried(call: Callable, *_: object) -> list[Trial]:
+        slower = 2.0 if call() == 8 else 0.5
+        return [Trial(names[0], 1.0, slower), *(Trial(name, 1.0, 0.5) for name in names[1:])]
+
+    monkeypatch.setattr(sparse_path, "trials", tried)
+    with sparse_path.faster(model, *pieces) as found:
+        assert found.sparse == set(names[1:])
+        assert [trial.sparse for trial in found.last[:2]] == [2.0, 0.5]
+        taken = {name for name, part in model.named_modules() if "forward" in vars(part)}
+    assert {f"{name}.weight" for name in taken} == set(names[1:])
+
+
+def test_a_gradient_through_a_sparse_product_is_refused() -> None:
+    product = sparse_path.sparse_product(nn.Linear(2, 1), torch.tensor([[0.0, 1.0]]))
+    asked = torch.ones(1, 2, requires_grad=True)
+    with pytest.raises(ValueError, match="a gradient asked of a sparse product"):
+        product(asked)
+    with torch.no_grad():
+        assert product(asked).shape == (1, 1)

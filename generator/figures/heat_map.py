@@ -1,11 +1,14 @@
 """A heat map of fractions: rows by columns, each cell with its number, empty where there is none."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from generator.figures.style import HEAT, INK, text_on
+
+LINE = 75  # letters that stand beside each other below a map; labels of more are turned
 
 
 def draw(
@@ -16,7 +19,10 @@ def draw(
     axis: str,
 ) -> Figure:
     """`values` holds fractions, one list a row; None leaves a cell empty."""
-    height = 1.1 + 0.36 * max(len(rows), 1)
+    widths = [max(map(len, column.split("\n"))) for column in columns]
+    crowded = sum(widths) + 2 * len(widths) > LINE
+    letters = max(widths, default=0) if crowded else 0
+    height = 1.1 + 0.36 * max(len(rows), 1) + 0.09 * letters
     figure = Figure(figsize=(6.4, height))
     axes = figure.subplots()
     grid = np.array(
@@ -30,7 +36,8 @@ def draw(
                     x + 0.5, y + 0.5, label(value), ha="center", va="center", fontsize=9,
                     color=text_on(value),
                 )  # fmt: skip
-    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, color=INK)
+    turned: dict[str, Any] = {"rotation": 90} if crowded else {}
+    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, color=INK, **turned)
     axes.set_yticks(np.arange(len(rows)) + 0.5, rows, color=INK)
     axes.set_xlabel(axis)
     axes.invert_yaxis()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from generator.figures.style import DASHES, MUTED, SERIES, legend, magnitude_axis, percent_axis
+from generator.figures.style import DASHES, MUTED, SERIES, magnitude_axis, percent_axis
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Curve:
 
 def draw(curves: Sequence[Curve], levels: Sequence[float] = ()) -> Figure:
     """Thresholds on a logarithmic axis; the report's levels as dotted lines."""
-    figure = Figure(figsize=(6.4, 3.6))
+    figure = Figure(figsize=(6.4, 3.6 + 0.11 * len(curves)))
     axes = figure.subplots()
     for index, curve in enumerate(curves):
         style = DASHES[index % len(DASHES)]
@@ -33,5 +33,6 @@ def draw(curves: Sequence[Curve], levels: Sequence[float] = ()) -> Figure:
     percent_axis(axes)
     axes.set_xlabel("magnitude threshold")
     axes.set_ylabel("weights below it")
-    legend(axes, loc="lower right", fontsize=9.5)
+    if curves:
+        figure.legend(loc="outside lower center", ncols=2, fontsize=9.5)
     return figure

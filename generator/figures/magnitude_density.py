@@ -19,10 +19,12 @@ def draw(points: Sequence[tuple[float, float]], cuts: Sequence[tuple[float, floa
         axes.stairs(shares, edges, color=SERIES[0])
     top = max(shares, default=0.0) or 1.0
     for index, (level, threshold) in enumerate(cuts):
-        axes.axvline(threshold, color=INK, linewidth=1.1)
+        at = top * (1.24 - 0.1 * (index % 3))
+        axes.plot([threshold, threshold], [0, at + 0.05 * top], color=INK, linewidth=1.1)
+        last = index == len(cuts) - 1  # the others' lines stand on its left
         axes.annotate(
-            f"{100 * level:g} %", (threshold, top * (1.24 - 0.1 * (index % 3))),
-            xytext=(-3, 0), textcoords="offset points", ha="right", fontsize=9, color=MUTED,
+            f"{100 * level:g} %", (threshold, at), xytext=(3 if last else -3, 0), fontsize=9,
+            textcoords="offset points", ha="left" if last else "right", color=MUTED,
         )  # fmt: skip
     occupied = [edge for edge, share in zip(edges, shares) if share > 0.0005]
     if occupied:

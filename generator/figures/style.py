@@ -120,12 +120,6 @@ def _inked(drawn: str, inks: Mapping[str, str]) -> str:
     return re.sub("#[0-9a-f]{6}", lambda match: inks.get(match[0], match[0]), drawn)
 
 
-def legend(axes: Axes, **place: Any) -> None:
-    """A legend, where there is anything to tell apart."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(**place)
-
-
 def percent_axis(axes: Axes, which: str = "y") -> None:
     """Label an axis of fractions in percent."""
     axis = axes.yaxis if which == "y" else axes.xaxis

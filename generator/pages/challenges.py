@@ -48,7 +48,7 @@ def _collapse(report: Report) -> Iterator[Markdown]:
             first, gone = empty[0]
             names = listed([short(layer.name) for layer in gone[:3]])
             yield Markdown(
-                f"**{escape(report.label(row))}**: the first layers are emptied at "
+                f"**{escape(report.label(row))}**: layers are first emptied at "
                 f"{level_name(first.level)}: {len(gone)} of {len(first.layers)}, {names} among them."
             )
         else:
@@ -122,10 +122,10 @@ def _bytes(report: Report) -> Iterator[Markdown]:
         weighed = report.footprint(row.name)
         dense = {r.bytes for r in as_stored(weighed, "dense").values()} if weighed else set()
         if weighed and len(dense) == 1:
-            packed = list(as_stored(weighed, "gzip").values())[-1]
+            packed = list(as_stored(weighed, "gzip").values())
             yield Markdown(
                 f"**{escape(report.label(row))}**: {written(report.inspection(row.name))}, dense, has "
                 f"the same {whole(dense.pop())} bytes at every level; only compressing it shows the "
-                f"zeros: gzip brings the one at {level_name(packed.level)} to "
-                f"{percent(packed.ratio)} of the dense file."
+                f"zeros: by gzip it takes {percent(packed[0].ratio)} of that before anything is pruned "
+                f"and {percent(packed[-1].ratio)} at {level_name(packed[-1].level)}."
             )

@@ -70,10 +70,12 @@ def _figure(report: Report) -> Drawing | None:
         texts = perplexity.foretold(report)
         return perplexity.drawing(report, texts[0], name) if texts else None
     legend = performance.legend(report, report.measured)
+    texts = perplexity.foretold(report)
+    elsewhere = f"; {listed([t.name for t in texts])} is drawn under Performance" if texts else ""
     return Drawing(
         name=name,
         alt="Quality of every model against the share of prunable weights removed, a panel a task",
-        caption=f"Quality against level, levels at equal steps. {legend}",
+        caption=f"Quality against level, levels at equal steps{elsewhere}. {legend}",
         draw=partial(quality_by_level.draw, [performance.panel(report, task) for task in asked]),
     )
 

@@ -23,7 +23,7 @@ from generator.render import (
     whole,
 )
 from generator.report import Report
-from generator.sentences import as_stored, latency_sentence, sparse_sentence, written
+from generator.sentences import as_stored, dequantised, latency_sentence, sparse_sentence, written
 
 FORMATS = {
     "dense": "dense",
@@ -67,6 +67,7 @@ class Context:
     processor: Markdown
     note: Markdown
     costs: tuple[Drawing, ...]
+    compressed: Markdown
 
 
 def context(report: Report) -> Context:
@@ -82,6 +83,7 @@ def context(report: Report) -> Context:
         processor=_processors(report, timed),
         note=report.note(report.measured),
         costs=quality_cost.drawings(report),
+        compressed=_compressed(report),
     )
 
 
@@ -109,7 +111,7 @@ def _section(report: Report, row: StudyModel) -> ModelSection | None:
         headline=in_short(report, row),
         break_even=tuple(_break_even(weighed, name) for name in FORMATS if name != "dense"),
         masked=latency_sentence(timed.rows),
-        sparse=sparse_sentence(timed.rows),
+        sparse=sparse_sentence(timed),
         skipped=timed.skipped,
         dense_by=timed.dense_by,
         threads=timed.rows[0].threads,
@@ -152,9 +154,11 @@ def in_short(report: Report, row: StudyModel) -> Markdown:
     if not {"masked", "sparse"} <= at.keys() or level not in masks:
         return Markdown("")
     masked, sparse = at["masked"], at["sparse"]
+    found = report.inspection(row.name)
+    came = f" (as it came, {size(found.file_bytes)})" if found and dequantised(found) else ""
     return Markdown(
         f"**{escape(report.label(row))}** with {level_name(level)} of its prunable weights set to zero: "
-        f"{written(report.inspection(row.name))} takes {size(files[level].bytes)}, {same}; a forward "
+        f"{written(found)} takes {size(files[level].bytes)}{came}, {same}; a forward "
         f"pass of {shape[0]} × {shape[1]} tokens takes {masked.median_ms:.2f} ms, {_speed(masked)}. "
         "Stored as bit masks it takes "
         f"{size(masks[level].bytes)}, {percent(masks[level].ratio)} of dense; by arithmetic that skips "
@@ -168,25 +172,44 @@ def _speed(row: LatencyRow) -> str:
 
 
 def _break_even(weighed: Footprint, name: str) -> Markdown:
-    """From which level a format is smaller than dense: by its formula, or the first measured."""
+    """From which level a format is smaller than dense, by its formula; of a compressor, what it makes."""
     stored = weighed.rows[0].dtype
-    rows = [row for row in as_stored(weighed, name).values() if row.level]
+    rows = as_stored(weighed, name)
     even = next((e for e in weighed.break_even if (e.format, e.dtype) == (name, stored)), None)
-    smaller = [row for row in rows if row.ratio < 1]
-    if even is not None and even.sparsity is None:
+    if even is None:
+        shown = [rows[level] for level in sorted({0.0, EXAMPLE, max(rows)} & rows.keys())]
+        return Markdown(
+            f"{FORMATS[name]}: "
+            + listed([f"{percent(row.ratio)} of dense {_when(row.level)}" for row in shown])
+        )
+    if even.sparsity is None:
         return Markdown(f"{FORMATS[name]}: never smaller than dense")
-    if even is not None and even.sparsity is not None:
-        start = f"smaller than dense once {percent(even.sparsity)} of the prunable weights are zero"
-    elif smaller:
-        start = f"smaller than dense from {level_name(smaller[0].level)} on, of the levels tried"
-    else:
-        return Markdown(f"{FORMATS[name]}: never smaller than dense at the levels tried")
-    if not rows:
-        return Markdown(f"{FORMATS[name]}: {start}")
-    best = rows[-1]
+    best = rows[max(rows)]
     return Markdown(
-        f"{FORMATS[name]}: {start}; at {level_name(best.level)} the whole file takes "
-        f"{percent(best.ratio)} of its dense bytes"
+        f"{FORMATS[name]}: smaller than dense once {percent(even.sparsity)} of the prunable weights are "
+        f"zero; at {level_name(best.level)} the whole file takes {percent(best.ratio)} of its dense bytes"
+    )
+
+
+def _when(level: float) -> Markdown:
+    return Markdown(f"at {level_name(level)}" if level else "before anything is pruned")
+
+
+def _compressed(report: Report) -> Markdown:
+    """Whether plain compression makes a smaller file than bit masks, at the level that stands first."""
+    weighed = [found for row in report.measured if (found := report.footprint(row.name))]
+    pairs = [
+        (as_stored(one, "gzip")[EXAMPLE].bytes, as_stored(one, "bitmask")[EXAMPLE].bytes)
+        for one in weighed
+        if EXAMPLE in as_stored(one, "gzip") and EXAMPLE in as_stored(one, "bitmask")
+    ]
+    if not pairs:
+        return Markdown("")
+    smaller = sum(gzip < masks for gzip, masks in pairs)
+    return Markdown(
+        f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks of {smaller} of "
+        f"{len(pairs)} models: it squeezes what is not prunable too, but has to be unpacked before use, "
+        "and a file of bit masks is read as it is."
     )
 
 
