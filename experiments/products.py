@@ -56,6 +56,11 @@ def plain(part: nn.Module) -> bool:
     return type(part).forward in (nn.Linear.forward, Conv1D.forward)
 
 
+def own_forward(part: nn.Module) -> str:
+    """What is said of a module that keeps a forward of its own."""
+    return f"{type(part).__name__} has a forward of its own"
+
+
 def of(part: nn.Module) -> Product:
     """The way a module multiplies by weights that may change: by oneDNN if that is the faster."""
     if type(part) is nn.Linear and worth(part):

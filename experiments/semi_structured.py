@@ -62,6 +62,9 @@ def measure(
     model: Any = copy.deepcopy(opened.model)
     model = model.half().to(on)
     maps = sparse_path.linear_maps(model)
+    for one in maps:
+        if not products.plain(one.module):
+            return [], (f"{PATTERN}: {one.name}, {products.own_forward(one.module)}",)
     rows: dict[str, Tensor] = {}
     for one in maps:
         weight = masked[one.name].half().to(on)

@@ -77,7 +77,7 @@ def unfit(one: LinearMap) -> str:
     """Why the sparse product cannot take a map's place; empty where it can."""
     weight = one.weight
     if not products.plain(one.module):
-        return f"{type(one.module).__name__} has a forward of its own"
+        return products.own_forward(one.module)
     if weight.device.type != "cpu":
         return f"on {weight.device.type}, the sparse product is for processors"
     if weight.dtype != torch.float32:

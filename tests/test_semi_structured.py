@@ -267,3 +267,16 @@ def test_outputs_a_little_apart_are_let_pass_and_the_difference_is_said(
     ((row,), skipped) = measured(opened)
     assert skipped == ()
     assert row.max_abs_difference > 0
+
+
+def test_a_map_with_a_forward_of_its_own_is_named_and_nothing_timed(
+    opened: OpenModel, packed: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Router(Conv1D):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return super().forward(inputs)
+
+    opened.model.transformer.h[0].mlp.c_fc.__class__ = Router
+    name = "transformer.h.0.mlp.c_fc.weight"
+    assert measured(opened) == ([], (f"2:4: {name}, Router has a forward of its own",))
+    assert not packed
