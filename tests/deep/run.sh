@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 KILLS=300 .venv/bin/python -m pytest --hypothesis-profile=deep \
-  tests/test_checkpoint.py tests/test_gguf_file.py tests/test_magnitudes.py tests/test_masks.py \
+  tests/test_checkpoint.py tests/test_gguf_header.py tests/test_magnitudes.py tests/test_masks.py \
   tests/test_mutations.py tests/test_records.py tests/test_render.py tests/test_store.py \
   tests/test_torch_file.py
 
