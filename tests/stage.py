@@ -4,11 +4,14 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from torch import Tensor
+
+from experiments.products import Product
 from experiments.stopwatch import Lane, Timing, first_calls, time_rounds
 
 
 class Stage:
-    """Lanes that take as long as they are told to, on a clock of their own."""
+    """Lanes and products that take as long as they are told to, on a clock of their own."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -33,6 +36,16 @@ class Stage:
             self.now += next(costs)
 
         return Lane(within, call)
+
+    def product(self, name: str, *seconds: float) -> Product:
+        costs = itertools.chain(seconds, itertools.repeat(seconds[-1]))
+
+        def multiply(inputs: Tensor) -> Tensor:
+            self.played.append(name)
+            self.now += next(costs)
+            return inputs
+
+        return multiply
 
     def time(self, *lanes: Lane, rounds: int) -> list[Timing]:
         first = first_calls(lanes, clock=self.clock)

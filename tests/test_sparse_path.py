@@ -1,6 +1,5 @@
 """The sparse path: the model that plain torch has, layer by layer by what was measured faster."""
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import scipy.sparse
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from stage import Stage
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -18,7 +18,6 @@ from experiments import answering, products, sparse_linear, sparse_path
 from experiments.checkpoint.folder import Checkpoint
 from experiments.latency import pinned
 from experiments.models import OpenModel, open_model
-from experiments.products import Product
 from experiments.sparse_path import LinearMap, Trial
 from experiments.tasks.table import Task
 
@@ -150,27 +149,6 @@ def test_maps_are_the_linear_maps_of_blocks_in_canonical_order(tiny_model: Calla
 def test_what_cannot_be_sparse_says_why(weight: Tensor, reason: str) -> None:
     one = LinearMap("w", "weight", nn.Linear(2, 2), weight)
     assert sparse_path.unfit(one) == reason
-
-
-class Stage:
-    """Products that take as long as they are told to, on a clock of their own."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.played: list[str] = []
-
-    def clock(self) -> float:
-        return self.now
-
-    def product(self, name: str, *seconds: float) -> Product:
-        costs = itertools.chain(seconds, itertools.repeat(seconds[-1]))
-
-        def multiply(inputs: Tensor) -> Tensor:
-            self.played.append(name)
-            self.now += next(costs)
-            return inputs
-
-        return multiply
 
 
 def a_map(name: str, weight: Sequence[Sequence[float]] = ((0, 1), (1, 0))) -> LinearMap:
