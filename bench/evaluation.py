@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from experiments import answering, devices, models, threads
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import MINIATURES, locate
+from experiments.cores import usable_cores
 from experiments.errors import ReportError
-from experiments.provenance import usable_cores
 from experiments.tasks.located import located
 from experiments.tasks.table import Task, task
 

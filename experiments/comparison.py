@@ -15,7 +15,8 @@ from experiments.intervals import (
     smallest_detectable,
 )
 from experiments.metrics import METRICS, spread
-from experiments.records import Comparison, Evaluation, Perplexity, PerplexityChange
+from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.perplexity import Perplexity, PerplexityChange
 
 
 def compare(

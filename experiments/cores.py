@@ -1,10 +1,10 @@
-"""Work shared out over the cores this process may use; results in the order of the work."""
+"""The cores this process may use, and work shared out over them; results in the order of the work."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
-
-from experiments.provenance import usable_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,3 +29,17 @@ def each(task: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Resu
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """The cores this process may use: the affinity mask and the container's quota, the smaller.
+
+    A container with a quota of 2 CPUs on a host of 8 gives 2, never 8.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = quota_file.read_text(encoding="ascii").split()
+        return max(1, min(cores, -(-int(quota) // int(period))))
+    except (OSError, ValueError):
+        return cores

@@ -4,7 +4,7 @@ import re
 
 import torch
 
-from experiments.provenance import cpuinfo
+from experiments.records.provenance import cpuinfo
 
 BFLOAT16 = re.compile(r"^(flags|Features)\b.*\b(avx512_bf16|amx_bf16|bf16)\b", re.MULTILINE)
 

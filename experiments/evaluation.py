@@ -10,7 +10,7 @@ from experiments import metric_modules
 from experiments.answering import GENERATED, Question
 from experiments.intervals import Interval, bootstrap, wilson
 from experiments.metrics import METRICS, confusion, spread
-from experiments.records import Evaluation
+from experiments.records.evaluation import Evaluation
 from experiments.tasks.examples import Examples
 
 

@@ -21,8 +21,8 @@ from experiments.masks import left
 from experiments.output import appearing_whole, check_output
 from experiments.progress import SILENT, Progress
 from experiments.pruning import Choice, Prunable, Settings
-from experiments.record_json import to_json
-from experiments.records import Pruning
+from experiments.records.pruning import Pruning
+from experiments.records.record_json import to_json
 from experiments.stored_model import StoredModel
 
 FORMS = ("dense", "bitmask")

@@ -32,7 +32,7 @@ from experiments.errors import ReportError
 from experiments.feeding import attention_to_first, fitted, prefix_of
 from experiments.models import OpenModel, end_marks
 from experiments.output import appearing_whole, check_output
-from experiments.provenance import Digests, machine, today, versions
+from experiments.records.provenance import Digests, machine, today, versions
 from experiments.tasks.examples import Examples
 from experiments.tasks.table import Task
 

@@ -23,7 +23,7 @@ from experiments.checkpoint.tensor import DTYPES, StoredTensor
 from experiments.magnitudes import Keys, Weights, bits_of
 from experiments.progress import SILENT, Progress
 from experiments.pruning import Choice
-from experiments.records import BreakEven, Footprint, FootprintRow
+from experiments.records.footprint import BreakEven, Footprint, FootprintRow
 from experiments.stored_model import StoredModel
 
 GZIP_LEVEL = 6  # what the command takes by default, and so zstd's

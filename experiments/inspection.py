@@ -11,7 +11,7 @@ from experiments import cores, models
 from experiments.checkpoint.tensor import DTYPES, StoredTensor
 from experiments.magnitudes import Summary, summarise
 from experiments.progress import SILENT, Progress
-from experiments.records import (
+from experiments.records.inspection import (
     Count,
     CurvePoint,
     Inspection,

@@ -24,9 +24,10 @@ from experiments.errors import ReportError
 from experiments.methods.table import METHODS
 from experiments.open_weights import InPlace
 from experiments.plan import TIMED_THREADS, Job, Planned
-from experiments.provenance import machine, today, versions
 from experiments.pruning import Settings
-from experiments.records import Answer, Cell, Provenance, Record
+from experiments.records.cell import Cell
+from experiments.records.provenance import machine, today, versions
+from experiments.records.record import Answer, Provenance, Record
 from experiments.stored_model import StoredModel
 from experiments.tasks.table import Task
 

@@ -24,7 +24,7 @@ from experiments.models import OpenModel
 from experiments.open_weights import prunable_tensors
 from experiments.products import Product
 from experiments.pruning import Choice, Settings, choose
-from experiments.records import Latency, LatencyRow, LayerTrial
+from experiments.records.latency import Latency, LatencyRow, LayerTrial
 from experiments.sparse_path import LinearMap, Trial
 from experiments.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
 

@@ -34,7 +34,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
-from experiments.records import Architecture
+from experiments.records.inspection import Architecture
 
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a path that is no UTF-8
 OLDER_NAMES = {"T5WithLMHeadModel": "T5ForConditionalGeneration"}  # still in google-t5/t5-3b

@@ -18,8 +18,8 @@ from experiments.errors import ReportError
 from experiments.feeding import begun, longest_input, refuse_unless_causal
 from experiments.intervals import bootstrap_units
 from experiments.models import OpenModel
-from experiments.provenance import digest_text
-from experiments.records import Perplexity
+from experiments.records.perplexity import Perplexity
+from experiments.records.provenance import digest_text
 from experiments.tasks.table import Task
 
 WINDOW = 512

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
+from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.methods.table import METHODS
-from experiments.provenance import Digests, digest_text, processor, usable_cores, versions
-from experiments.records import Cell, Study, StudyModel
+from experiments.records.cell import Cell
+from experiments.records.provenance import Digests, digest_text, processor, versions
+from experiments.records.study import Study, StudyModel
 from experiments.study import LoadedStudy
 from experiments.tasks.located import located
 from experiments.tasks.table import Task

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from experiments.provenance import cpuinfo
+from experiments.records.provenance import cpuinfo
 
 ONEDNN: Any = torch.ops.mkldnn
 Product = Callable[[torch.Tensor], torch.Tensor]

@@ -30,7 +30,7 @@ from experiments.magnitudes import (
 from experiments.masks import Mask
 from experiments.methods.table import METHODS
 from experiments.progress import SILENT, Progress
-from experiments.records import Layer, Pruning
+from experiments.records.pruning import Layer, Pruning
 
 UNSTRUCTURED = "unstructured"
 SCOPES = ("global", "layer", "row")

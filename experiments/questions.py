@@ -13,15 +13,16 @@ from typing import Any
 
 from experiments import devices, export, footprint, inspection, models, pruning
 from experiments.checkpoint.folder import Checkpoint
+from experiments.cores import usable_cores
 from experiments.coverage import prunable_parameters
 from experiments.errors import ReportError, UsageError
 from experiments.magnitudes import removed_count
 from experiments.methods.table import METHODS
 from experiments.models import OpenModel
 from experiments.progress import Progress
-from experiments.provenance import usable_cores
 from experiments.pruning import Settings
-from experiments.records import Evaluation, Perplexity
+from experiments.records.evaluation import Evaluation
+from experiments.records.perplexity import Perplexity
 from experiments.stored_model import StoredModel
 from experiments.study import DEFAULT_LEVELS
 from experiments.tasks.table import Task

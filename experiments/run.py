@@ -17,21 +17,16 @@ from time import perf_counter
 from typing import Any
 
 from experiments.comparison import compare, compare_perplexity
+from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
-from experiments.provenance import Digests, command, usable_cores
-from experiments.records import (
-    Answer,
-    Cell,
-    Comparison,
-    Evaluation,
-    Held,
-    Perplexity,
-    PerplexityChange,
-    Record,
-    Study,
-)
-from experiments.store import Recorded, Results
+from experiments.records.cell import Cell
+from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.perplexity import Perplexity, PerplexityChange
+from experiments.records.provenance import Digests, command
+from experiments.records.record import Answer, Held, Record
+from experiments.records.store import Recorded, Results
+from experiments.records.study import Study
 from experiments.study import LoadedStudy
 from experiments.tasks.table import Task
 

@@ -20,7 +20,7 @@ from experiments.models import OpenModel
 from experiments.open_weights import prunable_tensors
 from experiments.products import Product
 from experiments.pruning import Settings, choose
-from experiments.records import LatencyRow
+from experiments.records.latency import LatencyRow
 from experiments.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
 
 PATTERN, LEVEL = "2:4", 0.5

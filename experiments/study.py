@@ -14,7 +14,7 @@ from typing import Any
 from experiments.errors import ReportError
 from experiments.methods.table import METHODS
 from experiments.metrics import STUDY_METRICS
-from experiments.records import Study, StudyModel, StudyTask
+from experiments.records.study import Study, StudyModel, StudyTask
 from experiments.tasks.table import TASKS, Task, usual_metric
 
 FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")

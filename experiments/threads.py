@@ -8,7 +8,7 @@ from time import perf_counter
 
 import torch
 
-from experiments.provenance import usable_cores
+from experiments.cores import usable_cores
 
 TRIES = 2
 WORTH_TRYING = 10  # pieces; fewer are done before the best number is known

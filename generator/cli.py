@@ -64,7 +64,7 @@ def build(
 ) -> None:
     """Answer what the study asks and write the pages."""
     from experiments import run
-    from experiments.store import Recorded, Results
+    from experiments.records.store import Recorded, Results
     from generator import site
 
     published = Recorded(recorded_beside(study))
@@ -389,7 +389,7 @@ def list_(what: str, as_json: bool) -> None:
 def status(study: Path, results: Path, as_json: bool) -> None:
     """Say how much of a study has been measured."""
     from experiments import run
-    from experiments.store import Recorded, Results
+    from experiments.records.store import Recorded, Results
     from experiments.study import load_study
     from generator import listing
 
@@ -403,7 +403,7 @@ def status(study: Path, results: Path, as_json: bool) -> None:
 def record(study: Path, results: Path) -> None:
     """Promote this machine's records to the published ones."""
     from experiments import run
-    from experiments.store import Recorded, Results
+    from experiments.records.store import Recorded, Results
     from experiments.study import load_study
 
     count, missing = run.promote(

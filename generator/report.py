@@ -6,22 +6,15 @@ Only lookups and trivial ratios: whatever is not in a record is not computed her
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from experiments.records import (
-    Cell,
-    Comparison,
-    Evaluation,
-    Footprint,
-    Held,
-    Inspection,
-    Latency,
-    Perplexity,
-    PerplexityChange,
-    Provenance,
-    Pruning,
-    Study,
-    StudyModel,
-    StudyTask,
-)
+from experiments.records.cell import Cell
+from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.footprint import Footprint
+from experiments.records.inspection import Inspection
+from experiments.records.latency import Latency
+from experiments.records.perplexity import Perplexity, PerplexityChange
+from experiments.records.pruning import Pruning
+from experiments.records.record import Held, Provenance
+from experiments.records.study import Study, StudyModel, StudyTask
 from generator.render import Markdown
 
 T = TypeVar("T")

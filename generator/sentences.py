@@ -5,18 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from experiments.records import (
-    Comparison,
-    Evaluation,
-    Footprint,
-    FootprintRow,
-    Inspection,
-    Latency,
-    LatencyRow,
-    PerplexityChange,
-    StudyModel,
-    StudyTask,
-)
+from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.footprint import Footprint, FootprintRow
+from experiments.records.inspection import Inspection
+from experiments.records.latency import Latency, LatencyRow
+from experiments.records.perplexity import PerplexityChange
+from experiments.records.study import StudyModel, StudyTask
 from generator.render import (
     Markdown,
     change,

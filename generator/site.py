@@ -12,9 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from experiments.record_json import encode
-from experiments.records import Held
-from experiments.store import Recorded, replace_if_changed
+from experiments.records.record import Held
+from experiments.records.record_json import encode
+from experiments.records.store import Recorded, replace_if_changed
 
 PACKAGE = Path(__file__).parent
 DRAWN_WITH = ("jinja2", "matplotlib", "numpy")

@@ -41,7 +41,7 @@ class Bar:
 
 def show(answer: Json, as_json: bool, as_text: Callable[[Any], Sequence[str]]) -> None:
     """Print an answer as one JSON document, or as lines for people."""
-    from experiments.record_json import without_nan
+    from experiments.records.record_json import without_nan
 
     if as_json:
         click.echo(json.dumps(without_nan(answer), indent=1, ensure_ascii=False))

@@ -20,7 +20,7 @@ from families import EVERYWHERE, LONGEST, build_tiny_model
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from experiments.records import Evaluation
+    from experiments.records.evaluation import Evaluation
     from generator.render import Drawing
 
 os.environ["HF_HUB_OFFLINE"] = "1"

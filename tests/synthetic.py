@@ -2,36 +2,23 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from experiments.records import (
-    Answer,
+from experiments.records.cell import Cell
+from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.footprint import BreakEven, Footprint, FootprintRow
+from experiments.records.inspection import (
     Architecture,
-    BreakEven,
-    Cell,
-    Comparison,
     Count,
     CurvePoint,
-    Evaluation,
-    Footprint,
-    FootprintRow,
-    Held,
     Inspection,
-    Latency,
-    LatencyRow,
-    Layer,
-    LayerTrial,
-    Machine,
     NearZero,
-    Perplexity,
-    PerplexityChange,
-    Provenance,
-    Pruning,
-    Record,
-    Study,
-    StudyModel,
-    StudyTask,
     TensorRow,
     Totals,
 )
+from experiments.records.latency import Latency, LatencyRow, LayerTrial
+from experiments.records.perplexity import Perplexity, PerplexityChange
+from experiments.records.pruning import Layer, Pruning
+from experiments.records.record import Answer, Held, Machine, Provenance, Record
+from experiments.records.study import Study, StudyModel, StudyTask
 
 LEVELS = (0.5, 0.9)
 WEIGHTS = 1000

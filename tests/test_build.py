@@ -16,8 +16,8 @@ import pytest
 from command import SENTENCES, STUDY, Done, Gen, files, full_disk, imported, outside
 
 from experiments import run
-from experiments.record_json import decode
-from experiments.store import Recorded
+from experiments.records.record_json import decode
+from experiments.records.store import Recorded
 from generator.pages.table import PAGES
 
 pytestmark = pytest.mark.usefixtures("drawn_once")

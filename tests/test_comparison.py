@@ -9,7 +9,7 @@ from sklearn.metrics import matthews_corrcoef
 
 from experiments.comparison import compare
 from experiments.errors import ReportError
-from experiments.records import Evaluation
+from experiments.records.evaluation import Evaluation
 
 Scored = Callable[..., Evaluation]
 

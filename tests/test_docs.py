@@ -13,7 +13,7 @@ from experiments import run
 from experiments.checkpoint.formats import FORMATS
 from experiments.checkpoint.locate import miniatures
 from experiments.methods.table import METHODS
-from experiments.store import Recorded
+from experiments.records.store import Recorded
 from experiments.study import MODEL, TASK, TOP, load_study
 from experiments.tasks.table import TASKS
 from generator import cli, site

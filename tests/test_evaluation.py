@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from experiments.records import Evaluation
+from experiments.records.evaluation import Evaluation
 
 Scored = Callable[..., Evaluation]
 

@@ -24,7 +24,7 @@ from transformers.pytorch_utils import Conv1D
 from experiments.checkpoint.folder import Checkpoint
 from experiments.export import prune_to_folder
 from experiments.pruning import Settings
-from experiments.records import Pruning
+from experiments.records.pruning import Pruning
 from experiments.stored_model import StoredModel
 
 LEVELS = (0.1, 0.5, 0.9)

@@ -24,7 +24,7 @@ from experiments.footprint import (
 )
 from experiments.masks import Axis
 from experiments.pruning import Settings, choose
-from experiments.records import Footprint, FootprintRow
+from experiments.records.footprint import Footprint, FootprintRow
 from experiments.stored_model import StoredModel
 
 Saved = Callable[..., Path]

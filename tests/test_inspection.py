@@ -13,7 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.inspection import CURVE, inspect
-from experiments.records import Inspection, TensorRow
+from experiments.records.inspection import Inspection, TensorRow
 from experiments.stored_model import StoredModel
 
 Saved = Callable[..., Path]

@@ -22,7 +22,7 @@ from experiments.models import OpenModel, open_model
 from experiments.open_weights import prunable_tensors, prune_in_place
 from experiments.products import Product
 from experiments.pruning import Settings, choose
-from experiments.records import LatencyRow
+from experiments.records.latency import LatencyRow
 from experiments.sparse_path import Trial
 
 Saved = Callable[..., Path]

@@ -13,7 +13,7 @@ from experiments.errors import ReportError
 from experiments.export import prune_to_folder
 from experiments.inspection import inspect
 from experiments.pruning import Settings
-from experiments.records import Inspection, TensorRow
+from experiments.records.inspection import Inspection, TensorRow
 from experiments.stored_model import StoredModel
 
 NAME = "model.layers.0.self_attn.q_proj"

@@ -18,7 +18,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.comparison import compare_perplexity
 from experiments.errors import ReportError
 from experiments.models import open_model
-from experiments.records import Perplexity
+from experiments.records.perplexity import Perplexity
 from experiments.tasks.table import Task, task
 
 Saved = Callable[..., Path]

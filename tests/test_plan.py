@@ -11,8 +11,9 @@ import pytest
 
 from experiments import plan
 from experiments.plan import Plan, jobs_of, make_plan, questions, sides
-from experiments.provenance import Digests
-from experiments.records import Cell, Study, StudyModel
+from experiments.records.cell import Cell
+from experiments.records.provenance import Digests
+from experiments.records.study import Study, StudyModel
 from experiments.study import load_study
 
 MODEL = StudyModel(

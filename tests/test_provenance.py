@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments import provenance
-from experiments.provenance import (
+from experiments.cores import usable_cores
+from experiments.records import provenance
+from experiments.records.provenance import (
     Digests,
     command,
     digest_text,
     machine,
     processor,
     today,
-    usable_cores,
     versions,
 )
 
@@ -146,7 +146,7 @@ def test_processors_of_one_name_are_told_apart_by_their_vectors(
 
 def test_versions_are_found_without_importing_what_they_are_of() -> None:
     code = (
-        "import sys; from experiments.provenance import versions; found = versions();"
+        "import sys; from experiments.records.provenance import versions; found = versions();"
         "assert 'torch' in found and 'python' in found;"
         "assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
     )

@@ -6,7 +6,8 @@ from functools import partial
 import pytest
 import synthetic
 
-from experiments.records import Held, Latency
+from experiments.records.latency import Latency
+from experiments.records.record import Held
 from generator.figures.frontier import Line
 from generator.pages import quality_cost
 from generator.report import Report

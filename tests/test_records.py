@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.record_json import SCHEMA, decode, encode, to_json
-from experiments.records import ANSWERS, Cell, Machine, Provenance, Record, Study
+from experiments.records.cell import Cell
+from experiments.records.record import ANSWERS, Machine, Provenance, Record
+from experiments.records.record_json import SCHEMA, decode, encode, to_json
+from experiments.records.study import Study
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 st.register_type_strategy(float, FINITE)

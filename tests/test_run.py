@@ -16,9 +16,14 @@ import safetensors.torch
 from experiments import answering, jobs, models, perplexity, run
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
-from experiments.records import Cell, Evaluation, Held, Inspection, Latency, Pruning
+from experiments.records.cell import Cell
+from experiments.records.evaluation import Evaluation
+from experiments.records.inspection import Inspection
+from experiments.records.latency import Latency
+from experiments.records.pruning import Pruning
+from experiments.records.record import Held
+from experiments.records.store import Recorded, Results
 from experiments.run import Outcome, forecast, missing, promote, run_study, shown, status
-from experiments.store import Recorded, Results
 from experiments.study import LoadedStudy, load_study
 from experiments.tasks.located import located
 from experiments.tasks.table import TASKS, Task

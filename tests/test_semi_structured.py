@@ -16,7 +16,7 @@ from experiments.errors import ReportError
 from experiments.latency import random_inputs
 from experiments.models import OpenModel, open_model
 from experiments.products import Product
-from experiments.records import LatencyRow
+from experiments.records.latency import LatencyRow
 
 Saved = Callable[..., Path]
 NO_GPU = "it needs a GPU that CUDA knows, found none"

@@ -16,17 +16,11 @@ from synthetic import (
     study_task,
 )
 
-from experiments.records import (
-    Answer,
-    Cell,
-    Comparison,
-    Evaluation,
-    Held,
-    PerplexityChange,
-    Record,
-    Study,
-    StudyTask,
-)
+from experiments.records.cell import Cell
+from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.perplexity import PerplexityChange
+from experiments.records.record import Answer, Held, Record
+from experiments.records.study import Study, StudyTask
 from generator.report import Report
 from generator.sentences import (
     control_sentence,

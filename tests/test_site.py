@@ -20,7 +20,7 @@ from html_page import Page, links, pages
 from jinja2 import nodes
 from mkdocs.utils.yaml import yaml_load
 
-from experiments.records import Held
+from experiments.records.record import Held
 from generator import site
 from generator.pages.table import PAGES
 from generator.render import TEMPLATES, Drawing, Table, environment

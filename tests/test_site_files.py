@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from experiments.record_json import encode
-from experiments.records import Held
-from experiments.store import Recorded
+from experiments.records.record import Held
+from experiments.records.record_json import encode
+from experiments.records.store import Recorded
 from generator import site
 from generator.render import Drawing
 
@@ -79,7 +79,7 @@ def drawn_before(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_writing_again_touches_no_file_and_draws_nothing(here: Path) -> None:
     before = snapshot(here)
     program = (
-        "import sys; from pathlib import Path; from experiments.store import Recorded\n"
+        "import sys; from pathlib import Path; from experiments.records.store import Recorded\n"
         "from generator import site; folder = Path(sys.argv[1])\n"
         "held = site.published(Recorded(folder / 'recorded'))\n"
         "print(site.write(held, folder / 'docs', stamp=folder / 'site.json'))\n"

@@ -5,7 +5,9 @@ import dataclasses
 import pytest
 import synthetic
 
-from experiments.records import Evaluation, Held, Study
+from experiments.records.evaluation import Evaluation
+from experiments.records.record import Held
+from experiments.records.study import Study
 from generator import site
 from generator.pages.table import PAGES
 from generator.render import escape

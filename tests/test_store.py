@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments import store
-from experiments.record_json import encode
-from experiments.records import Cell, Evaluation, Machine, Provenance, Record
-from experiments.store import Recorded, Results, file_name, replace_if_changed, slug
+from experiments.records import store
+from experiments.records.cell import Cell
+from experiments.records.evaluation import Evaluation
+from experiments.records.record import Machine, Provenance, Record
+from experiments.records.record_json import encode
+from experiments.records.store import Recorded, Results, file_name, replace_if_changed, slug
 
 PROVENANCE = Provenance(
     date="2026-01-01",
@@ -165,7 +167,7 @@ def test_a_write_that_fails_leaves_the_old_file_alone(
 WRITER = """
 import sys
 from pathlib import Path
-from experiments.store import replace_if_changed
+from experiments.records.store import replace_if_changed
 path, contents = Path(sys.argv[1]), [letter * 3_000_000 for letter in (b"a", b"b")]
 print("ready", flush=True)
 while True:

@@ -16,7 +16,7 @@ import yaml
 from experiments.checkpoint import formats
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
-from experiments.provenance import Digests
+from experiments.records.provenance import Digests
 
 # Files beside the weights that decide what a checkpoint answers, or that a copy of it needs.
 COMPANIONS = (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from experiments.records import StudyModel
+from experiments.records.study import StudyModel
 from generator.pages.method import emptied, short
 from generator.render import Markdown, escape, level_name, listed, percent, points, score, whole
 from generator.report import Report

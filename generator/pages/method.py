@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records import Layer, Pruning, StudyModel
+from experiments.records.pruning import Layer, Pruning
+from experiments.records.study import StudyModel
 from generator.figures import heat_map
 from generator.render import (
     Column,

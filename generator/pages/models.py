@@ -4,7 +4,8 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 
-from experiments.records import Inspection, StudyModel
+from experiments.records.inspection import Inspection
+from experiments.records.study import StudyModel
 from generator import sentences
 from generator.bibliography import link
 from generator.render import Column, Markdown, Table, code, percent, whole

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records import StudyModel
+from experiments.records.study import StudyModel
 from generator.figures import quality_by_level
 from generator.pages import performance, perplexity, runtime
 from generator.render import Drawing, Markdown, level_name, listed

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records import Comparison, Evaluation, StudyModel, StudyTask
+from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.study import StudyModel, StudyTask
 from generator.figures import quality_by_level
 from generator.figures.quality_by_level import Line, Panel
 from generator.pages import perplexity

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records import Perplexity, StudyModel, StudyTask
+from experiments.records.perplexity import Perplexity
+from experiments.records.study import StudyModel, StudyTask
 from generator.figures import quality_by_level
 from generator.figures.quality_by_level import Line, Panel
 from generator.render import (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from experiments.records import StudyModel, StudyTask
+from experiments.records.study import StudyModel, StudyTask
 from generator.figures import frontier
 from generator.figures.frontier import Line, Point
 from generator.render import Drawing

@@ -3,7 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from experiments.records import Cell, Provenance
+from experiments.records.cell import Cell
+from experiments.records.record import Provenance
 from generator.render import Column, Markdown, Table, code, listed, size, whole
 from generator.report import Report, checkpoint_name
 

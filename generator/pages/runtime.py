@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records import Footprint, FootprintRow, LatencyRow, LayerTrial, StudyModel
+from experiments.records.footprint import Footprint, FootprintRow
+from experiments.records.latency import LatencyRow, LayerTrial
+from experiments.records.study import StudyModel
 from generator.figures import heat_map, latency_ratio, size_by_level
 from generator.pages import quality_cost
 from generator.render import (

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records import Inspection, NearZero, StudyModel, TensorRow
+from experiments.records.inspection import Inspection, NearZero, TensorRow
+from experiments.records.study import StudyModel
 from generator import sentences
 from generator.figures import heat_map, magnitude_curve
 from generator.figures.magnitude_curve import Curve

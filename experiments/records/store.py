@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from experiments.record_json import decode, encode
-from experiments.records import Cell, Record
+from experiments.records.cell import Cell
+from experiments.records.record import Record
+from experiments.records.record_json import decode, encode
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from experiments.records import Machine
-from experiments.store import replace_if_changed
+from experiments.cores import usable_cores
+from experiments.records.record import Machine
+from experiments.records.store import replace_if_changed
 
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE"}  # as Linux calls them, widest first
 PACKAGES = ("sparsity-report", "torch", "transformers", "tokenizers", "numpy", "scipy")
@@ -115,20 +116,6 @@ def cpuinfo() -> str:
         return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """The cores this process may use: the affinity mask and the container's quota, the smaller.
-
-    A container with a quota of 2 CPUs on a host of 8 gives 2, never 8.
-    """
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        quota, period = quota_file.read_text(encoding="ascii").split()
-        return max(1, min(cores, -(-int(quota) // int(period))))
-    except (OSError, ValueError):
-        return cores
 
 
 def command(arguments: list[str] | None = None) -> str:

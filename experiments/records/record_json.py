@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from experiments.records import ANSWERS, Cell, Provenance, Record, Study
+from experiments.records.cell import Cell
+from experiments.records.record import ANSWERS, Provenance, Record
+from experiments.records.study import Study
 
 SCHEMA = 1
 T = TypeVar("T")

@@ -1,0 +1,48 @@
+"""What was asked: the rows, tasks, methods and levels of a report.
+
+Pure data; touches neither disk, clock nor network.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyModel:
+    """A row of the report. The published facts are for rows that are not measured here."""
+
+    name: str
+    family: str
+    checkpoint: str
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    measure: str = "here"
+    why: str = ""
+    parameters: str = ""
+    licence: str = ""
+    source: str = ""
+    cite: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyTask:
+    """A task as the pages show it."""
+
+    name: str
+    question: str
+    metric: str
+    labels: tuple[str, ...]
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What was asked: the rows, methods and levels of the report."""
+
+    kind: ClassVar[str] = "study"
+    title: str
+    levels: tuple[float, ...]
+    methods: tuple[str, ...]
+    tasks: tuple[StudyTask, ...]
+    models: tuple[StudyModel, ...]
