@@ -28,13 +28,14 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from experiments import answering, devices, models, threads
+from experiments import devices, models, threads
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import MINIATURES, locate
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
-from experiments.tasks.located import located
-from experiments.tasks.table import Task, task
+from experiments.quality import answering
+from experiments.quality.tasks.located import located
+from experiments.quality.tasks.table import Task, task
 
 REFERENCE = Path("build/reference/minilm-sst2")
 WORDS = MINIATURES / "deberta-reviews"  # whose tokenizer the stand-in has

@@ -69,11 +69,12 @@ def compare(model: str | None, limit: int) -> bool:
     """Both sides and one line; whether they agree."""
     import numpy as np
 
-    from experiments import answering, models
+    from experiments import models
     from experiments.checkpoint.locate import locate
+    from experiments.quality import answering
+    from experiments.quality.tasks.located import located
+    from experiments.quality.tasks.table import task
     from experiments.reference import make
-    from experiments.tasks.located import located
-    from experiments.tasks.table import task
 
     models.be_quiet()
     default = make.FOLDER / make.SMOLLM2

@@ -11,9 +11,9 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate, miniatures
 from experiments.errors import UsageError, unknown_name
 from experiments.methods.table import METHODS, Method, method
-from experiments.metrics import STUDY_METRICS
-from experiments.tasks.located import located, located_training
-from experiments.tasks.table import TASKS, Task, task, usual_metric
+from experiments.quality.metrics import STUDY_METRICS
+from experiments.quality.tasks.located import located, located_training
+from experiments.quality.tasks.table import TASKS, Task, task, usual_metric
 
 
 def find_checkpoint(model: str) -> Checkpoint:

@@ -6,7 +6,7 @@ import torch
 
 from experiments.errors import ReportError
 from experiments.models import OpenModel
-from experiments.tasks.table import Task
+from experiments.quality.tasks.table import Task
 
 
 def longest_input(opened: OpenModel) -> int:

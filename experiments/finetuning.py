@@ -32,9 +32,9 @@ from experiments.errors import ReportError
 from experiments.feeding import attention_to_first, fitted, prefix_of
 from experiments.models import OpenModel, end_marks
 from experiments.output import appearing_whole, check_output
+from experiments.quality.tasks.examples import Examples
+from experiments.quality.tasks.table import Task
 from experiments.records.provenance import Digests, machine, today, versions
-from experiments.tasks.examples import Examples
-from experiments.tasks.table import Task
 
 IGNORED = -100  # a target that the loss leaves out
 SPENT = "seconds"

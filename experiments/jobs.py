@@ -8,28 +8,19 @@ from time import perf_counter
 
 import torch
 
-from experiments import (
-    answering,
-    devices,
-    evaluation,
-    footprint,
-    inspection,
-    latency,
-    models,
-    perplexity,
-    pruning,
-)
+from experiments import devices, footprint, inspection, latency, models, pruning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.methods.table import METHODS
 from experiments.open_weights import InPlace
 from experiments.plan import TIMED_THREADS, Job, Planned
 from experiments.pruning import Settings
+from experiments.quality import answering, evaluation, perplexity
+from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
 from experiments.records.provenance import machine, today, versions
 from experiments.records.record import Answer, Provenance, Record
 from experiments.stored_model import StoredModel
-from experiments.tasks.table import Task
 
 Ask = Callable[[Cell], Answer]
 

@@ -12,12 +12,12 @@ from experiments.checkpoint.locate import locate
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.methods.table import METHODS
+from experiments.quality.tasks.located import located
+from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
 from experiments.records.provenance import Digests, digest_text, processor, versions
 from experiments.records.study import Study, StudyModel
 from experiments.study import LoadedStudy
-from experiments.tasks.located import located
-from experiments.tasks.table import Task
 
 # Raised by hand when a kind's measurement changes, so that older records are not taken for it.
 VERSIONS = {

@@ -21,11 +21,11 @@ from experiments.methods.table import METHODS
 from experiments.models import OpenModel
 from experiments.progress import Progress
 from experiments.pruning import Settings
+from experiments.quality.tasks.table import Task
 from experiments.records.evaluation import Evaluation
 from experiments.records.perplexity import Perplexity
 from experiments.stored_model import StoredModel
 from experiments.study import DEFAULT_LEVELS
-from experiments.tasks.table import Task
 
 Say = Callable[[str], object]
 
@@ -150,8 +150,8 @@ def _answer(
     path: str,
     say: Say,
 ) -> Answered:
-    from experiments import answering, evaluation, perplexity
     from experiments.jobs import overlap_warnings
+    from experiments.quality import answering, evaluation, perplexity
 
     opened = models.open_model(model, dtype=dtype, on=devices.device())
     weights = [tensor for _, tensor in prunable_parameters(opened.model)]
@@ -210,7 +210,7 @@ def _difference(
     asked: Task, answer: Answered, other: Answered, limit: int | None
 ) -> dict[str, Any]:
     """The keys that a paired difference adds to a row."""
-    from experiments.comparison import compare, compare_perplexity
+    from experiments.quality.comparison import compare, compare_perplexity
 
     if isinstance(answer, Perplexity) and isinstance(other, Perplexity):
         change = compare_perplexity(answer, other)

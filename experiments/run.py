@@ -16,10 +16,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from experiments.comparison import compare, compare_perplexity
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
+from experiments.quality.comparison import compare, compare_perplexity
+from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.perplexity import Perplexity, PerplexityChange
@@ -28,7 +29,6 @@ from experiments.records.record import Answer, Held, Record
 from experiments.records.store import Recorded, Results
 from experiments.records.study import Study
 from experiments.study import LoadedStudy
-from experiments.tasks.table import Task
 
 Say = Callable[[str], None]
 Failed = dict[Cell, str]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.intervals import Interval, median_interval
+from experiments.quality.intervals import Interval, median_interval
 
 Clock = Callable[[], float]
 

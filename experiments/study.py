@@ -13,9 +13,9 @@ from typing import Any
 
 from experiments.errors import ReportError
 from experiments.methods.table import METHODS
-from experiments.metrics import STUDY_METRICS
+from experiments.quality.metrics import STUDY_METRICS
+from experiments.quality.tasks.table import TASKS, Task, usual_metric
 from experiments.records.study import Study, StudyModel, StudyTask
-from experiments.tasks.table import TASKS, Task, usual_metric
 
 FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")
 MEASURES = ("here", "recorded", "later")

@@ -96,9 +96,9 @@ def scored() -> Callable[..., "Evaluation"]:
     ) -> "Evaluation":
         import numpy as np
 
-        from experiments import evaluation
-        from experiments.tasks.examples import Examples
-        from experiments.tasks.table import Task
+        from experiments.quality import evaluation
+        from experiments.quality.tasks.examples import Examples
+        from experiments.quality.tasks.table import Task
 
         asked = evaluation.Question(
             task=Task(name="films", question="?", file=Path("nowhere"), metric=metric),

@@ -17,12 +17,12 @@ from transformers import (
     LEDForConditionalGeneration,
 )
 
-from experiments import answering, evaluation
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
 from experiments.models import OpenModel, open_model
-from experiments.tasks.table import Task, task
+from experiments.quality import answering, evaluation
+from experiments.quality.tasks.table import Task, task
 
 Saved = Callable[..., Path]
 WORDS = ["a", "film", "is", "good", "bad", "very", "[SEP]", "it", "dull", "not"]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from experiments import answering, export
+from experiments import export
 from experiments.catalogue import task_from_file
 from experiments.checkpoint import bitmask_file, formats, safetensors_file
 from experiments.checkpoint.bitmask_file import BitmaskTensor
@@ -23,6 +23,7 @@ from experiments.errors import ReportError, UsageError
 from experiments.export import prune_to_folder
 from experiments.models import open_model
 from experiments.pruning import Settings
+from experiments.quality import answering
 from experiments.stored_model import StoredModel
 
 Saved = Callable[..., Path]

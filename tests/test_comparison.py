@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import matthews_corrcoef
 
-from experiments.comparison import compare
 from experiments.errors import ReportError
+from experiments.quality.comparison import compare
 from experiments.records.evaluation import Evaluation
 
 Scored = Callable[..., Evaluation]

@@ -108,13 +108,13 @@ def copied(tmp_path: Path) -> Path:
          "generator.site -> experiments.run"),
         ("generator/cli.py", "from experiments import models", "Only records cross the wall",
          "generator.cli -> experiments.models"),
-        ("experiments/evaluation.py", "from experiments import store",
+        ("experiments/quality/evaluation.py", "from experiments import store",
          "An experiment returns its answer and never keeps it",
-         "experiments.evaluation -> experiments.records.store"),
+         "experiments.quality.evaluation -> experiments.records.store"),
         ("experiments/records/store.py", "import numpy", "Keeping records takes the standard library alone",
          "experiments.records.store -> numpy"),
-        ("experiments/metrics.py", "import torch", "Arithmetic knows arrays, not models",
-         "experiments.metrics -> torch"),
+        ("experiments/quality/metrics.py", "import torch", "Arithmetic knows arrays, not models",
+         "experiments.quality.metrics -> torch"),
     ],
 )  # fmt: skip
 def test_an_import_against_the_order_is_found_and_named(

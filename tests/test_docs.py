@@ -13,9 +13,9 @@ from experiments import run
 from experiments.checkpoint.formats import FORMATS
 from experiments.checkpoint.locate import miniatures
 from experiments.methods.table import METHODS
+from experiments.quality.tasks.table import TASKS
 from experiments.records.store import Recorded
 from experiments.study import MODEL, TASK, TOP, load_study
-from experiments.tasks.table import TASKS
 from generator import cli, site
 from generator.pages.table import PAGES
 
@@ -159,7 +159,7 @@ def test_the_architecture_is_one_screen() -> None:
     "table",
     [
         ("METHODS", "experiments/methods/table.py"),
-        ("TASKS", "experiments/tasks/table.py"),
+        ("TASKS", "experiments/quality/tasks/table.py"),
         ("FORMATS", "experiments/checkpoint/formats.py"),
         ("PAGES", "generator/pages/table.py"),
         ("VERSIONS", "experiments/plan.py"),

@@ -10,8 +10,8 @@ import pyarrow.parquet
 import pytest
 
 from experiments.errors import ReportError, UsageError
-from experiments.tasks.examples import Examples, read_examples, read_rows
-from experiments.tasks.table import TASKS, task
+from experiments.quality.tasks.examples import Examples, read_examples, read_rows
+from experiments.quality.tasks.table import TASKS, task
 
 SENTENCES = ["a good film", "it is , dull\u2028very", 'not "bad', "fine"]
 LABELS = ["positive", "negative", "positive", "positive"]

@@ -10,12 +10,13 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, BertModel, TrainerCallback
 
-from experiments import answering, finetuning
+from experiments import finetuning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError, UsageError
 from experiments.finetuning import Recipe, finetune
 from experiments.models import OpenModel, open_model
-from experiments.tasks.table import Task
+from experiments.quality import answering
+from experiments.quality.tasks.table import Task
 
 Saved = Callable[..., Path]
 QUICK = Recipe(epochs=4, rate=1e-2, batch=8)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import answering, evaluation
 from experiments.errors import ReportError
-from experiments.tasks.located import located, located_training
-from experiments.tasks.table import task
+from experiments.quality import answering, evaluation
+from experiments.quality.tasks.located import located, located_training
+from experiments.quality.tasks.table import task
 
 COLA = 'own1\t1\t\tShe said "yes and left.\nown1\t0\t*\tShe yes" said and left.\nown2\t1\t\tBirds sing.\n'
 SST2 = "sentence\tlabel\na dull film \t0\n`` fine '' and short \t1\n"

@@ -45,9 +45,9 @@ DATA = """
 import json, sys
 from dataclasses import replace
 from experiments.errors import ReportError
-from experiments.tasks import hub
-from experiments.tasks.located import located
-from experiments.tasks.table import task
+from experiments.quality.tasks import hub
+from experiments.quality.tasks.located import located
+from experiments.quality.tasks.table import task
 try:
     repository, configuration, split = sys.argv[1:]
     asked = located(task("cola"))

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from experiments.intervals import (
+from experiments.quality.intervals import (
     bootstrap,
     mcnemar,
     median_interval,

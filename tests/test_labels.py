@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.errors import ReportError
-from experiments.labels import match_labels
+from experiments.quality.labels import match_labels
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.metric_modules import MODULES, score
-from experiments.metrics import METRICS, confusion
+from experiments.quality.metric_modules import MODULES, score
+from experiments.quality.metrics import METRICS, confusion
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_no_network_and_no_cache_is_needed(tmp_path: Path) -> None:
         "import socket, numpy as np\n"
         "def refuse(*_): raise AssertionError('the network was asked')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from experiments.metric_modules import score\n"
+        "from experiments.quality.metric_modules import score\n"
         "print(score('mcc', np.array([1, 1, 1, 0]), np.array([1, 0, 1, 1])))\n"
     )
     environment = {"HF_HOME": str(tmp_path / "empty"), "PATH": "/usr/bin:/bin"}

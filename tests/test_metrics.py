@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, matthews_corrcoef
 
-from experiments.metrics import accuracy, confusion, matthews, spread
+from experiments.quality.metrics import accuracy, confusion, matthews, spread
 
 
 def counts_of(references: list[int], predictions: list[int], labels: int = 2) -> np.ndarray:

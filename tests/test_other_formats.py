@@ -15,15 +15,16 @@ import transformers
 from families import load
 from transformers import AutoTokenizer, GPT2LMHeadModel, T5ForConditionalGeneration
 
-from experiments import answering, questions
+from experiments import questions
 from experiments.checkpoint.folder import Checkpoint
 from experiments.export import prune_to_folder
 from experiments.inspection import inspect
 from experiments.models import open_model
 from experiments.progress import SILENT
 from experiments.pruning import Settings
+from experiments.quality import answering
+from experiments.quality.tasks.table import Task
 from experiments.stored_model import StoredModel
-from experiments.tasks.table import Task
 from generator import listing
 
 Saved = Callable[..., Path]

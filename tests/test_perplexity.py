@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, GPT2LMHeadModel, XLNetConfig, XLNetLMHeadModel
 
-from experiments import perplexity
 from experiments.checkpoint.folder import Checkpoint
-from experiments.comparison import compare_perplexity
 from experiments.errors import ReportError
 from experiments.models import open_model
+from experiments.quality import perplexity
+from experiments.quality.comparison import compare_perplexity
+from experiments.quality.tasks.table import Task, task
 from experiments.records.perplexity import Perplexity
-from experiments.tasks.table import Task, task
 
 Saved = Callable[..., Path]
 CAUSAL = "GPT-2 with its language head"

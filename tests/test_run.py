@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 import safetensors.torch
 
-from experiments import answering, jobs, models, perplexity, run
+from experiments import jobs, models, run
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
+from experiments.quality import answering, perplexity
+from experiments.quality.tasks.located import located
+from experiments.quality.tasks.table import TASKS, Task
 from experiments.records.cell import Cell
 from experiments.records.evaluation import Evaluation
 from experiments.records.inspection import Inspection
@@ -25,8 +28,6 @@ from experiments.records.record import Held
 from experiments.records.store import Recorded, Results
 from experiments.run import Outcome, forecast, missing, promote, run_study, shown, status
 from experiments.study import LoadedStudy, load_study
-from experiments.tasks.located import located
-from experiments.tasks.table import TASKS, Task
 
 STUDY = """
 levels = [0.5]

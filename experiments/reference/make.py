@@ -22,9 +22,9 @@ from experiments import models
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
 from experiments.finetuning import Recipe, finetune
+from experiments.quality.tasks.located import located_training
+from experiments.quality.tasks.table import task
 from experiments.reference.warm_start import warm_start
-from experiments.tasks.located import located_training
-from experiments.tasks.table import task
 
 FOLDER = Path("build/reference")
 PROCESSES = 2

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.errors import ReportError
-from experiments.intervals import (
+from experiments.quality.intervals import (
     Interval,
     bootstrap,
     bootstrap_units,
@@ -14,7 +14,7 @@ from experiments.intervals import (
     paired_difference,
     smallest_detectable,
 )
-from experiments.metrics import METRICS, spread
+from experiments.quality.metrics import METRICS, spread
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.perplexity import Perplexity, PerplexityChange
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.errors import ReportError
-from experiments.tasks.glue import from_glue
-from experiments.tasks.table import Task
+from experiments.quality.tasks.glue import from_glue
+from experiments.quality.tasks.table import Task
 
 
 def located(task: Task, *, glue: Path | None = None) -> Task:

@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from experiments import products
-from experiments.answering import refuse_non_finite
 from experiments.errors import ReportError
 from experiments.feeding import begun, longest_input, refuse_unless_causal
-from experiments.intervals import bootstrap_units
 from experiments.models import OpenModel
+from experiments.quality.answering import refuse_non_finite
+from experiments.quality.intervals import bootstrap_units
+from experiments.quality.tasks.table import Task
 from experiments.records.perplexity import Perplexity
 from experiments.records.provenance import digest_text
-from experiments.tasks.table import Task
 
 WINDOW = 512
 BATCH = 4

@@ -24,10 +24,10 @@ from experiments.feeding import (
     prefix_of,
     refuse_unless_causal,
 )
-from experiments.labels import match_labels
 from experiments.models import OpenModel, end_marks
-from experiments.tasks.examples import Examples
-from experiments.tasks.table import Task
+from experiments.quality.labels import match_labels
+from experiments.quality.tasks.examples import Examples
+from experiments.quality.tasks.table import Task
 
 HEAD = "classification head"
 GENERATED = "generated label word"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.errors import unknown_name
-from experiments.tasks.examples import Examples, read_examples, read_text
+from experiments.quality.tasks.examples import Examples, read_examples, read_text
 
 DATA = Path(__file__).parent.parent / "miniatures" / "data"
 

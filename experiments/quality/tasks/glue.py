@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.errors import ReportError
-from experiments.tasks import hub
-from experiments.tasks.table import Task
+from experiments.quality.tasks import hub
+from experiments.quality.tasks.table import Task
 
 FOLDERS = {"cola": "CoLA", "sst2": "SST-2"}
 FILES = {"validation": "dev.tsv", "train": "train.tsv"}

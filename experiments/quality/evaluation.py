@@ -6,12 +6,12 @@ Published quality is always computed on the dense path in float32. Computes only
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import metric_modules
-from experiments.answering import GENERATED, Question
-from experiments.intervals import Interval, bootstrap, wilson
-from experiments.metrics import METRICS, confusion, spread
+from experiments.quality import metric_modules
+from experiments.quality.answering import GENERATED, Question
+from experiments.quality.intervals import Interval, bootstrap, wilson
+from experiments.quality.metrics import METRICS, confusion, spread
+from experiments.quality.tasks.examples import Examples
 from experiments.records.evaluation import Evaluation
-from experiments.tasks.examples import Examples
 
 
 def score(

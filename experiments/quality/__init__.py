@@ -1,0 +1,1 @@
+"""How well a model answers: tasks, answers and labels, scores with intervals, and how two answers differ."""
