@@ -28,11 +28,11 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from experiments import devices, models, threads
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import MINIATURES, locate
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
+from experiments.models import devices, opening, threads
 from experiments.quality import answering
 from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import Task, task
@@ -56,7 +56,7 @@ class Side:
 
 def ours(checkpoint: Checkpoint, asked: Task, dtype: str, limit: int | None) -> Side:
     """The way of `gen evaluate`."""
-    opened = models.open_model(checkpoint, dtype=dtype, on=devices.device())
+    opened = opening.open_model(checkpoint, dtype=dtype, on=devices.device())
     question = answering.prepare(opened, asked, limit=limit)
     count = threads.choose(
         answering.a_little(opened, question), pieces=len(question.tokens) / answering.LITTLE
@@ -70,7 +70,7 @@ def ours(checkpoint: Checkpoint, asked: Task, dtype: str, limit: int | None) -> 
 
 def theirs(checkpoint: Checkpoint, asked: Task, count: int, limit: int | None) -> Side:
     """The pipeline's, its labels turned into the task's indices."""
-    opened = models.open_model(checkpoint, on=devices.device())
+    opened = opening.open_model(checkpoint, on=devices.device())
     question = answering.prepare(opened, asked, limit=limit)
     texts = list(question.examples.texts)
     names: dict[int, str] = dict(opened.model.config.id2label or {})  # type: ignore[assignment]
@@ -149,7 +149,7 @@ def judged(sides: Sequence[Side], answers: Sequence[Answers], seconds: list[list
 @click.option("--limit", type=click.IntRange(min=1), help="Sentences; all without it.")
 def main(model: str | None, rounds: int, limit: int | None) -> None:
     """Both sides, their seconds, and the ratios."""
-    models.be_quiet()
+    opening.be_quiet()
     # The pipeline would set it to false, and ours would tokenise on one core from then on.
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     name = "sst2" if os.environ.get("GLUE_DIR") else "reviews"

@@ -26,8 +26,9 @@ from torch import nn
 from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
 from transformers.pytorch_utils import Conv1D
 
-from experiments import models, products, sparse_path
+from experiments import sparse_path
 from experiments.checkpoint.locate import locate
+from experiments.models import opening, products
 from experiments.open_weights import prunable_tensors, prune_in_place
 from experiments.pruning import Settings, choose
 from experiments.records.provenance import processor
@@ -75,7 +76,7 @@ def backbones() -> Iterator[tuple[str, nn.Module]]:
     yield "GPT-2 small, layers alike", alike
     for name, file in TRAINED.items():
         if (REFERENCE / file).exists():
-            model = models.open_model(locate(str(REFERENCE / file), relative_to=Path())).model
+            model = opening.open_model(locate(str(REFERENCE / file), relative_to=Path())).model
             yield name, model.base_model
         else:
             print(f"{name} is left out: {REFERENCE / file} was not fetched, see `make reference`")
@@ -149,7 +150,7 @@ def judged(
 @click.option("--rounds", type=click.IntRange(min=6), default=21, show_default=True)
 def main(rounds: int) -> None:
     """Every model at every level and shape, and what misses its target."""
-    models.be_quiet()
+    opening.be_quiet()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     missed = []

@@ -69,19 +69,19 @@ def compare(model: str | None, limit: int) -> bool:
     """Both sides and one line; whether they agree."""
     import numpy as np
 
-    from experiments import models
     from experiments.checkpoint.locate import locate
+    from experiments.models import opening
     from experiments.quality import answering
     from experiments.quality.tasks.located import located
     from experiments.quality.tasks.table import task
     from experiments.reference import make
 
-    models.be_quiet()
+    opening.be_quiet()
     default = make.FOLDER / make.SMOLLM2
     if model is None and not default.is_file():
         make.FOLDER.mkdir(parents=True, exist_ok=True)
         make.fetch(*make.WHEELS[make.SMOLLM2], default)
-    opened = models.open_model(locate(model or str(default), relative_to=Path.cwd()))
+    opened = opening.open_model(locate(model or str(default), relative_to=Path.cwd()))
     asked = located(task("sst2" if os.environ.get("GLUE_DIR") else "reviews"))
     question = answering.prepare(opened, asked, limit=limit)
     if question.answered_by != answering.LIKELIEST:

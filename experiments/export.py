@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import cores, models, pruning
+from experiments import cores, pruning
 from experiments.checkpoint import bitmask_file, formats, safetensors_file
 from experiments.checkpoint.bitmask_file import BitmaskTensor
 from experiments.checkpoint.folder import Checkpoint
@@ -18,6 +18,7 @@ from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 from experiments.magnitudes import Weights
 from experiments.masks import left
+from experiments.models import opening
 from experiments.output import appearing_whole, check_output
 from experiments.progress import SILENT, Progress
 from experiments.pruning import Choice, Prunable, Settings
@@ -92,7 +93,7 @@ def unpack(checkpoint: Checkpoint, out: Path, *, force: bool = False) -> int:
             metadata = bitmask_file.read_header(path)[1]
             safetensors_file.write(folder / name, tensors, StoredTensor.blocks, metadata)
         _write_index(checkpoint, files, folder / formats.INDEX)
-        models.copy_companions(checkpoint, folder)
+        opening.copy_companions(checkpoint, folder)
         if (told := checkpoint.folder / PRUNED).is_file():
             shutil.copyfile(told, folder / PRUNED)
         return sum((folder / name).stat().st_size for name in files)
@@ -183,7 +184,7 @@ def _write(
         bitmask_file.write(folder / names[name], tensors, masked, content, metadata)
     index = formats.MASKED_INDEX if masked else formats.INDEX
     _write_index(stored.checkpoint, {names[name]: files[name] for name in files}, folder / index)
-    models.copy_companions(stored.checkpoint, folder)
+    opening.copy_companions(stored.checkpoint, folder)
     prunable = list(stored.prunable.values())
     return pruning.told(prunable, choice, [counted[tensor.entry.name] for tensor in prunable])
 

@@ -25,12 +25,12 @@ from transformers import (
 from transformers.trainer_pt_utils import get_length_grouped_indices
 from transformers.trainer_utils import get_last_checkpoint
 
-from experiments import devices, models
 from experiments.checkpoint.folder import Checkpoint
-from experiments.coverage import prunable_parameters
 from experiments.errors import ReportError
-from experiments.feeding import attention_to_first, fitted, prefix_of
-from experiments.models import OpenModel, end_marks
+from experiments.models import devices, opening
+from experiments.models.coverage import prunable_parameters
+from experiments.models.feeding import attention_to_first, fitted, prefix_of
+from experiments.models.opening import OpenModel, end_marks
 from experiments.output import appearing_whole, check_output
 from experiments.quality.tasks.examples import Examples
 from experiments.quality.tasks.table import Task
@@ -86,7 +86,7 @@ def finetune(
     work = out.resolve().parent / f".{out.name}.training"
     last = _begin(work, told, out)
     set_seed(recipe.seed)
-    opened = models.open_for_training(checkpoint, examples.labels)
+    opened = opening.open_for_training(checkpoint, examples.labels)
     trained: Any = _with_lora(opened.model) if recipe.lora else opened.model
     trainer = Seeded(
         model=trained,

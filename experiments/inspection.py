@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from experiments import cores, models
+from experiments import cores
 from experiments.checkpoint.tensor import DTYPES, StoredTensor
 from experiments.magnitudes import Summary, summarise
+from experiments.models import opening
 from experiments.progress import SILENT, Progress
 from experiments.records.inspection import (
     Count,
@@ -61,7 +62,7 @@ def inspect(
     totals = _totals(rows, {tensor.name for tensor in stored.tensors if tensor.floating})
     prunable = max(totals.prunable.count, 1)
     return Inspection(
-        architecture=models.architecture(stored.checkpoint),
+        architecture=opening.architecture(stored.checkpoint),
         tensors=tuple(rows),
         totals=totals,
         packed_weights=sum(row.logical for row in rows if row.packed),

@@ -8,10 +8,11 @@ from time import perf_counter
 
 import torch
 
-from experiments import devices, footprint, inspection, latency, models, pruning
+from experiments import footprint, inspection, latency, pruning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.methods.table import METHODS
+from experiments.models import devices, opening
 from experiments.open_weights import InPlace
 from experiments.plan import TIMED_THREADS, Job, Planned
 from experiments.pruning import Settings
@@ -27,7 +28,7 @@ Ask = Callable[[Cell], Answer]
 
 def answers(job: Job) -> Iterator[tuple[Cell, Record | str]]:
     """Answer every cell of a job; one that cannot be answered says why and ends no other."""
-    models.be_quiet()
+    opening.be_quiet()
     torch.set_num_threads(TIMED_THREADS)
     ask = _opened(job)
     for planned in job.cells:
@@ -72,7 +73,7 @@ def _structure(job: Job) -> Ask:
 
 def _latency(job: Job) -> Ask:
     """Timings of one open model."""
-    opened = models.open_model(job.first.checkpoint)
+    opened = opening.open_model(job.first.checkpoint)
 
     def ask(cell: Cell) -> Answer:
         return latency.measure(opened, _settings(cell), job.levels, threads=TIMED_THREADS)
@@ -82,7 +83,7 @@ def _latency(job: Job) -> Ask:
 
 def _evaluation(checkpoint: Checkpoint, task: Task) -> Ask:
     """Dense and pruned answers of one open model, pruned in place level after level."""
-    opened = models.open_model(checkpoint, on=devices.device())
+    opened = opening.open_model(checkpoint, on=devices.device())
     question = answering.prepare(opened, task)
     weights = InPlace(opened)
     warnings = overlap_warnings(checkpoint, task)
@@ -100,7 +101,7 @@ def _evaluation(checkpoint: Checkpoint, task: Task) -> Ask:
 
 def _perplexity(checkpoint: Checkpoint, task: Task) -> Ask:
     """The same of a text foretold."""
-    opened = models.open_model(checkpoint, on=devices.device())
+    opened = opening.open_model(checkpoint, on=devices.device())
     text = perplexity.prepare(opened, task)
     weights = InPlace(opened)
 

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from experiments import products, semi_structured, sparse_path
+from experiments import semi_structured, sparse_path
 from experiments.errors import ReportError
-from experiments.feeding import attention_to_first, position_tables
-from experiments.models import OpenModel
+from experiments.models import products
+from experiments.models.feeding import attention_to_first, position_tables
+from experiments.models.opening import OpenModel
+from experiments.models.products import Product
 from experiments.open_weights import prunable_tensors
-from experiments.products import Product
 from experiments.pruning import Choice, Settings, choose
 from experiments.records.latency import Latency, LatencyRow, LayerTrial
 from experiments.sparse_path import LinearMap, Trial

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from experiments import cores, masks, pruning
-from experiments.coverage import prunable_parameters
 from experiments.magnitudes import Weights
 from experiments.masks import Mask
 from experiments.methods.table import METHODS
-from experiments.models import OpenModel
+from experiments.models.coverage import prunable_parameters
+from experiments.models.opening import OpenModel
 from experiments.pruning import Choice, Prunable, Settings
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from experiments import cores, masks
 from experiments.checkpoint.tensor import BLOCK_BYTES, DTYPES, StoredTensor
-from experiments.coverage import Entry
 from experiments.errors import ReportError, UsageError
 from experiments.magnitudes import (
     DIGIT_BITS,
@@ -29,6 +28,7 @@ from experiments.magnitudes import (
 )
 from experiments.masks import Mask
 from experiments.methods.table import METHODS
+from experiments.models.coverage import Entry
 from experiments.progress import SILENT, Progress
 from experiments.records.pruning import Layer, Pruning
 

@@ -11,14 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments import devices, export, footprint, inspection, models, pruning
+from experiments import export, footprint, inspection, pruning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.cores import usable_cores
-from experiments.coverage import prunable_parameters
 from experiments.errors import ReportError, UsageError
 from experiments.magnitudes import removed_count
 from experiments.methods.table import METHODS
-from experiments.models import OpenModel
+from experiments.models import devices, opening
+from experiments.models.coverage import prunable_parameters
+from experiments.models.opening import OpenModel
 from experiments.progress import Progress
 from experiments.pruning import Settings
 from experiments.quality.tasks.table import Task
@@ -123,7 +124,7 @@ def evaluate(
     `path` is dense, or sparse for linear maps that skip zeros where that is faster; what the answers
     are held against runs densely.
     """
-    models.be_quiet()
+    opening.be_quiet()
     if dtype == "bfloat16" and not devices.has_bfloat16():
         raise ReportError(
             "--dtype bfloat16", "a processor or GPU that has its products", "leave it out"
@@ -153,7 +154,7 @@ def _answer(
     from experiments.jobs import overlap_warnings
     from experiments.quality import answering, evaluation, perplexity
 
-    opened = models.open_model(model, dtype=dtype, on=devices.device())
+    opened = opening.open_model(model, dtype=dtype, on=devices.device())
     weights = [tensor for _, tensor in prunable_parameters(opened.model)]
     prunable = sum(tensor.numel() for tensor in weights)
     zeros = sum(int((tensor == 0).sum()) for tensor in weights)
@@ -183,7 +184,8 @@ def _fastest(
 
     Tried are `pieces` of it, the largest last, of which there are about so many in the whole.
     """
-    from experiments import sparse_path, threads
+    from experiments import sparse_path
+    from experiments.models import threads
 
     if opened.model.device.type == "cpu":
         threads.choose(pieces[-1], pieces=many)
@@ -252,7 +254,7 @@ def finetune(
     from experiments.finetuning import Recipe
     from experiments.finetuning import finetune as train
 
-    models.be_quiet()
+    opening.be_quiet()
     return train(model, task, out, Recipe(**recipe), force=force, say=say)
 
 
@@ -276,8 +278,8 @@ def time(
             f"at most {most}, the cores this process may use",
             "ask for fewer",
         )
-    models.be_quiet()
-    opened = models.open_model(model)
+    opening.be_quiet()
+    opened = opening.open_model(model)
     shapes = list(dict.fromkeys((batch, length) for batch in batches for length in tokens))
     found = latency.measure(
         opened,

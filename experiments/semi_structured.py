@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.sparse import to_sparse_semi_structured
 from transformers.pytorch_utils import Conv1D
 
-from experiments import products, sparse_path
+from experiments import sparse_path
 from experiments.errors import ReportError, UsageError
-from experiments.models import OpenModel
+from experiments.models import products
+from experiments.models.opening import OpenModel
+from experiments.models.products import Product
 from experiments.open_weights import prunable_tensors
-from experiments.products import Product
 from experiments.pruning import Settings, choose
 from experiments.records.latency import LatencyRow
 from experiments.stopwatch import Clock, Lane, Timing, first_calls, time_rounds

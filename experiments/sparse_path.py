@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from experiments import products, sparse_linear
-from experiments.coverage import prunable_parameters
-from experiments.products import Product
+from experiments import sparse_linear
+from experiments.models import products
+from experiments.models.coverage import prunable_parameters
+from experiments.models.products import Product
 from experiments.sparse_linear import SparseWeight
 from experiments.stopwatch import Clock, turn
 

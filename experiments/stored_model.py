@@ -9,14 +9,15 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from experiments import masks, models
+from experiments import masks
 from experiments.checkpoint import bitmask_file
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.packed import packings
 from experiments.checkpoint.tensor import StoredTensor, same_bytes
-from experiments.coverage import Coverage, Entry, NameCoverage
 from experiments.errors import ReportError, UsageError
 from experiments.magnitudes import Weights
+from experiments.models import opening
+from experiments.models.coverage import Coverage, Entry, NameCoverage
 from experiments.pruning import Choice, Prunable
 
 
@@ -27,7 +28,7 @@ class StoredModel:
         self.checkpoint = checkpoint
         self.tensors = checkpoint.check()
         self.packed = packings(self.tensors, checkpoint.config())
-        model = models.skeleton(checkpoint)
+        model = opening.skeleton(checkpoint)
         if model is None and include_head:
             raise UsageError(
                 f"{checkpoint.name} with --include head",

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
-from experiments.products import Product
+from experiments.models.products import Product
 from experiments.stopwatch import Lane, Timing, first_calls, time_rounds
 
 

@@ -20,7 +20,7 @@ from transformers import (
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
-from experiments.models import OpenModel, open_model
+from experiments.models.opening import OpenModel, open_model
 from experiments.quality import answering, evaluation
 from experiments.quality.tasks.table import Task, task
 

@@ -21,7 +21,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import DTYPES, StoredTensor
 from experiments.errors import ReportError, UsageError
 from experiments.export import prune_to_folder
-from experiments.models import open_model
+from experiments.models.opening import open_model
 from experiments.pruning import Settings
 from experiments.quality import answering
 from experiments.stored_model import StoredModel

@@ -230,9 +230,9 @@ def test_evaluate_reads_glue_from_a_folder(
 @pytest.mark.usefixtures("here")
 def test_evaluate_in_bfloat16_or_says_why_not(gen: Gen, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("evaluate", "tiny", "--data", "tickets.tsv", "--dtype", "bfloat16")
-    monkeypatch.setattr("experiments.devices.has_bfloat16", lambda: True)
+    monkeypatch.setattr("experiments.models.devices.has_bfloat16", lambda: True)
     assert gen(*words, "--json").json[0]["n"] == 6
-    monkeypatch.setattr("experiments.devices.has_bfloat16", lambda: False)
+    monkeypatch.setattr("experiments.models.devices.has_bfloat16", lambda: False)
     done = gen(*words)
     assert (done.status, done.err.count("\n")) == (1, 1)
     assert "--dtype bfloat16: expected a processor or GPU that has its products" in done.err

@@ -14,7 +14,7 @@ from torch import nn
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
-from experiments.coverage import Coverage, by_name, prunable_parameters
+from experiments.models.coverage import Coverage, by_name, prunable_parameters
 from experiments.stored_model import StoredModel
 
 TinyModel = Callable[..., nn.Module]

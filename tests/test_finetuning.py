@@ -14,7 +14,7 @@ from experiments import finetuning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError, UsageError
 from experiments.finetuning import Recipe, finetune
-from experiments.models import OpenModel, open_model
+from experiments.models.opening import OpenModel, open_model
 from experiments.quality import answering
 from experiments.quality.tasks.table import Task
 

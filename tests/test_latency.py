@@ -14,13 +14,14 @@ from stage import Stage
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from experiments import products, semi_structured, sparse_path
+from experiments import semi_structured, sparse_path
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.latency import measure, pinned, random_inputs
-from experiments.models import OpenModel, open_model
+from experiments.models import products
+from experiments.models.opening import OpenModel, open_model
+from experiments.models.products import Product
 from experiments.open_weights import prunable_tensors, prune_in_place
-from experiments.products import Product
 from experiments.pruning import Settings, choose
 from experiments.records.latency import LatencyRow
 from experiments.sparse_path import Trial

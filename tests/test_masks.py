@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from experiments.coverage import Entry
 from experiments.magnitudes import magnitude_keys
 from experiments.masks import Axis, below_cut, n_of_m, smallest_of_each_row
+from experiments.models.coverage import Entry
 from experiments.pruning import Prunable, Settings, choose
 
 DTYPES = ["f2", "f4", "f8", ml_dtypes.bfloat16]

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from experiments.coverage import Entry
 from experiments.errors import UsageError
 from experiments.methods import random_control
 from experiments.methods.table import METHODS, method
+from experiments.models.coverage import Entry
 from experiments.pruning import Prunable, Settings, choose
 
 WORD = (1 << 64) - 1

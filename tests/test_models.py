@@ -12,7 +12,7 @@ import torch
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
-from experiments.models import architecture, open_for_training, open_model, skeleton
+from experiments.models.opening import architecture, open_for_training, open_model, skeleton
 
 Saved = Callable[..., Path]
 

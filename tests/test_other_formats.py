@@ -19,7 +19,7 @@ from experiments import questions
 from experiments.checkpoint.folder import Checkpoint
 from experiments.export import prune_to_folder
 from experiments.inspection import inspect
-from experiments.models import open_model
+from experiments.models.opening import open_model
 from experiments.progress import SILENT
 from experiments.pruning import Settings
 from experiments.quality import answering

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, GPT2LMHeadModel, XLNetConfig, XLNetLMHea
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
-from experiments.models import open_model
+from experiments.models.opening import open_model
 from experiments.quality import perplexity
 from experiments.quality.comparison import compare_perplexity
 from experiments.quality.tasks.table import Task, task

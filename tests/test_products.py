@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from experiments import products
+from experiments.models import products
 
 AMD = "vendor_id : AuthenticAMD flags : avx2 avx512f"
 AMD_OF_OLD = "vendor_id : AuthenticAMD flags : avx2"

@@ -17,10 +17,10 @@ from transformers.pytorch_utils import Conv1D
 from experiments import pruning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate, miniatures
-from experiments.coverage import Entry, prunable_parameters
 from experiments.errors import ReportError, UsageError
 from experiments.masks import Axis
-from experiments.models import open_model
+from experiments.models.coverage import Entry, prunable_parameters
+from experiments.models.opening import open_model
 from experiments.open_weights import InPlace, prunable_tensors
 from experiments.pruning import Prunable, Settings, choose, describe
 from experiments.stored_model import StoredModel

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import safetensors.torch
 
-from experiments import jobs, models, run
+from experiments import jobs, run
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
+from experiments.models import opening
 from experiments.quality import answering, perplexity
 from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import TASKS, Task
@@ -165,7 +166,7 @@ def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
         (0.0, 31, 1),
         (0.5, 31, 1),
     }
-    opened = models.open_model(Checkpoint("tiny", folder / "tiny"))
+    opened = opening.open_model(Checkpoint("tiny", folder / "tiny"))
     question = answering.prepare(opened, load_study(folder / "study.toml").tasks["films"])
     dense: Evaluation = answer(outcome, "evaluation", level=0.0)
     assert dense.predictions == tuple(answering.predict(opened, question).tolist())
@@ -211,7 +212,7 @@ def test_a_text_is_foretold_and_each_level_held_against_dense(
     assert kinds(outcome, "Causal") == CELLS_OF_STRUCTURE | {
         "perplexity": 5, "perplexity_change": 7,
     }  # fmt: skip
-    opened = models.open_model(locate("causal", relative_to=folder))
+    opened = opening.open_model(locate("causal", relative_to=folder))
     story = located(load_study(folder / "study.toml").tasks["story"])
     text = perplexity.prepare(opened, story)
     dense = answer(outcome, "perplexity", level=0.0)

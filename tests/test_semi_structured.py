@@ -14,8 +14,8 @@ from experiments import semi_structured
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.latency import random_inputs
-from experiments.models import OpenModel, open_model
-from experiments.products import Product
+from experiments.models.opening import OpenModel, open_model
+from experiments.models.products import Product
 from experiments.records.latency import LatencyRow
 
 Saved = Callable[..., Path]

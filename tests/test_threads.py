@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from experiments import threads
+from experiments.models import threads
 
 
 @pytest.fixture

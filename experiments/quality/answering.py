@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from experiments import products
 from experiments.errors import ReportError
-from experiments.feeding import (
+from experiments.models import products
+from experiments.models.feeding import (
     attention_to_first,
     begun,
     fitted,
@@ -24,7 +24,7 @@ from experiments.feeding import (
     prefix_of,
     refuse_unless_causal,
 )
-from experiments.models import OpenModel, end_marks
+from experiments.models.opening import OpenModel, end_marks
 from experiments.quality.labels import match_labels
 from experiments.quality.tasks.examples import Examples
 from experiments.quality.tasks.table import Task

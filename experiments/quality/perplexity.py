@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from experiments import products
 from experiments.errors import ReportError
-from experiments.feeding import begun, longest_input, refuse_unless_causal
-from experiments.models import OpenModel
+from experiments.models import products
+from experiments.models.feeding import begun, longest_input, refuse_unless_causal
+from experiments.models.opening import OpenModel
 from experiments.quality.answering import refuse_non_finite
 from experiments.quality.intervals import bootstrap_units
 from experiments.quality.tasks.table import Task

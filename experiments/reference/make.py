@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 
-from experiments import models
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
 from experiments.finetuning import Recipe, finetune
+from experiments.models import opening
 from experiments.quality.tasks.located import located_training
 from experiments.quality.tasks.table import task
 from experiments.reference.warm_start import warm_start
@@ -67,7 +67,7 @@ def make(folder: Path) -> None:
 
 def train(name: str, folder: Path) -> str:
     """Fine-tune one checkpoint by its recipe; its name."""
-    models.be_quiet()
+    opening.be_quiet()
     torch.set_num_threads(1)
     base, asked, recipe = RECIPES[name]
     start = locate(base, relative_to=folder)
@@ -94,7 +94,7 @@ def fetch(wheel: str, inside: str, out: Path) -> None:
 
 def main() -> None:
     """Command line: where to."""
-    models.be_quiet()
+    opening.be_quiet()
     try:
         make(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)
     except ReportError as error:

@@ -19,7 +19,7 @@ from transformers import (
     LEDForConditionalGeneration,
 )
 
-from experiments.models import SAFE
+from experiments.models.opening import SAFE
 from experiments.output import appearing_whole
 
 Weights = Mapping[str, torch.Tensor]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from experiments.errors import ReportError
-from experiments.models import OpenModel
+from experiments.models.opening import OpenModel
 from experiments.quality.tasks.table import Task
 
 

@@ -1,0 +1,1 @@
+"""Models of transformers: opened, fed, judged tensor by tensor, and run on this machine."""
