@@ -29,8 +29,8 @@ from transformers.pytorch_utils import Conv1D
 from experiments import sparse_path
 from experiments.checkpoint.locate import locate
 from experiments.models import opening, products
-from experiments.open_weights import prunable_tensors, prune_in_place
-from experiments.pruning import Settings, choose
+from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.open_weights import prunable_tensors, prune_in_place
 from experiments.records.provenance import processor
 from experiments.sparse_path import LinearMap
 from experiments.stopwatch import Lane, Timing, first_calls, time_rounds

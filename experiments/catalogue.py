@@ -10,7 +10,7 @@ from typing import Any
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate, miniatures
 from experiments.errors import UsageError, unknown_name
-from experiments.methods.table import METHODS, Method, method
+from experiments.pruning.methods.table import METHODS, Method, method
 from experiments.quality.metrics import STUDY_METRICS
 from experiments.quality.tasks.located import located, located_training
 from experiments.quality.tasks.table import TASKS, Task, task, usual_metric

@@ -20,11 +20,11 @@ from experiments.checkpoint import bitmask_file, safetensors_file
 from experiments.checkpoint.bitmask_file import BitmaskTensor
 from experiments.checkpoint.safetensors_file import Content
 from experiments.checkpoint.tensor import DTYPES, StoredTensor
-from experiments.magnitudes import Keys, Weights, bits_of
 from experiments.progress import SILENT, Progress
-from experiments.pruning import Choice
+from experiments.pruning.choosing import Choice
+from experiments.pruning.magnitudes import Keys, Weights, bits_of
+from experiments.pruning.stored_model import StoredModel
 from experiments.records.footprint import BreakEven, Footprint, FootprintRow
-from experiments.stored_model import StoredModel
 
 GZIP_LEVEL = 6  # what the command takes by default, and so zstd's
 ZSTD_LEVEL = 3

@@ -8,20 +8,21 @@ from time import perf_counter
 
 import torch
 
-from experiments import footprint, inspection, latency, pruning
+from experiments import footprint, latency
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
-from experiments.methods.table import METHODS
 from experiments.models import devices, opening
-from experiments.open_weights import InPlace
 from experiments.plan import TIMED_THREADS, Job, Planned
-from experiments.pruning import Settings
+from experiments.pruning import choosing, inspection
+from experiments.pruning.choosing import Settings
+from experiments.pruning.methods.table import METHODS
+from experiments.pruning.open_weights import InPlace
+from experiments.pruning.stored_model import StoredModel
 from experiments.quality import answering, evaluation, perplexity
 from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
 from experiments.records.provenance import machine, today, versions
 from experiments.records.record import Answer, Provenance, Record
-from experiments.stored_model import StoredModel
 
 Ask = Callable[[Cell], Answer]
 
@@ -63,9 +64,9 @@ def _structure(job: Job) -> Ask:
             return inspection.inspect(stored)
         settings, tensors = _settings(cell), list(stored.prunable.values())
         if cell.kind == "pruning":
-            (choice,) = pruning.choose(tensors, settings, [cell.level or 0])
-            return pruning.describe(tensors, choice)
-        choices = pruning.choose(tensors, settings, job.levels)
+            (choice,) = choosing.choose(tensors, settings, [cell.level or 0])
+            return choosing.describe(tensors, choice)
+        choices = choosing.choose(tensors, settings, job.levels)
         return footprint.footprint(stored, choices, method=settings.method)
 
     return ask

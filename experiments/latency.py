@@ -23,8 +23,8 @@ from experiments.models import products
 from experiments.models.feeding import attention_to_first, position_tables
 from experiments.models.opening import OpenModel
 from experiments.models.products import Product
-from experiments.open_weights import prunable_tensors
-from experiments.pruning import Choice, Settings, choose
+from experiments.pruning.choosing import Choice, Settings, choose
+from experiments.pruning.open_weights import prunable_tensors
 from experiments.records.latency import Latency, LatencyRow, LayerTrial
 from experiments.sparse_path import LinearMap, Trial
 from experiments.stopwatch import Clock, Lane, Timing, first_calls, time_rounds

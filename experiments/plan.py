@@ -11,7 +11,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
-from experiments.methods.table import METHODS
+from experiments.pruning.methods.table import METHODS
 from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell

@@ -11,21 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments import export, footprint, inspection, pruning
+from experiments import footprint
 from experiments.checkpoint.folder import Checkpoint
 from experiments.cores import usable_cores
 from experiments.errors import ReportError, UsageError
-from experiments.magnitudes import removed_count
-from experiments.methods.table import METHODS
 from experiments.models import devices, opening
 from experiments.models.coverage import prunable_parameters
 from experiments.models.opening import OpenModel
 from experiments.progress import Progress
-from experiments.pruning import Settings
+from experiments.pruning import choosing, export, inspection
+from experiments.pruning.choosing import Settings
+from experiments.pruning.magnitudes import removed_count
+from experiments.pruning.methods.table import METHODS
+from experiments.pruning.stored_model import StoredModel
 from experiments.quality.tasks.table import Task
 from experiments.records.evaluation import Evaluation
 from experiments.records.perplexity import Perplexity
-from experiments.stored_model import StoredModel
 from experiments.study import DEFAULT_LEVELS
 
 Say = Callable[[str], object]
@@ -65,8 +66,8 @@ def prune(
     progress: Progress,
 ) -> dict[str, Any]:
     """Prune a checkpoint into a folder; what was removed, and what is left in bytes."""
-    if pattern != pruning.UNSTRUCTURED:
-        kept, group = pruning.parse_pattern(pattern)
+    if pattern != choosing.UNSTRUCTURED:
+        kept, group = choosing.parse_pattern(pattern)
         level = (group - kept) / group if level is None else level
     if level is None:
         raise UsageError("no --level", "a level from 0 to 1", "give --level 0.9, say")
@@ -335,7 +336,7 @@ def weigh(
     """Bytes of each storage format at every level."""
     stored = StoredModel(model)
     asked = [level for level in dict.fromkeys(levels or DEFAULT_LEVELS) if level > 0]
-    choices = pruning.choose(list(stored.prunable.values()), Settings(), asked)
+    choices = choosing.choose(list(stored.prunable.values()), Settings(), asked)
     found = footprint.footprint(stored, choices, method="magnitude", progress=progress)
     for even in found.break_even:
         when = (

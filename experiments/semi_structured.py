@@ -19,8 +19,8 @@ from experiments.errors import ReportError, UsageError
 from experiments.models import products
 from experiments.models.opening import OpenModel
 from experiments.models.products import Product
-from experiments.open_weights import prunable_tensors
-from experiments.pruning import Settings, choose
+from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.open_weights import prunable_tensors
 from experiments.records.latency import LatencyRow
 from experiments.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
 

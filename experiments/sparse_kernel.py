@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic as untyped_intrinsic
 
-from experiments.kernels import compiled
+from experiments.pruning.kernels import compiled
 
 intrinsic: Callable[[Callable[..., Any]], Any] = untyped_intrinsic
 TOKENS = 32  # side by side

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import ReportError
-from experiments.methods.table import METHODS
+from experiments.pruning.methods.table import METHODS
 from experiments.quality.metrics import STUDY_METRICS
 from experiments.quality.tasks.table import TASKS, Task, usual_metric
 from experiments.records.study import Study, StudyModel, StudyTask

@@ -7,7 +7,7 @@ import pytest
 from jinja2 import nodes
 from pybtex.database import Entry, Person
 
-from experiments.methods.table import METHODS
+from experiments.pruning.methods.table import METHODS
 from experiments.study import load_study
 from generator import bibliography
 from generator.bibliography import Citations, Source, link, listing, sources

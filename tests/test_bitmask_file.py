@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from experiments import export
 from experiments.catalogue import task_from_file
 from experiments.checkpoint import bitmask_file, formats, safetensors_file
 from experiments.checkpoint.bitmask_file import BitmaskTensor
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import DTYPES, StoredTensor
 from experiments.errors import ReportError, UsageError
-from experiments.export import prune_to_folder
 from experiments.models.opening import open_model
-from experiments.pruning import Settings
+from experiments.pruning import export
+from experiments.pruning.choosing import Settings
+from experiments.pruning.export import prune_to_folder
+from experiments.pruning.stored_model import StoredModel
 from experiments.quality import answering
-from experiments.stored_model import StoredModel
 
 Saved = Callable[..., Path]
 Array = NDArray[np.generic]

@@ -30,7 +30,7 @@ from experiments.checkpoint.locate import locate, miniatures
 from experiments.checkpoint.safetensors_file import read_header, write
 from experiments.checkpoint.tensor import DTYPES, StoredTensor
 from experiments.errors import ReportError
-from experiments.magnitudes import summarise
+from experiments.pruning.magnitudes import summarise
 
 
 def file_of(path: Path, header: object, data: bytes = b"") -> Path:

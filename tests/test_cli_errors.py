@@ -99,7 +99,7 @@ def test_force_replaces_a_folder_and_a_failure_leaves_it_whole(
     assert "expected a checkpoint to replace" in done.line  # somebody's folder, not ours to empty
     (here / "full/config.json").write_text("{}")
     with monkeypatch.context() as patched:
-        patched.setattr("experiments.export._recount", full_disk)
+        patched.setattr("experiments.pruning.export._recount", full_disk)
         done = gen("prune", "tiny", "--level", "0.5", "--out", "full", "--force")
         assert done.status == 1
         assert "No space left" in done.err.splitlines()[-1]

@@ -15,7 +15,7 @@ from torch import nn
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.models.coverage import Coverage, by_name, prunable_parameters
-from experiments.stored_model import StoredModel
+from experiments.pruning.stored_model import StoredModel
 
 TinyModel = Callable[..., nn.Module]
 

@@ -12,7 +12,7 @@ import pytest
 from experiments import run
 from experiments.checkpoint.formats import FORMATS
 from experiments.checkpoint.locate import miniatures
-from experiments.methods.table import METHODS
+from experiments.pruning.methods.table import METHODS
 from experiments.quality.tasks.table import TASKS
 from experiments.records.store import Recorded
 from experiments.study import MODEL, TASK, TOP, load_study
@@ -158,7 +158,7 @@ def test_the_architecture_is_one_screen() -> None:
 @pytest.mark.parametrize(
     "table",
     [
-        ("METHODS", "experiments/methods/table.py"),
+        ("METHODS", "experiments/pruning/methods/table.py"),
         ("TASKS", "experiments/quality/tasks/table.py"),
         ("FORMATS", "experiments/checkpoint/formats.py"),
         ("PAGES", "generator/pages/table.py"),
@@ -186,7 +186,7 @@ def test_what_contributing_names_is_there() -> None:
 
 def test_every_table_names_what_it_holds() -> None:
     for name in METHODS:
-        assert name in text("experiments/methods/table.py")
+        assert name in text("experiments/pruning/methods/table.py")
     assert all(suffix.startswith(".") for suffix in FORMATS)
 
 

@@ -11,12 +11,12 @@ import safetensors.torch
 import torch
 from families import load
 
-from experiments import export
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.formats import INDEX
 from experiments.errors import ReportError, UsageError
-from experiments.export import prune_to_folder
-from experiments.pruning import Settings
+from experiments.pruning import export
+from experiments.pruning.choosing import Settings
+from experiments.pruning.export import prune_to_folder
 
 Saved = Callable[..., Path]
 MAGNITUDE = Settings()

@@ -22,10 +22,10 @@ from torch.nn.utils import prune
 from transformers.pytorch_utils import Conv1D
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.export import prune_to_folder
-from experiments.pruning import Settings
+from experiments.pruning.choosing import Settings
+from experiments.pruning.export import prune_to_folder
+from experiments.pruning.stored_model import StoredModel
 from experiments.records.pruning import Pruning
-from experiments.stored_model import StoredModel
 
 LEVELS = (0.1, 0.5, 0.9)
 Weights = dict[str, torch.Tensor]

@@ -13,7 +13,6 @@ import zstandard
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.tensor import StoredTensor
-from experiments.export import prune_to_folder
 from experiments.footprint import (
     INDICES,
     bitmask_bytes,
@@ -22,10 +21,11 @@ from experiments.footprint import (
     footprint,
     write_csr,
 )
-from experiments.masks import Axis
-from experiments.pruning import Settings, choose
+from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.export import prune_to_folder
+from experiments.pruning.masks import Axis
+from experiments.pruning.stored_model import StoredModel
 from experiments.records.footprint import Footprint, FootprintRow
-from experiments.stored_model import StoredModel
 
 Saved = Callable[..., Path]
 CSR32 = INDICES["csr32"]

@@ -12,9 +12,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.inspection import CURVE, inspect
+from experiments.pruning.inspection import CURVE, inspect
+from experiments.pruning.stored_model import StoredModel
 from experiments.records.inspection import Inspection, TensorRow
-from experiments.stored_model import StoredModel
 
 Saved = Callable[..., Path]
 

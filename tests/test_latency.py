@@ -21,8 +21,8 @@ from experiments.latency import measure, pinned, random_inputs
 from experiments.models import products
 from experiments.models.opening import OpenModel, open_model
 from experiments.models.products import Product
-from experiments.open_weights import prunable_tensors, prune_in_place
-from experiments.pruning import Settings, choose
+from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.open_weights import prunable_tensors, prune_in_place
 from experiments.records.latency import LatencyRow
 from experiments.sparse_path import Trial
 

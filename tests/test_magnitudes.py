@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch.nn.utils import prune
 
-from experiments.magnitudes import (
+from experiments.pruning.magnitudes import (
     Cut,
     Summary,
     _descend,

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from experiments.errors import UsageError
-from experiments.methods import random_control
-from experiments.methods.table import METHODS, method
 from experiments.models.coverage import Entry
-from experiments.pruning import Prunable, Settings, choose
+from experiments.pruning.choosing import Prunable, Settings, choose
+from experiments.pruning.methods import random_control
+from experiments.pruning.methods.table import METHODS, method
 
 WORD = (1 << 64) - 1
 

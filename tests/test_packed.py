@@ -10,11 +10,11 @@ import safetensors.numpy
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
-from experiments.export import prune_to_folder
-from experiments.inspection import inspect
-from experiments.pruning import Settings
+from experiments.pruning.choosing import Settings
+from experiments.pruning.export import prune_to_folder
+from experiments.pruning.inspection import inspect
+from experiments.pruning.stored_model import StoredModel
 from experiments.records.inspection import Inspection, TensorRow
-from experiments.stored_model import StoredModel
 
 NAME = "model.layers.0.self_attn.q_proj"
 LLAMA = {

@@ -14,16 +14,16 @@ from torch.nn.utils import prune
 from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.pytorch_utils import Conv1D
 
-from experiments import pruning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate, miniatures
 from experiments.errors import ReportError, UsageError
-from experiments.masks import Axis
 from experiments.models.coverage import Entry, prunable_parameters
 from experiments.models.opening import open_model
-from experiments.open_weights import InPlace, prunable_tensors
-from experiments.pruning import Prunable, Settings, choose, describe
-from experiments.stored_model import StoredModel
+from experiments.pruning import choosing
+from experiments.pruning.choosing import Prunable, Settings, choose, describe
+from experiments.pruning.masks import Axis
+from experiments.pruning.open_weights import InPlace, prunable_tensors
+from experiments.pruning.stored_model import StoredModel
 
 LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
 Matrix = NDArray[np.generic]
@@ -169,7 +169,7 @@ def test_half_of_three_equal_weights_and_a_larger_one_is_two() -> None:
     assert describe([weights], choice).threshold == 1.0
 
 
-@pytest.mark.parametrize("scope", pruning.SCOPES)
+@pytest.mark.parametrize("scope", choosing.SCOPES)
 @pytest.mark.parametrize(
     ("level", "values", "left"),
     [(0.0, [[3.0, -1.0]], [[3, -1]]), (0.1, [[5.0]], [[5]]), (1.0, [[3.0, -1.0]], [[0, 0]])],

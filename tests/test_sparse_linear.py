@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from experiments import kernels, sparse_linear
+from experiments import sparse_linear
+from experiments.pruning import kernels
 from experiments.sparse_linear import SparseWeight, multiply, shares, sparse_weight
 
 Floats = NDArray[np.float32]

@@ -22,7 +22,7 @@ from experiments.checkpoint import safetensors_file
 from experiments.checkpoint.safetensors_file import Content
 from experiments.checkpoint.tensor import DTYPES, StoredTensor, read_into
 from experiments.errors import ReportError
-from experiments.magnitudes import bits_of
+from experiments.pruning.magnitudes import bits_of
 
 SUFFIX = ".bitmask.safetensors"
 KEY = "bitmask"

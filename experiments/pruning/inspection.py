@@ -9,9 +9,10 @@ import numpy as np
 
 from experiments import cores
 from experiments.checkpoint.tensor import DTYPES, StoredTensor
-from experiments.magnitudes import Summary, summarise
 from experiments.models import opening
 from experiments.progress import SILENT, Progress
+from experiments.pruning.magnitudes import Summary, summarise
+from experiments.pruning.stored_model import StoredModel
 from experiments.records.inspection import (
     Count,
     CurvePoint,
@@ -20,7 +21,6 @@ from experiments.records.inspection import (
     TensorRow,
     Totals,
 )
-from experiments.stored_model import StoredModel
 
 ABSOLUTE = (1e-4, 1e-3, 1e-2)
 MEASURED = ("zeros", "nan", "inf", "l1", "l2", "max")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from experiments.errors import unknown_name
-from experiments.magnitudes import Keys, Weights
-from experiments.methods import magnitude, random_control
+from experiments.pruning.magnitudes import Keys, Weights
+from experiments.pruning.methods import magnitude, random_control
 
 
 class Ranking(Protocol):

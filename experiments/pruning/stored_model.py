@@ -9,16 +9,16 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from experiments import masks
 from experiments.checkpoint import bitmask_file
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.packed import packings
 from experiments.checkpoint.tensor import StoredTensor, same_bytes
 from experiments.errors import ReportError, UsageError
-from experiments.magnitudes import Weights
 from experiments.models import opening
 from experiments.models.coverage import Coverage, Entry, NameCoverage
-from experiments.pruning import Choice, Prunable
+from experiments.pruning import masks
+from experiments.pruning.choosing import Choice, Prunable
+from experiments.pruning.magnitudes import Weights
 
 
 class StoredModel:

@@ -6,13 +6,14 @@ from functools import partial
 import numpy as np
 import torch
 
-from experiments import cores, masks, pruning
-from experiments.magnitudes import Weights
-from experiments.masks import Mask
-from experiments.methods.table import METHODS
+from experiments import cores
 from experiments.models.coverage import prunable_parameters
 from experiments.models.opening import OpenModel
-from experiments.pruning import Choice, Prunable, Settings
+from experiments.pruning import choosing, masks
+from experiments.pruning.choosing import Choice, Prunable, Settings
+from experiments.pruning.magnitudes import Weights
+from experiments.pruning.masks import Mask
+from experiments.pruning.methods.table import METHODS
 
 
 def prunable_tensors(model: torch.nn.Module) -> list[Prunable]:
@@ -32,7 +33,7 @@ def prune_in_place(tensors: Sequence[Prunable], choice: Choice) -> tuple[int, in
     def erase(weights: Weights, mask: Mask) -> None:
         masks.erase(weights, mask)
 
-    counted = list(cores.each(partial(pruning.zeros, choice=choice, then=erase), tensors))
+    counted = list(cores.each(partial(choosing.zeros, choice=choice, then=erase), tensors))
     return sum(before for before, _ in counted), sum(after for _, after in counted)
 
 
@@ -55,7 +56,7 @@ class InPlace:
     @property
     def count(self) -> int:
         """How many weights are prunable."""
-        return pruning.sum_of(self.tensors)
+        return choosing.sum_of(self.tensors)
 
     @property
     def zeros(self) -> int:
@@ -68,7 +69,7 @@ class InPlace:
         if not (nested and level >= self.level):
             for array, dense in zip(self.arrays, self.dense):
                 array[...] = dense
-        (choice,) = pruning.choose(self.tensors, settings, [level])
+        (choice,) = choosing.choose(self.tensors, settings, [level])
         prune_in_place(self.tensors, choice)
         for (_, tensor), array in zip(self.parameters, self.arrays):
             if tensor.device.type != "cpu":

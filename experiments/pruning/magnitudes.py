@@ -13,7 +13,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import cores, kernels
+from experiments import cores
+from experiments.pruning import kernels
 
 Keys = NDArray[np.unsignedinteger]
 Weights = NDArray[np.generic]

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from experiments.magnitudes import Keys, Weights
+from experiments.pruning.magnitudes import Keys, Weights
 
 DRAWS = 8  # numbers of 32 bits that Philox makes at each count
 

@@ -11,10 +11,13 @@ from functools import partial
 import ml_dtypes
 import numpy as np
 
-from experiments import cores, masks
+from experiments import cores
 from experiments.checkpoint.tensor import BLOCK_BYTES, DTYPES, StoredTensor
 from experiments.errors import ReportError, UsageError
-from experiments.magnitudes import (
+from experiments.models.coverage import Entry
+from experiments.progress import SILENT, Progress
+from experiments.pruning import masks
+from experiments.pruning.magnitudes import (
     DIGIT_BITS,
     Cut,
     Keys,
@@ -26,10 +29,8 @@ from experiments.magnitudes import (
     magnitude_of_key,
     removed_count,
 )
-from experiments.masks import Mask
-from experiments.methods.table import METHODS
-from experiments.models.coverage import Entry
-from experiments.progress import SILENT, Progress
+from experiments.pruning.masks import Mask
+from experiments.pruning.methods.table import METHODS
 from experiments.records.pruning import Layer, Pruning
 
 UNSTRUCTURED = "unstructured"

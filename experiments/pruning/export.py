@@ -10,21 +10,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import cores, pruning
+from experiments import cores
 from experiments.checkpoint import bitmask_file, formats, safetensors_file
 from experiments.checkpoint.bitmask_file import BitmaskTensor
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
-from experiments.magnitudes import Weights
-from experiments.masks import left
 from experiments.models import opening
 from experiments.output import appearing_whole, check_output
 from experiments.progress import SILENT, Progress
-from experiments.pruning import Choice, Prunable, Settings
+from experiments.pruning import choosing
+from experiments.pruning.choosing import Choice, Prunable, Settings
+from experiments.pruning.magnitudes import Weights
+from experiments.pruning.masks import left
+from experiments.pruning.stored_model import StoredModel
 from experiments.records.pruning import Pruning
 from experiments.records.record_json import to_json
-from experiments.stored_model import StoredModel
 
 FORMS = ("dense", "bitmask")
 PRUNED = "pruning.json"
@@ -59,10 +60,10 @@ def prune_to_folder(
         raise ReportError(
             f"{checkpoint.name}", "prunable weights, found none", "see `gen inspect` for why"
         )
-    pruning.check(prunable, settings, [level])
+    choosing.check(prunable, settings, [level])
     files = stored.output_files()
     say(forecast(files, prunable, out, form))
-    (choice,) = pruning.choose(prunable, settings, [level], progress=progress)
+    (choice,) = choosing.choose(prunable, settings, [level], progress=progress)
     with appearing_whole(out) as folder:
         told = _write(stored, files, choice, folder, form, progress)
         _recount(told, stored, folder)
@@ -124,7 +125,7 @@ def forecast(files: Files, prunable: Sequence[Prunable], out: Path, form: str) -
     room(out, size)
     many = f"{len(files)} files" if len(files) > 1 else "one file"
     return (
-        f"{pruning.sum_of(prunable):,} prunable weights; writing {most}{size:,} bytes of tensors in "
+        f"{choosing.sum_of(prunable):,} prunable weights; writing {most}{size:,} bytes of tensors in "
         f"{many} to {out}/"
     )
 
@@ -186,7 +187,7 @@ def _write(
     _write_index(stored.checkpoint, {names[name]: files[name] for name in files}, folder / index)
     opening.copy_companions(stored.checkpoint, folder)
     prunable = list(stored.prunable.values())
-    return pruning.told(prunable, choice, [counted[tensor.entry.name] for tensor in prunable])
+    return choosing.told(prunable, choice, [counted[tensor.entry.name] for tensor in prunable])
 
 
 def _write_index(source: Checkpoint, files: Files, path: Path) -> None:
@@ -217,7 +218,7 @@ def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
 
 
 def document(told: Pruning) -> dict[str, Any]:
-    """What `gen prune --json` prints and pruning.json holds."""
+    """What `gen prune --json` prints and choosing.json holds."""
     return {
         "level": told.level,
         "method": told.method,

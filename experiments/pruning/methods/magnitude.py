@@ -1,6 +1,6 @@
 """Magnitude pruning: the smallest |w| go first (L1 of a single weight; LeCun 1989, Han 2015)."""
 
-from experiments.magnitudes import Keys, Weights, magnitude_keys
+from experiments.pruning.magnitudes import Keys, Weights, magnitude_keys
 
 
 def keys(weights: Weights, *, name: str, start: int, seed: int) -> Keys:
