@@ -26,14 +26,14 @@ from torch import nn
 from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
 from transformers.pytorch_utils import Conv1D
 
-from experiments import sparse_path
 from experiments.checkpoint.locate import locate
 from experiments.models import opening, products
 from experiments.pruning.choosing import Settings, choose
 from experiments.pruning.open_weights import prunable_tensors, prune_in_place
 from experiments.records.provenance import processor
-from experiments.sparse_path import LinearMap
-from experiments.stopwatch import Lane, Timing, first_calls, time_rounds
+from experiments.speed import sparse_path
+from experiments.speed.sparse_path import LinearMap
+from experiments.speed.stopwatch import Lane, Timing, first_calls, time_rounds
 
 LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
 SHAPES = ((1, 1), (1, 32), (8, 32))

@@ -8,7 +8,6 @@ from time import perf_counter
 
 import torch
 
-from experiments import footprint, latency
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.models import devices, opening
@@ -23,6 +22,7 @@ from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
 from experiments.records.provenance import machine, today, versions
 from experiments.records.record import Answer, Provenance, Record
+from experiments.speed import footprint, latency
 
 Ask = Callable[[Cell], Answer]
 

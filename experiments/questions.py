@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments import footprint
 from experiments.checkpoint.folder import Checkpoint
 from experiments.cores import usable_cores
 from experiments.errors import ReportError, UsageError
@@ -27,6 +26,7 @@ from experiments.pruning.stored_model import StoredModel
 from experiments.quality.tasks.table import Task
 from experiments.records.evaluation import Evaluation
 from experiments.records.perplexity import Perplexity
+from experiments.speed import footprint
 from experiments.study import DEFAULT_LEVELS
 
 Say = Callable[[str], object]
@@ -185,8 +185,8 @@ def _fastest(
 
     Tried are `pieces` of it, the largest last, of which there are about so many in the whole.
     """
-    from experiments import sparse_path
     from experiments.models import threads
+    from experiments.speed import sparse_path
 
     if opened.model.device.type == "cpu":
         threads.choose(pieces[-1], pieces=many)
@@ -269,8 +269,8 @@ def time(
     say: Say,
 ) -> list[dict[str, Any]]:
     """Milliseconds of a forward pass at every batch and length."""
-    from experiments import latency
-    from experiments.sparse_linear import MOST_THREADS
+    from experiments.speed import latency
+    from experiments.speed.sparse_linear import MOST_THREADS
 
     most = min(usable_cores(), MOST_THREADS)
     if threads is not None and threads > most:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from torch import Tensor
 
 from experiments.models.products import Product
-from experiments.stopwatch import Lane, Timing, first_calls, time_rounds
+from experiments.speed.stopwatch import Lane, Timing, first_calls, time_rounds
 
 
 class Stage:

@@ -91,7 +91,7 @@ def copied(tmp_path: Path) -> Path:
         ("experiments/records.py", "from experiments import store", "Imports point down",
          "experiments.records -> experiments.records.store"),
         ("experiments/pruning/choosing.py", "from experiments import latency", "Imports point down",
-         "experiments.pruning.choosing -> experiments.latency"),
+         "experiments.pruning.choosing -> experiments.speed.latency"),
         ("experiments/plan.py", "from experiments import run", "Imports point down",
          "experiments.plan -> experiments.run"),
         ("experiments/run.py", "from experiments import questions", "Imports point down",

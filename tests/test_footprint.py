@@ -13,7 +13,12 @@ import zstandard
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.tensor import StoredTensor
-from experiments.footprint import (
+from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.export import prune_to_folder
+from experiments.pruning.masks import Axis
+from experiments.pruning.stored_model import StoredModel
+from experiments.records.footprint import Footprint, FootprintRow
+from experiments.speed.footprint import (
     INDICES,
     bitmask_bytes,
     break_evens,
@@ -21,11 +26,6 @@ from experiments.footprint import (
     footprint,
     write_csr,
 )
-from experiments.pruning.choosing import Settings, choose
-from experiments.pruning.export import prune_to_folder
-from experiments.pruning.masks import Axis
-from experiments.pruning.stored_model import StoredModel
-from experiments.records.footprint import Footprint, FootprintRow
 
 Saved = Callable[..., Path]
 CSR32 = INDICES["csr32"]

@@ -14,17 +14,17 @@ from stage import Stage
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from experiments import semi_structured, sparse_path
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
-from experiments.latency import measure, pinned, random_inputs
 from experiments.models import products
 from experiments.models.opening import OpenModel, open_model
 from experiments.models.products import Product
 from experiments.pruning.choosing import Settings, choose
 from experiments.pruning.open_weights import prunable_tensors, prune_in_place
 from experiments.records.latency import LatencyRow
-from experiments.sparse_path import Trial
+from experiments.speed import semi_structured, sparse_path
+from experiments.speed.latency import measure, pinned, random_inputs
+from experiments.speed.sparse_path import Trial
 
 Saved = Callable[..., Path]
 
@@ -312,7 +312,7 @@ def test_first_calls_come_before_the_comparison_and_that_before_the_rounds(
         events[:] = ["trials"]
         return found
 
-    monkeypatch.setattr("experiments.latency._difference", compared)
+    monkeypatch.setattr("experiments.speed.latency._difference", compared)
     monkeypatch.setattr(sparse_path, "trials", trials)
     paths, rounds = 3, 2
     measure(opened, Settings(), [0.5], shapes=[(1, 4)], rounds=rounds, clock=clock)
@@ -342,7 +342,7 @@ def test_a_path_that_computes_something_else_is_refused_by_name_before_any_round
     assert all(one.weight.all() for one in sparse_path.linear_maps(opened.model))
     monkeypatch.setattr(products, "fixed", fixed_or_wrong)
     monkeypatch.setattr(sparse_path, "sparse_product", sparse_or_wrong)
-    monkeypatch.setattr("experiments.latency.time_rounds", refuse)
+    monkeypatch.setattr("experiments.speed.latency.time_rounds", refuse)
     untouched = Untouched(opened)
     with pytest.raises(
         ReportError,

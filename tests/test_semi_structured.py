@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from experiments import semi_structured
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
-from experiments.latency import random_inputs
 from experiments.models.opening import OpenModel, open_model
 from experiments.models.products import Product
 from experiments.records.latency import LatencyRow
+from experiments.speed import semi_structured
+from experiments.speed.latency import random_inputs
 
 Saved = Callable[..., Path]
 NO_GPU = "it needs a GPU that CUDA knows, found none"

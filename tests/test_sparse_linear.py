@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from experiments import sparse_linear
 from experiments.pruning import kernels
-from experiments.sparse_linear import SparseWeight, multiply, shares, sparse_weight
+from experiments.speed import sparse_linear
+from experiments.speed.sparse_linear import SparseWeight, multiply, shares, sparse_weight
 
 Floats = NDArray[np.float32]
 TOKENS = (0, 1, 7, 8, 9, 16, 31, 32, 33, 40, 41, 100)  # side by side stand 32, or up to 8

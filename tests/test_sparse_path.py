@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from experiments import sparse_linear, sparse_path
 from experiments.checkpoint.folder import Checkpoint
-from experiments.latency import pinned
 from experiments.models import products
 from experiments.models.opening import OpenModel, open_model
 from experiments.quality import answering
 from experiments.quality.tasks.table import Task
-from experiments.sparse_path import LinearMap, Trial
+from experiments.speed import sparse_linear, sparse_path
+from experiments.speed.latency import pinned
+from experiments.speed.sparse_path import LinearMap, Trial
 
 Saved = Callable[..., Path]
 AMD = "vendor_id : AuthenticAMD flags : avx512f"

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from stage import Stage
 
-from experiments.stopwatch import Timing, turn
+from experiments.speed.stopwatch import Timing, turn
 
 
 def test_a_cold_first_call_is_shown_apart_from_the_median() -> None:

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import sparse_kernel
+from experiments.speed import sparse_kernel
 
 Floats = NDArray[np.float32]
 WIDEST = 2**16  # columns in a block at most: the place of one has 16 bits

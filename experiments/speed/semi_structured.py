@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.sparse import to_sparse_semi_structured
 from transformers.pytorch_utils import Conv1D
 
-from experiments import sparse_path
 from experiments.errors import ReportError, UsageError
 from experiments.models import products
 from experiments.models.opening import OpenModel
@@ -22,7 +21,8 @@ from experiments.models.products import Product
 from experiments.pruning.choosing import Settings, choose
 from experiments.pruning.open_weights import prunable_tensors
 from experiments.records.latency import LatencyRow
-from experiments.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
+from experiments.speed import sparse_path
+from experiments.speed.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
 
 PATTERN, LEVEL = "2:4", 0.5
 CAPABILITY = (8, 0)  # Ampere, the first that has it

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from experiments import sparse_linear
 from experiments.models import products
 from experiments.models.coverage import prunable_parameters
 from experiments.models.products import Product
-from experiments.sparse_linear import SparseWeight
-from experiments.stopwatch import Clock, turn
+from experiments.speed import sparse_linear
+from experiments.speed.sparse_linear import SparseWeight
+from experiments.speed.stopwatch import Clock, turn
 
 PASSES = 5
 WORTH = 0.95  # of dense time at most: a gain within the noise of trials is none

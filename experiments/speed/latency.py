@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from experiments import semi_structured, sparse_path
 from experiments.errors import ReportError
 from experiments.models import products
 from experiments.models.feeding import attention_to_first, position_tables
@@ -26,8 +25,9 @@ from experiments.models.products import Product
 from experiments.pruning.choosing import Choice, Settings, choose
 from experiments.pruning.open_weights import prunable_tensors
 from experiments.records.latency import Latency, LatencyRow, LayerTrial
-from experiments.sparse_path import LinearMap, Trial
-from experiments.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
+from experiments.speed import semi_structured, sparse_path
+from experiments.speed.sparse_path import LinearMap, Trial
+from experiments.speed.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
 
 ROUNDS = 31
 LEAST_ROUNDS = 11  # the fewest whose median has an interval of order statistics with some room

@@ -1,0 +1,1 @@
+"""What zeros buy: milliseconds by paths timed in turn, the sparse product, and bytes."""
