@@ -27,7 +27,7 @@ from experiments.quality.tasks.table import Task
 from experiments.records.evaluation import Evaluation
 from experiments.records.perplexity import Perplexity
 from experiments.speed import footprint
-from experiments.study import DEFAULT_LEVELS
+from experiments.study.study import DEFAULT_LEVELS
 
 Say = Callable[[str], object]
 
@@ -152,8 +152,8 @@ def _answer(
     path: str,
     say: Say,
 ) -> Answered:
-    from experiments.jobs import overlap_warnings
     from experiments.quality import answering, evaluation, perplexity
+    from experiments.study.jobs import overlap_warnings
 
     opened = opening.open_model(model, dtype=dtype, on=devices.device())
     weights = [tensor for _, tensor in prunable_parameters(opened.model)]
@@ -252,8 +252,8 @@ def finetune(
     model: Checkpoint, task: Task, out: Path, *, force: bool, say: Say, **recipe: Any
 ) -> dict[str, Any]:
     """Train a checkpoint on a task; what was done."""
-    from experiments.finetuning import Recipe
-    from experiments.finetuning import finetune as train
+    from experiments.training.finetuning import Recipe
+    from experiments.training.finetuning import finetune as train
 
     opening.be_quiet()
     return train(model, task, out, Recipe(**recipe), force=force, say=say)

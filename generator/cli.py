@@ -63,8 +63,8 @@ def build(
     open_site: bool,
 ) -> None:
     """Answer what the study asks and write the pages."""
-    from experiments import run
     from experiments.records.store import Recorded, Results
+    from experiments.study import run
     from generator import site
 
     published = Recorded(recorded_beside(study))
@@ -74,7 +74,7 @@ def build(
         held = site.published(published, study.stem)
         failures = [*map(str, published.damaged), *run.missing(held)]
     else:
-        from experiments.study import load_study
+        from experiments.study.study import load_study
 
         loaded = load_study(study)
         own = Results(results)
@@ -388,9 +388,9 @@ def list_(what: str, as_json: bool) -> None:
 @json_option
 def status(study: Path, results: Path, as_json: bool) -> None:
     """Say how much of a study has been measured."""
-    from experiments import run
     from experiments.records.store import Recorded, Results
-    from experiments.study import load_study
+    from experiments.study import run
+    from experiments.study.study import load_study
     from generator import listing
 
     rows = run.status(load_study(study), Results(results), Recorded(recorded_beside(study)))
@@ -402,9 +402,9 @@ def status(study: Path, results: Path, as_json: bool) -> None:
 @results_option
 def record(study: Path, results: Path) -> None:
     """Promote this machine's records to the published ones."""
-    from experiments import run
     from experiments.records.store import Recorded, Results
-    from experiments.study import load_study
+    from experiments.study import run
+    from experiments.study.study import load_study
 
     count, missing = run.promote(
         load_study(study), Results(results), Recorded(recorded_beside(study))

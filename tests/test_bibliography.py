@@ -8,7 +8,7 @@ from jinja2 import nodes
 from pybtex.database import Entry, Person
 
 from experiments.pruning.methods.table import METHODS
-from experiments.study import load_study
+from experiments.study.study import load_study
 from generator import bibliography
 from generator.bibliography import Citations, Source, link, listing, sources
 from generator.pages.table import PAGES

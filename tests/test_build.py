@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from command import SENTENCES, STUDY, Done, Gen, files, full_disk, imported, outside
 
-from experiments import run
 from experiments.records.record_json import decode
 from experiments.records.store import Recorded
+from experiments.study import run
 from generator.pages.table import PAGES
 
 pytestmark = pytest.mark.usefixtures("drawn_once")

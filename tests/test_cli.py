@@ -8,7 +8,7 @@ import pytest
 from command import Gen, imported
 from conftest import build_tiny_model, tiny_tokenizer
 
-from experiments.study import DEFAULT_LEVELS
+from experiments.study.study import DEFAULT_LEVELS
 from generator import cli
 from generator.pages.table import PAGES
 

@@ -15,7 +15,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("experiments", "generator")
 VISIBLE = {f"experiments.{name}" for name in ("errors", "records", "record_json", "store")}
-CALLED = {"experiments.catalogue", "experiments.questions", "experiments.run", "experiments.study"}
+CALLED = {
+    "experiments.catalogue",
+    "experiments.questions",
+    "experiments.study.run",
+    "experiments.study.study",
+}
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONTRACTS = {
     contract["name"]: contract for contract in SETTINGS["tool"]["importlinter"]["contracts"]
@@ -92,12 +97,12 @@ def copied(tmp_path: Path) -> Path:
          "experiments.records -> experiments.records.store"),
         ("experiments/pruning/choosing.py", "from experiments import latency", "Imports point down",
          "experiments.pruning.choosing -> experiments.speed.latency"),
-        ("experiments/plan.py", "from experiments import run", "Imports point down",
-         "experiments.plan -> experiments.run"),
-        ("experiments/run.py", "from experiments import questions", "Imports point down",
-         "experiments.run -> experiments.questions"),
-        ("experiments/plan.py", "from experiments.miniatures import train", "Imports point down",
-         "experiments.plan -> experiments.miniatures.train"),
+        ("experiments/study/plan.py", "from experiments import run", "Imports point down",
+         "experiments.study.plan -> experiments.study.run"),
+        ("experiments/study/run.py", "from experiments import questions", "Imports point down",
+         "experiments.study.run -> experiments.questions"),
+        ("experiments/study/plan.py", "from experiments.miniatures import train", "Imports point down",
+         "experiments.study.plan -> experiments.miniatures.train"),
         ("generator/render.py", "from generator import report", "Imports point down",
          "generator.render -> generator.report"),
         ("generator/site.py", "import torch", "Only records cross the wall",
@@ -105,7 +110,7 @@ def copied(tmp_path: Path) -> Path:
         ("generator/pages/models.py", "from experiments import coverage",
          "Only records cross the wall", "generator.pages.models -> experiments.models.coverage"),
         ("generator/site.py", "from experiments import run", "Only records cross the wall",
-         "generator.site -> experiments.run"),
+         "generator.site -> experiments.study.run"),
         ("generator/cli.py", "from experiments import models", "Only records cross the wall",
          "generator.cli -> experiments.models.opening"),
         ("experiments/quality/evaluation.py", "from experiments import store",

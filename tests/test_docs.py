@@ -9,13 +9,13 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from experiments import run
 from experiments.checkpoint.formats import FORMATS
 from experiments.checkpoint.locate import miniatures
 from experiments.pruning.methods.table import METHODS
 from experiments.quality.tasks.table import TASKS
 from experiments.records.store import Recorded
-from experiments.study import MODEL, TASK, TOP, load_study
+from experiments.study import run
+from experiments.study.study import MODEL, TASK, TOP, load_study
 from generator import cli, site
 from generator.pages.table import PAGES
 
@@ -162,7 +162,7 @@ def test_the_architecture_is_one_screen() -> None:
         ("TASKS", "experiments/quality/tasks/table.py"),
         ("FORMATS", "experiments/checkpoint/formats.py"),
         ("PAGES", "generator/pages/table.py"),
-        ("VERSIONS", "experiments/plan.py"),
+        ("VERSIONS", "experiments/study/plan.py"),
     ],
     ids=lambda table: table[0],
 )

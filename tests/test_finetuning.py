@@ -10,13 +10,13 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, BertModel, TrainerCallback
 
-from experiments import finetuning
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError, UsageError
-from experiments.finetuning import Recipe, finetune
 from experiments.models.opening import OpenModel, open_model
 from experiments.quality import answering
 from experiments.quality.tasks.table import Task
+from experiments.training import finetuning
+from experiments.training.finetuning import Recipe, finetune
 
 Saved = Callable[..., Path]
 QUICK = Recipe(epochs=4, rate=1e-2, batch=8)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments import plan
-from experiments.plan import Plan, jobs_of, make_plan, questions, sides
 from experiments.records.cell import Cell
 from experiments.records.provenance import Digests
 from experiments.records.study import Study, StudyModel
-from experiments.study import load_study
+from experiments.study import plan
+from experiments.study.plan import Plan, jobs_of, make_plan, questions, sides
+from experiments.study.study import load_study
 
 MODEL = StudyModel(
     name="M", family="decoder-only", checkpoint="m", tasks={"reviews": "m", "acceptability": "m"}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.finetuning import Recipe
 from experiments.reference import make
-from experiments.study import load_study
+from experiments.study.study import load_study
+from experiments.training.finetuning import Recipe
 
 STUDIES = Path(__file__).parent.parent / "studies"
 

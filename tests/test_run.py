@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import safetensors.torch
 
-from experiments import jobs, run
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.models import opening
@@ -27,8 +26,9 @@ from experiments.records.latency import Latency
 from experiments.records.pruning import Pruning
 from experiments.records.record import Held
 from experiments.records.store import Recorded, Results
-from experiments.run import Outcome, forecast, missing, promote, run_study, shown, status
-from experiments.study import LoadedStudy, load_study
+from experiments.study import jobs, run
+from experiments.study.run import Outcome, forecast, missing, promote, run_study, shown, status
+from experiments.study.study import LoadedStudy, load_study
 
 STUDY = """
 levels = [0.5]

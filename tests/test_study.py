@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.errors import ReportError
-from experiments.study import DEFAULT_LEVELS, LoadedStudy, StudyError, load_study
+from experiments.study.study import DEFAULT_LEVELS, LoadedStudy, StudyError, load_study
 
 ROOT = Path(__file__).parent.parent
 

@@ -20,11 +20,11 @@ import torch
 
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
-from experiments.finetuning import Recipe, finetune
 from experiments.models import opening
 from experiments.quality.tasks.located import located_training
 from experiments.quality.tasks.table import task
 from experiments.reference.warm_start import warm_start
+from experiments.training.finetuning import Recipe, finetune
 
 FOLDER = Path("build/reference")
 PROCESSES = 2

@@ -18,7 +18,6 @@ from typing import Any
 
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
-from experiments.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
 from experiments.quality.comparison import compare, compare_perplexity
 from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
@@ -28,7 +27,8 @@ from experiments.records.provenance import Digests, command
 from experiments.records.record import Answer, Held, Record
 from experiments.records.store import Recorded, Results
 from experiments.records.study import Study
-from experiments.study import LoadedStudy
+from experiments.study.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
+from experiments.study.study import LoadedStudy
 
 Say = Callable[[str], None]
 Failed = dict[Cell, str]
@@ -177,7 +177,7 @@ def _interrupts_held() -> Iterator[None]:
 
 def _work(job: Job, folder: Path) -> Failed:
     """In a worker: answer a job's cells and keep each record at once; what failed, and why."""
-    from experiments.jobs import answers
+    from experiments.study.jobs import answers
 
     results, failed, answered = Results(folder), {}, set()
     try:

@@ -17,7 +17,7 @@ from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
 from experiments.records.provenance import Digests, digest_text, processor, versions
 from experiments.records.study import Study, StudyModel
-from experiments.study import LoadedStudy
+from experiments.study.study import LoadedStudy
 
 # Raised by hand when a kind's measurement changes, so that older records are not taken for it.
 VERSIONS = {

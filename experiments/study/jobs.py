@@ -11,7 +11,6 @@ import torch
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.models import devices, opening
-from experiments.plan import TIMED_THREADS, Job, Planned
 from experiments.pruning import choosing, inspection
 from experiments.pruning.choosing import Settings
 from experiments.pruning.methods.table import METHODS
@@ -23,6 +22,7 @@ from experiments.records.cell import Cell
 from experiments.records.provenance import machine, today, versions
 from experiments.records.record import Answer, Provenance, Record
 from experiments.speed import footprint, latency
+from experiments.study.plan import TIMED_THREADS, Job, Planned
 
 Ask = Callable[[Cell], Answer]
 

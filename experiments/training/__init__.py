@@ -1,0 +1,1 @@
+"""Checkpoints trained on a task."""
