@@ -47,12 +47,12 @@ serve: site
 
 # Train the bundled miniatures again: about a quarter of an hour on two cores.
 miniatures: .venv/ready
-	$(BIN)/python -m experiments.miniatures.grammar
-	$(BIN)/python -m experiments.miniatures.train
+	$(BIN)/python -m experiments.recipes.miniatures.grammar
+	$(BIN)/python -m experiments.recipes.miniatures.train
 
 # Fetch and train the reference models, measure and record them: an hour and a half on two cores. GLUE_DIR or a network.
 reference: .venv/ready
-	$(BIN)/python -m experiments.reference.make
+	$(BIN)/python -m experiments.recipes.reference.make
 	$(BIN)/gen build --study studies/reference.toml --docs build/reference-docs
 	$(BIN)/gen record --study studies/reference.toml
 

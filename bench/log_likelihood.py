@@ -74,7 +74,7 @@ def compare(model: str | None, limit: int) -> bool:
     from experiments.quality import answering
     from experiments.quality.tasks.located import located
     from experiments.quality.tasks.table import task
-    from experiments.reference import make
+    from experiments.recipes.reference import make
 
     opening.be_quiet()
     default = make.FOLDER / make.SMOLLM2

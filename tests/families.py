@@ -360,7 +360,7 @@ FAMILIES: dict[str, Family] = {
         prefix="t5_encoder.",
     ),
 }
-# Those that every test of models goes through; the others are for tests/test_families.py.
+# Those that every test of models goes through; the others are for tests/models/test_families.py.
 EVERYWHERE = ("BART", "BERT", "DeBERTa-v2", "GPT-2", "GPT-2 with its language head")
 EVERYWHERE += ("LED", "Llama", "OPT", "T5")
 

@@ -134,7 +134,7 @@ def top_modules(package: str) -> list[str]:
     ("package", "module"),
     [(package, name) for package in PACKAGES for name in top_modules(package)],
 )
-def test_the_architecture_has_every_module_in_its_table(package: str, module: str) -> None:
+def test_the_architecture_has_every_wing_in_its_table(package: str, module: str) -> None:
     parts = re.split(r"^## .*`(experiments|generator)/`$", text("ARCHITECTURE.md"), flags=re.M)
     (table,) = [after for name, after in zip(parts[1::2], parts[2::2]) if name == package]
     rows = re.findall(r"^\| (.+?) \| \S", table.split("\n## ")[0], re.M)

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from experiments.checkpoint import safetensors_file
 from experiments.checkpoint.safetensors_file import Content
-from experiments.checkpoint.tensor import DTYPES, StoredTensor, read_into
+from experiments.checkpoint.tensor import DTYPES, StoredTensor, bits_of, read_into
 from experiments.errors import ReportError
-from experiments.pruning.magnitudes import bits_of
 
 SUFFIX = ".bitmask.safetensors"
 KEY = "bitmask"

@@ -30,6 +30,7 @@ DTYPES: dict[str, np.dtype[np.generic]] = {
     "BOOL": np.dtype(np.bool_),
 }
 FLOATING = frozenset(name for name in DTYPES if name.startswith(("F", "BF")))
+WORDS = {8 * size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 BLOCK_BYTES = 1 << 20  # small enough to stay in a core's cache while it is worked on
 
 
@@ -130,3 +131,12 @@ def same_bytes(one: StoredTensor, other: StoredTensor) -> bool:
         np.array_equal(as_bytes(mine), as_bytes(theirs))
         for mine, theirs in zip(one.blocks(), other.blocks())
     )
+
+
+def bits_of(numbers: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
+    """The bit patterns of an array, as unsigned integers of the same width; no copy if contiguous.
+
+    >>> bits_of(np.array([-0.0], np.float16)).tolist()
+    [32768]
+    """
+    return np.ascontiguousarray(numbers).view(WORDS[8 * numbers.dtype.itemsize])

@@ -1,1 +1,1 @@
-"""Which weights go: magnitudes read once, methods, exact choices, and a checkpoint inspected and written anew."""
+"""Which weights go: magnitudes read once, methods, exact choices, checkpoints inspected and written."""

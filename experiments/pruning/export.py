@@ -218,7 +218,7 @@ def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
 
 
 def document(told: Pruning) -> dict[str, Any]:
-    """What `gen prune --json` prints and choosing.json holds."""
+    """What `gen prune --json` prints and pruning.json holds."""
     return {
         "level": told.level,
         "method": told.method,

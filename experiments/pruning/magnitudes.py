@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments import cores
+from experiments.checkpoint.tensor import WORDS, bits_of
 from experiments.pruning import kernels
 
 Keys = NDArray[np.unsignedinteger]
@@ -21,16 +22,6 @@ Weights = NDArray[np.generic]
 Blocks = Callable[[], Iterable[Weights]]  # the same blocks of numbers each time it is called
 
 DIGIT_BITS = 16
-WORDS = {8 * size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
-
-
-def bits_of(weights: Weights) -> Keys:
-    """The bit patterns of an array, as unsigned integers of the same width; no copy if contiguous.
-
-    >>> bits_of(np.array([-0.0], np.float16)).tolist()
-    [32768]
-    """
-    return np.ascontiguousarray(weights).view(WORDS[8 * weights.dtype.itemsize])
 
 
 def magnitude_keys(weights: Weights) -> Keys:

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.checkpoint.tensor import bits_of
 from experiments.pruning import kernels
-from experiments.pruning.magnitudes import Keys, Weights, bits_of, magnitude_keys, removed_count
+from experiments.pruning.magnitudes import Keys, Weights, magnitude_keys, removed_count
 
 Mask = NDArray[np.bool_]
 Axis = Literal[0, 1]

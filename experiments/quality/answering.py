@@ -16,15 +16,9 @@ from numpy.typing import NDArray
 
 from experiments.errors import ReportError
 from experiments.models import products
-from experiments.models.feeding import (
-    attention_to_first,
-    begun,
-    fitted,
-    longest_input,
-    prefix_of,
-    refuse_unless_causal,
-)
+from experiments.models.feeding import attention_to_first, begun, fitted, longest_input
 from experiments.models.opening import OpenModel, end_marks
+from experiments.quality.asking import prefix_of, refuse_unless_causal
 from experiments.quality.labels import match_labels
 from experiments.quality.tasks.examples import Examples
 from experiments.quality.tasks.table import Task

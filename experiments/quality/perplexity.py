@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from experiments.errors import ReportError
 from experiments.models import products
-from experiments.models.feeding import begun, longest_input, refuse_unless_causal
+from experiments.models.feeding import begun, longest_input
 from experiments.models.opening import OpenModel
 from experiments.quality.answering import refuse_non_finite
+from experiments.quality.asking import refuse_unless_causal
 from experiments.quality.intervals import bootstrap_units
 from experiments.quality.tasks.table import Task
 from experiments.records.perplexity import Perplexity

@@ -83,7 +83,7 @@ def build(kind: type[T], value: object, where: str) -> T:
     """Build a value of `kind` (a class, or a generic of them) from its JSON form, or say where
     it does not fit.
 
-    >>> from experiments.records import Count
+    >>> from experiments.records.inspection import Count
     >>> build(Count, {"count": 4, "zeros": 1}, "totals")
     Count(count=4, zeros=1)
     >>> build(Count, {"count": "4", "zeros": 1}, "totals")

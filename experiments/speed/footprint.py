@@ -19,10 +19,10 @@ from experiments import cores
 from experiments.checkpoint import bitmask_file, safetensors_file
 from experiments.checkpoint.bitmask_file import BitmaskTensor
 from experiments.checkpoint.safetensors_file import Content
-from experiments.checkpoint.tensor import DTYPES, StoredTensor
+from experiments.checkpoint.tensor import DTYPES, StoredTensor, bits_of
 from experiments.progress import SILENT, Progress
 from experiments.pruning.choosing import Choice
-from experiments.pruning.magnitudes import Keys, Weights, bits_of
+from experiments.pruning.magnitudes import Keys, Weights
 from experiments.pruning.stored_model import StoredModel
 from experiments.records.footprint import BreakEven, Footprint, FootprintRow
 

@@ -29,9 +29,10 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.models import devices, opening
 from experiments.models.coverage import prunable_parameters
-from experiments.models.feeding import attention_to_first, fitted, prefix_of
+from experiments.models.feeding import attention_to_first, fitted
 from experiments.models.opening import OpenModel, end_marks
 from experiments.output import appearing_whole, check_output
+from experiments.quality.asking import prefix_of
 from experiments.quality.tasks.examples import Examples
 from experiments.quality.tasks.table import Task
 from experiments.records.provenance import Digests, machine, today, versions

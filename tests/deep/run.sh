@@ -6,9 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 KILLS=300 .venv/bin/python -m pytest --hypothesis-profile=deep \
-  tests/test_checkpoint.py tests/test_gguf_header.py tests/test_magnitudes.py tests/test_masks.py \
-  tests/test_mutations.py tests/test_records.py tests/test_render.py tests/test_store.py \
-  tests/test_torch_file.py
+  tests/checkpoint tests/pruning/test_magnitudes.py tests/pruning/test_masks.py \
+  tests/records tests/generator/test_render.py
 
 .venv/bin/python tests/deep/address_limit.py
 

@@ -2,7 +2,7 @@
 
 To add one: write a file beside this one with a function `keys(weights, *, name, start, seed)` that
 gives every weight an unsigned integer, the smallest to be removed first; add a line to METHODS; and
-add a slow, obvious reference for it to `tests/test_methods.py`.
+add a slow, obvious reference for it to `tests/pruning/test_methods.py`.
 """
 
 from dataclasses import dataclass

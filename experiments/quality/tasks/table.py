@@ -7,10 +7,11 @@ one.
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.checkpoint.locate import MINIATURES
 from experiments.errors import unknown_name
 from experiments.quality.tasks.examples import Examples, read_examples, read_text
 
-DATA = Path(__file__).parent.parent / "miniatures" / "data"
+DATA = MINIATURES / "data"
 
 
 @dataclass(frozen=True, kw_only=True)

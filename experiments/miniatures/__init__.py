@@ -1,1 +1,0 @@
-"""The bundled miniatures: three small trained models, their data, and the recipe."""

@@ -1,0 +1,1 @@
+"""How the bundled miniatures and the reference models are made."""

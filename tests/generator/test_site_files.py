@@ -1,0 +1,154 @@
+"""The site's files: written where they changed, drawn only when the records did, others left alone."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from experiments.records.record import Held
+from experiments.records.record_json import encode
+from experiments.records.store import Recorded
+from generator import site
+from generator.render import Drawing
+
+ROOT = Path(__file__).parents[2]
+Draw = Callable[[Drawing], dict[str, bytes]]
+
+pytestmark = pytest.mark.usefixtures("drawn_once")
+
+
+def test_records_give_the_same_bytes_after_a_trip_to_disk(tmp_path: Path) -> None:
+    held = synthetic.held(("GPT-2",), tasks=("reviews",))
+    recorded = Recorded(tmp_path)
+    for one in held:
+        recorded.put(one.record)
+    again = site.published(recorded)
+    assert {encode(one.record) for one in again} == {encode(one.record) for one in held}
+    assert site.render(again) == site.render([Held(one.record, "recorded") for one in held])
+
+
+@pytest.fixture(scope="module")
+def written(drawn_once: Draw, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with docs/, their stamp, and the records they were made from; to be copied."""
+    folder = tmp_path_factory.mktemp("written")
+    for one in synthetic.small():
+        Recorded(folder / "recorded").put(one.record)
+    held = site.published(Recorded(folder / "recorded"))
+    changed = site.write(held, folder / "docs", stamp=folder / "site.json")
+    assert changed == len(site.render(held))
+    return folder
+
+
+@pytest.fixture
+def here(written: Path, tmp_path: Path) -> Path:
+    shutil.copytree(written, tmp_path / "here")
+    return tmp_path / "here"
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    return {
+        str(path.relative_to(folder)): (
+            path.stat().st_mtime_ns,
+            path.stat().st_ino,
+            path.read_bytes(),
+        )
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def write(folder: Path) -> int:
+    held = site.published(Recorded(folder / "recorded"))
+    return site.write(held, folder / "docs", stamp=folder / "site.json")
+
+
+@pytest.fixture
+def drawn_before(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the records come to is taken from the first drawing, to save the time of another."""
+    docs = written / "docs"
+    made = {str(p.relative_to(docs)): p.read_bytes() for p in docs.rglob("*") if p.is_file()}
+    monkeypatch.setattr(site, "render", lambda held, failures: made)
+
+
+def test_writing_again_touches_no_file_and_draws_nothing(here: Path) -> None:
+    before = snapshot(here)
+    program = (
+        "import sys; from pathlib import Path; from experiments.records.store import Recorded\n"
+        "from generator import site; folder = Path(sys.argv[1])\n"
+        "held = site.published(Recorded(folder / 'recorded'))\n"
+        "print(site.write(held, folder / 'docs', stamp=folder / 'site.json'))\n"
+        "print(*sorted({'matplotlib', 'numpy', 'jinja2', 'torch'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, here], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["0", ""]
+    assert snapshot(here) == before
+
+
+def test_without_a_stamp_everything_is_drawn_and_no_file_touched(here: Path) -> None:
+    before = snapshot(here)
+    (here / "site.json").unlink()
+    assert write(here) == 0
+    after = snapshot(here)
+    after["site.json"] = before["site.json"]
+    assert after == before
+
+
+@pytest.mark.usefixtures("drawn_before")
+@pytest.mark.parametrize("name", ["index.md", "data/models.csv", "figures/latency-ratio-dark.svg"])
+def test_a_file_that_someone_changed_or_removed_is_made_again(here: Path, name: str) -> None:
+    original = (here / "docs" / name).read_bytes()
+    (here / "docs" / name).write_bytes(original + b"changed")
+    assert write(here) == 1
+    assert (here / "docs" / name).read_bytes() == original
+    (here / "docs" / name).unlink()
+    assert write(here) == 1
+    assert (here / "docs" / name).read_bytes() == original
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_a_broken_stamp_is_no_stamp(here: Path) -> None:
+    for text in ("", "[]", '{"source": 1}', "null", '{"source": 1, "files": 3}'):
+        (here / "site.json").write_text(text)
+        assert write(here) == 0
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_what_an_earlier_site_left_goes_and_the_reader_s_own_files_stay(here: Path) -> None:
+    docs = here / "docs"
+    stale = ["figures/size-model-9-dark.svg", "data/layers-model-9.csv"]
+    own = ["notes.md", "figures/photo.svg", "data/raw.csv", "CNAME", "assets/own.css"]
+    for name in [*stale, *own]:
+        (docs / name).parent.mkdir(parents=True, exist_ok=True)
+        (docs / name).write_text("x")
+    stamp = json.loads((here / "site.json").read_text())
+    stamp["source"] = "an earlier one"
+    stamp["files"] |= dict.fromkeys([*stale, "../outside.csv"], "")
+    (here / "site.json").write_text(json.dumps(stamp))
+    (here / "outside.csv").write_text("x")
+    assert write(here) == len(stale)
+    assert (here / "outside.csv").exists()
+    assert not any((docs / name).exists() for name in stale)
+    assert all((docs / name).read_text() == "x" for name in own)
+
+
+def test_a_report_without_gaps_warns_of_none(here: Path) -> None:
+    for name in ("index.md", "reproduce.md"):
+        assert "!!! warning" not in (here / "docs" / name).read_text()
+
+
+def test_the_site_can_be_built_to_be_read_from_the_file_system(here: Path, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "mkdocs.yml", here)
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", tmp_path / "offline"],
+        cwd=here, capture_output=True, text=True, check=False, env=os.environ | {"OFFLINE": "true"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "offline/models.html").is_file()

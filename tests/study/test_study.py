@@ -1,0 +1,165 @@
+"""The study file: every fault at once, each with its line and the nearest right key."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from experiments.errors import ReportError
+from experiments.study.study import DEFAULT_LEVELS, LoadedStudy, StudyError, load_study
+
+ROOT = Path(__file__).parents[2]
+
+ONE_MODEL = """
+[[model]]
+name = "Tiny"
+family = "decoder-only"
+checkpoint = "tiny"
+"""
+
+
+def load(folder: Path, text: str) -> LoadedStudy:
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    return load_study(folder / "study.toml")
+
+
+def faults(folder: Path, text: str) -> list[str]:
+    with pytest.raises(StudyError) as caught:
+        load(folder, text)
+    assert str(caught.value) == "\n".join(caught.value.faults)
+    return caught.value.faults
+
+
+def test_every_fault_is_told_at_once_with_its_line_and_the_nearest_key(tmp_path: Path) -> None:
+    text = """\
+titel = "Sparsity"
+levels = [0.5, 1.5]
+methods = ["magnitud"]
+tasks = ["reviews", "revews"]
+
+[[model]]
+name = "One"
+family = "decoder"
+checkpont = "mini/gpt2-reviews"
+
+[[task]]
+name = "tickets"
+file = "none.tsv"
+metric = "f1"
+
+[[model]]
+name = "One"
+family = "encoder-only"
+checkpoint = 3
+tasks = { acceptabilty = "x" }
+measure = "never"
+"""
+    assert faults(tmp_path, text) == [
+        "study.toml:1: unknown key 'titel'; did you mean title?",
+        "study.toml:2: level 1.5: expected a number above 0, up to 1; 0.9 is 90 %",
+        "study.toml:3: methods 'magnitud': expected one of magnitude, random; did you mean magnitude?",
+        "study.toml:4: tasks 'revews': expected one of reviews, acceptability, "
+        "cola, sst2, perplexity, tickets; "
+        "did you mean reviews?",
+        "study.toml:6: checkpoint is missing",
+        "study.toml:8: family 'decoder': expected one of encoder-only, decoder-only, "
+        "encoder-decoder; did you mean decoder-only?",
+        "study.toml:9: unknown key 'checkpont'; did you mean checkpoint?",
+        "study.toml:13: file 'none.tsv': expected a labelled file there",
+        "study.toml:14: metric 'f1': expected one of accuracy, mcc, perplexity",
+        "study.toml:17: model 'One' stands twice",
+        "study.toml:19: checkpoint = 3: expected a text",
+        "study.toml:20: tasks 'acceptabilty': expected one of reviews, acceptability, "
+        "cola, sst2, perplexity, tickets; "
+        "did you mean acceptability?",
+        "study.toml:21: measure 'never': expected one of here, recorded, later; did you mean here?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("levels = []", "levels: expected one or more, in rising order"),
+        ("levels = [0.9, 0.5]", "levels: expected one or more, in rising order"),
+        ("levels = [0.5, 0.5]", "levels: expected one or more, in rising order"),
+        ("levels = [0]", "level 0: expected a number above 0, up to 1"),
+        ("levels = [nan]", "level nan: expected a number above 0, up to 1"),
+        ("levels = [true]", "level True: expected a number above 0, up to 1"),
+        ('levels = ["0.5"]', "level '0.5': expected a number above 0, up to 1"),
+        ("methods = []", "methods = []: expected a list of names"),
+        ('methods = "random"', "methods = 'random': expected a list of names"),
+        ("methods = [3]", "methods = 3: expected a text"),
+        ('methods = ["magnitude", "random", "random"]', "methods 'random' stands twice"),
+        (
+            'methods = ["random", "magnitude"]',
+            "methods begin with the control 'random': name it last",
+        ),
+        ("title = 3", "title = 3: expected a text"),
+        ('colour = "red"', "unknown key 'colour'; known keys: title, levels"),
+    ],
+)
+def test_a_wrong_value_is_told(line: str, fault: str, tmp_path: Path) -> None:
+    (told,) = faults(tmp_path, f"{line}\n{ONE_MODEL}")
+    assert told.startswith(f"study.toml:1: {fault}")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('title = "x"', "study.toml:1: no [[model]]: a study needs one"),
+        ("[model]\nname = 'x'", "study.toml:1: model: expected [[model]] tables"),
+        ("title =", "study.toml: not TOML: "),
+        (ONE_MODEL + 'measure = "later"', "study.toml:2: why is missing"),
+        (ONE_MODEL.replace("Tiny", " "), "study.toml:3: name = ' ': expected printable text"),
+        (ONE_MODEL.replace("Tiny", "a\\nb"), "study.toml:3: name = 'a\\nb': expected printable"),
+        (ONE_MODEL + 'tasks = ["reviews"]', "study.toml:6: tasks = ['reviews']: expected a table"),
+        ('[[task]]\nname = "reviews"\nfile = "study.toml"\n' + ONE_MODEL,
+         "study.toml:2: task 'reviews' stands twice"),
+    ],
+)  # fmt: skip
+def test_a_wrong_table_is_told(text: str, fault: str, tmp_path: Path) -> None:
+    assert any(told.startswith(fault) for told in faults(tmp_path, text))
+
+
+def test_a_missing_file_and_one_that_is_no_text_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="a TOML file"):
+        load_study(tmp_path / "none.toml")
+    (tmp_path / "study.toml").write_bytes(b"\xff")
+    with pytest.raises(StudyError, match=r"study\.toml: not TOML"):
+        load_study(tmp_path / "study.toml")
+
+
+def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
+    loaded = load(tmp_path, ONE_MODEL)
+    study, (model,) = loaded.study, loaded.study.models
+    assert study.levels == DEFAULT_LEVELS == (0.1, 0.5, 0.9, 0.95, 0.99)
+    assert study.methods == ("magnitude", "random")
+    assert model.tasks == {"reviews": "tiny", "acceptability": "tiny"}
+    assert (model.measure, loaded.folder) == ("here", tmp_path)
+    assert [task.name for task in study.tasks] == ["reviews", "acceptability"]
+
+
+def test_a_task_of_ones_own_is_read_beside_the_study(tmp_path: Path) -> None:
+    (tmp_path / "tickets.csv").write_text("text,kind\nit is broken,bug\nplease add,wish\n")
+    task = '[[task]]\nname = "tickets"\nfile = "tickets.csv"\ntext = "text"\nlabel = "kind"\nmetric = "mcc"\n'
+    loaded = load(tmp_path, 'tasks = ["tickets"]\n' + task + ONE_MODEL)
+    (shown,) = loaded.study.tasks
+    assert (shown.name, shown.metric) == ("tickets", "mcc")
+    examples = loaded.tasks["tickets"].load()
+    assert (examples.labels, examples.references) == (("bug", "wish"), (0, 1))
+    assert loaded.study.models[0].tasks == {"tickets": "tiny"}
+
+
+def test_the_study_that_ships_loads_and_has_a_row_of_each_family() -> None:
+    study = load_study(ROOT / "report.toml").study
+    here = [model for model in study.models if model.measure == "here"]
+    assert {model.family for model in here} == {"encoder-only", "decoder-only", "encoder-decoder"}
+    assert study.levels == (0.1, 0.5, 0.9, 0.95, 0.99)
+    assert set(study.methods) == {"magnitude", "random"}
+    assert all(model.checkpoint.startswith("mini/") for model in here)
+
+
+def test_faults_cross_from_a_worker_process(tmp_path: Path) -> None:
+    with pytest.raises(StudyError) as caught:
+        load(tmp_path, "levels = [2]")
+    assert pickle.loads(pickle.dumps(caught.value)).faults == caught.value.faults
