@@ -18,7 +18,6 @@ from typing import Any
 
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
-from experiments.quality.comparison import compare, compare_perplexity
 from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
 from experiments.records.evaluation import Comparison, Evaluation
@@ -226,6 +225,8 @@ def _compare(planned: Planned, known: dict[Cell, Record]) -> Record | None:
 
 
 def _joined(task: Task, first: Answer, other: Answer) -> Comparison | PerplexityChange:
+    from experiments.quality.comparison import compare, compare_perplexity
+
     if isinstance(first, Perplexity) and isinstance(other, Perplexity):
         return compare_perplexity(first, other)
     assert isinstance(first, Evaluation)
