@@ -184,7 +184,7 @@ def predict(opened: OpenModel, question: Question, *, batch: int = BATCH) -> NDA
         return np.asarray(likelihoods.argmax(axis=1), np.intp)
     answers = np.full(len(question.tokens), -1, np.intp)
     answer = _classify if question.answered_by == HEAD else _generate
-    with products.by_onednn(opened.model):
+    with products.packed(opened.model):
         for rows, ids in _batched(opened, question.tokens, batch):
             answers[rows] = answer(opened, question, ids)
     return answers
@@ -287,8 +287,7 @@ def log_likelihoods(
 ) -> NDArray[np.float64]:
     """The log-likelihood in nats of each answer after each prompt, shape (examples, answers).
 
-    Answers that differ in their last token alone are read off one and the same run. Torch's default
-    products are used: these numbers are held against other tools' to the fourth decimal.
+    Answers that differ in their last token alone are read off one and the same run.
 
     Raises:
         ReportError: where the model's outputs are not numbers.
@@ -300,15 +299,16 @@ def log_likelihoods(
     found = np.zeros((len(question.tokens), len(question.choices[0])))
     longest = max(len(answer) for answers in question.choices for answer in answers)
     inputs = list(asked)
-    for rows, ids in _batched(opened, inputs, batch):
-        logits = last_logits(opened, ids, longest)
-        refuse_non_finite(opened, question.task, logits)
-        shares = torch.log_softmax(logits.float(), dim=-1)
-        for which, row in enumerate(rows):
-            for example, place in asked[inputs[row]]:
-                ending = torch.tensor(question.choices[example][place], device=ids.device)
-                steps = shares[which, -len(ending) :].gather(1, ending[:, None])
-                found[example, place] = float(steps.double().sum())
+    with products.packed(opened.model):
+        for rows, ids in _batched(opened, inputs, batch):
+            logits = last_logits(opened, ids, longest)
+            refuse_non_finite(opened, question.task, logits)
+            shares = torch.log_softmax(logits.float(), dim=-1)
+            for which, row in enumerate(rows):
+                for example, place in asked[inputs[row]]:
+                    ending = torch.tensor(question.choices[example][place], device=ids.device)
+                    steps = shares[which, -len(ending) :].gather(1, ending[:, None])
+                    found[example, place] = float(steps.double().sum())
     return found
 
 

@@ -92,7 +92,7 @@ def losses(opened: OpenModel, text: Text, *, batch: int = BATCH) -> NDArray[np.f
         ReportError: where the model's outputs are not numbers.
     """
     found: list[float] = []
-    with torch.inference_mode(), products.by_onednn(opened.model):
+    with torch.inference_mode(), products.packed(opened.model):
         for start in range(0, len(text.windows), batch):
             windows = text.windows[start : start + batch]
             rows = [text.tokens[begin : begin + text.window] for begin, _ in windows]

@@ -21,7 +21,7 @@ from experiments.models.products import Product
 from experiments.pruning.choosing import Settings, choose
 from experiments.pruning.open_weights import prunable_tensors
 from experiments.records.latency import LatencyRow
-from experiments.speed import sparse_path
+from experiments.speed.linear_maps import linear_maps
 from experiments.speed.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
 
 PATTERN, LEVEL = "2:4", 0.5
@@ -62,7 +62,7 @@ def measure(
         return [], (f"{PATTERN}: {reason}",)
     model: Any = copy.deepcopy(opened.model)
     model = model.half().to(on)
-    maps = sparse_path.linear_maps(model)
+    maps = linear_maps(model)
     for one in maps:
         if not products.plain(one.module):
             return [], (f"{PATTERN}: {one.name}, {products.own_forward(one.module)}",)
@@ -97,7 +97,7 @@ def _masked(opened: OpenModel) -> dict[str, Tensor]:
     tensors = prunable_tensors(opened.model)
     (choice,) = choose(tensors, Settings(pattern=PATTERN), [LEVEL])
     masks = {tensor.entry.name: torch.from_numpy(choice.mask(tensor)) for tensor in tensors}
-    maps = sparse_path.linear_maps(opened.model)
+    maps = linear_maps(opened.model)
     return {one.name: one.weight.masked_fill(~masks[one.name], 0) for one in maps}
 
 

@@ -1,4 +1,4 @@
-"""The sparse path: an open model's prunable linear maps, each by the way that was measured faster.
+"""The sparse path: an open model's prunable linear maps, each by the arithmetic that was measured faster.
 
 A global level leaves layers of very different density, so each is timed dense and sparse where it
 stands, within passes of the whole model, and takes the faster. Reads the clock.
@@ -6,7 +6,7 @@ stands, within passes of the whole model, and takes the faster. Reads the clock.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from time import perf_counter
@@ -18,26 +18,19 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from experiments.models import products
-from experiments.models.coverage import prunable_parameters
 from experiments.models.products import Product
 from experiments.speed import sparse_linear
+from experiments.speed.linear_maps import LinearMap, linear_maps
 from experiments.speed.sparse_linear import SparseWeight
-from experiments.speed.stopwatch import Clock, turn
+from experiments.speed.stopwatch import Clock, Lane, time_rounds, timed, turn
 
 PASSES = 5
 WORTH = 0.95  # of dense time at most: a gain within the noise of trials is none
+PAYS = 0.98  # the same of whole passes
+PAIRS = 8  # of whole passes; each lane has had every place as often
 NO_ZEROS = "no weight is zero"
 UNCALLED = "its module is not called"
-
-
-@dataclass(frozen=True)
-class LinearMap:
-    """A prunable linear map of an open model: its tensor's name and role, its module, its weights."""
-
-    name: str
-    role: str
-    module: nn.Module
-    weight: Tensor
+NO_GAIN = "it was the faster, but whole passes were not"
 
 
 @dataclass(frozen=True)
@@ -56,22 +49,12 @@ class Trial:
     @property
     def faster(self) -> bool:
         """Whether sparse was the faster, by more than trials scatter."""
-        return self.sparse is not None and self.sparse < WORTH * self.dense
+        return not self.reason and self.sparse is not None and self.sparse < WORTH * self.dense
 
     @property
     def fastest(self) -> float:
         """The seconds of the way it takes."""
         return self.sparse if self.sparse is not None and self.faster else self.dense
-
-
-def linear_maps(model: nn.Module) -> list[LinearMap]:
-    """The prunable linear maps in canonical order."""
-    return [
-        LinearMap(
-            entry.name, entry.role, model.get_submodule(entry.name.rpartition(".")[0]), weight
-        )
-        for entry, weight in prunable_parameters(model)
-    ]
 
 
 def unfit(one: LinearMap) -> str:
@@ -88,25 +71,49 @@ def unfit(one: LinearMap) -> str:
     return NO_ZEROS if bool(weight.all()) else ""
 
 
-def sparse_product(module: nn.Module, weight: Tensor) -> Product:
+@dataclass(frozen=True)
+class SparseProduct:
+    """The product of a linear map's weights that skips those that are zero."""
+
+    held: SparseWeight
+    bias: sparse_linear.Floats | None
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Inputs (… × inputs of the map) to outputs (… × outputs), in float32, without a gradient."""
+        if inputs.dtype != torch.float32:
+            raise ValueError(f"{inputs.dtype} inputs to a sparse product of float32")
+        if inputs.requires_grad and torch.is_grad_enabled():
+            raise ValueError("a gradient asked of a sparse product, which has none")
+        given = inputs.detach() if inputs.requires_grad else inputs
+        threads = torch.get_num_threads()
+        outputs = sparse_linear.multiply(self.held, given.numpy(), self.bias, threads=threads)
+        if threads > 1 and torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)  # numba's pool, when it is made, resets what both share
+        return torch.from_numpy(outputs)
+
+    def placed(self) -> "SparseProduct":
+        """The same of weights that lie elsewhere in memory."""
+        held = self.held
+        return replace(
+            self,
+            held=replace(
+                held,
+                values=held.values.copy(),
+                columns=held.columns.copy(),
+                starts=held.starts.copy(),
+                order=held.order.copy(),
+            ),
+        )
+
+
+def sparse_product(module: nn.Module, weight: Tensor) -> SparseProduct:
     """The sparse product of a linear map's weights, laid out as the module's own."""
     rows = weight.t() if isinstance(module, Conv1D) else weight
-    held = sparse_linear.sparse_weight(rows.detach().numpy())
     bias: Any = module.bias
-    return partial(_multiply, held, None if bias is None else bias.detach().numpy())
-
-
-def _multiply(held: SparseWeight, bias: sparse_linear.Floats | None, inputs: Tensor) -> Tensor:
-    if inputs.dtype != torch.float32:
-        raise ValueError(f"{inputs.dtype} inputs to a sparse product of float32")
-    if inputs.requires_grad and torch.is_grad_enabled():
-        raise ValueError("a gradient asked of a sparse product, which has none")
-    given = inputs.detach() if inputs.requires_grad else inputs
-    threads = torch.get_num_threads()
-    outputs = sparse_linear.multiply(held, given.numpy(), bias, threads=threads)
-    if threads > 1 and torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)  # numba's pool, when it is made, resets what both share
-    return torch.from_numpy(outputs)
+    return SparseProduct(
+        sparse_linear.sparse_weight(rows.detach().numpy()),
+        None if bias is None else bias.detach().numpy(),
+    )
 
 
 def compile_ahead() -> None:
@@ -114,11 +121,10 @@ def compile_ahead() -> None:
 
     They are compiled, or fetched from numba's cache, when they are first called.
     """
-    held = sparse_linear.sparse_weight(np.ones((1, 1), np.float32))
-    _multiply(held, None, torch.ones(1, 1))
+    SparseProduct(sparse_linear.sparse_weight(np.ones((1, 1), np.float32)), None)(torch.ones(1, 1))
 
 
-def sparse_products(maps: Sequence[LinearMap]) -> dict[str, Product]:
+def sparse_products(maps: Sequence[LinearMap]) -> dict[str, SparseProduct]:
     """The sparse product of every map that has one, by name."""
     return {one.name: sparse_product(one.module, one.weight) for one in maps if not unfit(one)}
 
@@ -137,18 +143,18 @@ def trials(
     The first pair is not counted. A pair is compared in itself, since a processor may change its
     clock from one to the next. Where a map is called several times in a pass its times add up.
     """
-    ways = [dict(dense), {**dense, **sparse}]
+    modes = [dict(dense), {**dense, **sparse}]
     seconds: list[list[dict[str, float]]] = [[], []]
     for number in range(passes + 1):
-        for way in turn(len(ways), number):
+        for mode in turn(len(modes), number):
             spent: dict[str, float] = {}
-            timed = {
-                one.module: _timed(one.name, ways[way][one.name], spent, clock) for one in maps
+            named = {
+                one.module: timed(one.name, modes[mode][one.name], spent, clock) for one in maps
             }
-            with products.multiplying(timed):
+            with products.multiplying(named):
                 call()
             if number:
-                seconds[way].append(spent)
+                seconds[mode].append(spent)
     return [_trial(one, *seconds, fit=one.name in sparse) for one in maps]
 
 
@@ -168,23 +174,23 @@ def _trial(
     return Trial(one.name, *pairs[3 * len(pairs) // 4])
 
 
-def _timed(
-    name: str, product: Callable[..., Any], spent: dict[str, float], clock: Clock
-) -> Callable[..., Any]:
-    def multiply(*inputs: Any, **named: Any) -> Any:
-        start = clock()
-        outputs = product(*inputs, **named)
-        spent[name] = spent.get(name, 0.0) + clock() - start
-        return outputs
-
-    return multiply
-
-
 def chosen(
     maps: Sequence[LinearMap], found: Sequence[Trial], sparse: Mapping[str, Product]
 ) -> dict[nn.Module, Product]:
     """The sparse products of the maps for which they were the faster."""
     return {one.module: sparse[one.name] for one, trial in zip(maps, found) if trial.faster}
+
+
+def pays(dense: Lane, sparse: Lane, *, clock: Clock) -> bool:
+    """Whether whole passes were the faster sparse, in three of four pairs, beyond their scatter."""
+    theirs, ours = time_rounds([dense, sparse], rounds=PAIRS, clock=clock)
+    ratios = sorted(mine / (other or 1) for mine, other in zip(ours, theirs))
+    return ratios[3 * len(ratios) // 4] < PAYS
+
+
+def fallen_back(found: Sequence[Trial]) -> list[Trial]:
+    """The trials of maps that all stay dense, since the whole path does not pay."""
+    return [replace(trial, reason=NO_GAIN) if trial.faster else trial for trial in found]
 
 
 @dataclass(frozen=True)
@@ -211,10 +217,18 @@ def faster(model: nn.Module, *pieces: Callable[[], object]) -> Iterator[Tried]:
     sparse = sparse_products(maps)
     found = [[Trial(one.name, 0.0, None, unfit(one)) for one in maps] for _ in pieces]
     if sparse:
-        dense = {one.name: products.of(one.module) for one in maps}
+        dense = {one.name: products.usual(one.module) for one in maps}
         found = [trials(piece, maps, dense, sparse) for piece in pieces]
     won = [{trial.name for trial in some if trial.faster} for some in found]
-    tried = Tried(tuple(map(tuple, found)), frozenset(set.intersection(*won)))
-    own = {one.module: sparse[one.name] for one in maps if one.name in tried.sparse}
+    taken = set.intersection(*won)
+    own = {one.module: sparse[one.name] for one in maps if one.name in taken}
+    if own:
+        without = {one.module: dense[one.name] for one in maps}
+        lanes = (
+            Lane(partial(products.multiplying, one), pieces[-1]) for one in (without, without | own)
+        )
+        if not pays(*lanes, clock=perf_counter):
+            own, taken, found = {}, set(), [fallen_back(some) for some in found]
+    tried = Tried(tuple(map(tuple, found)), frozenset(taken))
     with products.multiplying(own):
         yield tried

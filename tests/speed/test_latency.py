@@ -4,6 +4,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,17 @@ from experiments.models.products import Product
 from experiments.pruning.choosing import Settings, choose
 from experiments.pruning.open_weights import prunable_tensors, prune_in_place
 from experiments.records.latency import LatencyRow
-from experiments.speed import semi_structured, sparse_path
-from experiments.speed.latency import measure, pinned, random_inputs
+from experiments.speed import dense_path, paths, semi_structured, sparse_path
+from experiments.speed.latency import measure, pinned
+from experiments.speed.linear_maps import linear_maps
+from experiments.speed.paths import random_inputs
 from experiments.speed.sparse_path import Trial
+from experiments.speed.stopwatch import time_rounds
 
 Saved = Callable[..., Path]
 
 
+MODES = dict(products.MODES)
 WIDE = {"GPT-2": {"initializer_range": 0.3}, "LED": {"init_std": 0.3}}
 NO_GPU = "2:4: it needs a GPU that CUDA knows, found none"
 
@@ -48,17 +53,42 @@ def gpt2(saved: Saved) -> OpenModel:
     return open_model(Checkpoint("tiny", saved("GPT-2", **WIDE["GPT-2"])))
 
 
+@pytest.fixture(autouse=True)
+def one_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dense products are torch's own, so that no passes are made to find the fastest."""
+    monkeypatch.setattr(products, "MODES", {"torch": products.by_torch})
+
+
 @pytest.fixture
 def all_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every layer that can be sparse takes the sparse product, however long it took."""
+    """Every layer that can be sparse takes the sparse product, however long it and whole passes took."""
     monkeypatch.setattr(sparse_path, "WORTH", math.inf)
+    monkeypatch.setattr(sparse_path, "PAYS", math.inf)
+    monkeypatch.setattr(sparse_path, "PAIRS", 2)
+
+
+class Acting:
+    """A sparse product that does something besides."""
+
+    def __init__(self, multiply: Product) -> None:
+        self.multiply = multiply
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        return self.multiply(inputs)
+
+    def placed(self) -> "Acting":
+        return self
 
 
 @pytest.fixture
 def staged(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """Dense products take 2 seconds, 3 where weights are zero; sparse ones 1, those of 16 by 16 four."""
+    """Dense products take 2 seconds, 3 where weights are zero; sparse ones 1, those of 16 by 16 four.
+
+    Whole passes count for nothing.
+    """
     stage = Stage()
-    fixed, sparse = products.fixed, sparse_path.sparse_product
+    monkeypatch.setattr(sparse_path, "PAYS", math.inf)
+    sparse = sparse_path.sparse_product
 
     def taking(seconds: float, product: Product) -> Product:
         def multiply(inputs: Tensor) -> Tensor:
@@ -67,13 +97,15 @@ def staged(monkeypatch: pytest.MonkeyPatch) -> Stage:
 
         return multiply
 
-    def fixed_taking(part: nn.Module, weight: Tensor, *, tokens: int) -> Product:
-        return taking(2 if weight.all() else 3, fixed(part, weight, tokens=tokens))
+    def dense_taking(part: nn.Module, tokens: int) -> Product:
+        return taking(2 if part.weight.all() else 3, part.forward)
 
-    def sparse_taking(part: nn.Module, weight: Tensor) -> Product:
-        return taking(4 if weight.shape == (16, 16) else 1, sparse(part, weight))
+    def sparse_taking(part: nn.Module, weight: Tensor) -> Acting:
+        return Acting(taking(4 if weight.shape == (16, 16) else 1, sparse(part, weight)))
 
-    monkeypatch.setattr(products, "fixed", fixed_taking)
+    monkeypatch.setattr(paths, "plain_maps", linear_maps)  # heads take no time
+    monkeypatch.setattr(products, "MODES", {"torch": dense_taking})
+    monkeypatch.setattr(products, "by_torch", dense_taking)
     monkeypatch.setattr(sparse_path, "sparse_product", sparse_taking)
     return stage
 
@@ -124,6 +156,7 @@ def test_every_path_runs_its_own_weights_and_the_model_stays_as_it_was(opened: O
     handle.remove()
     passes = [0, 1, 1]  # first calls: dense, masked, sparse
     passes += [1] * 2 * (1 + sparse_path.PASSES)  # trials: pruned, both ways
+    passes += [0, 0, 1, 1, 1, 1, 0, 0]  # two pairs of whole passes, dense and sparse
     passes += [0, 0, 1, 1, 1, 1]  # each path, and plain torch to compare it with
     passes += [0, 0, 1, 1, 1, 1, *[1, 1, 1, 1, 0, 0]]  # two rounds of two calls, in turn and back
     expected = [plain[level * is_pruned] for level in (1, 2) for is_pruned in passes]
@@ -166,7 +199,6 @@ def test_a_pass_takes_what_its_layers_take_and_every_layer_its_faster_way(
     name: str, dense: int, masked: int, sparse: int, first: int, saved: Saved, staged: Stage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(products, "cpuinfo", lambda: "vendor_id : GenuineIntel")
     opened = open_model(Checkpoint("tiny", saved(name, **WIDE[name])))
     untouched = Untouched(opened)
     found = measure(opened, Settings(), [0.5, 0.9], shapes=[(2, 8)], rounds=7, clock=staged.clock)
@@ -182,7 +214,59 @@ def test_a_pass_takes_what_its_layers_take_and_every_layer_its_faster_way(
         assert row.ratio_interval == ((ratio, ratio) if row.level else None)
         assert row.rounds == (7 if row.level else 14)  # dense of both levels' rounds
         assert 0 <= row.max_abs_difference < 1e-3
-    assert (found.method, found.dense_by) == ("magnitude", "torch's default")
+    assert (found.method, found.dense_by) == ("magnitude", "torch")
+
+
+def test_where_whole_passes_are_no_faster_every_layer_is_dense_and_says_so(
+    saved: Saved, staged: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sparse, two maps of a block are faster than masked ones, but dense ones are faster than all."""
+    monkeypatch.setattr(sparse_path, "PAYS", 0.98)
+    opened = open_model(Checkpoint("tiny", saved("LED", **WIDE["LED"])))
+    found = measure(opened, Settings(), [0.5], shapes=[(2, 8)], rounds=7, clock=staged.clock)
+    assert {trial.reason for trial in found.trials if trial.sparse_ms == 1000} == {
+        "it was the faster, but whole passes were not"
+    }
+    assert not any(trial.sparse for trial in found.trials)
+    dense, masked, sparse = found.rows
+    assert (dense.median_ms, masked.median_ms, sparse.median_ms) == (56000, 84000, 84000)
+
+
+def test_more_than_the_zeros_allow_is_timed_again_and_then_refused(
+    gpt2: OpenModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the weights are zero, and sparse products take a third of the time."""
+    stage, sparse, turns = Stage(), sparse_path.sparse_product, []
+
+    def taking(seconds: float, product: Product) -> Product:
+        def multiply(inputs: Tensor) -> Tensor:
+            stage.now += seconds
+            return product(inputs)
+
+        return multiply
+
+    def timed(*given: Any, **named: Any) -> list[tuple[float, ...]]:
+        turns.append(len(given[0]))
+        return time_rounds(*given, **named)
+
+    monkeypatch.setattr(paths, "plain_maps", linear_maps)
+    dense = {"torch": lambda part, tokens: taking(3, part.forward)}
+    monkeypatch.setattr(products, "MODES", dense)
+    monkeypatch.setattr("experiments.speed.latency.time_rounds", timed)
+    for seconds in (1.5, 1):
+        monkeypatch.setattr(
+            sparse_path,
+            "sparse_product",
+            lambda part, weight: Acting(taking(seconds, sparse(part, weight))),  # noqa: B023
+        )
+        ask = partial(measure, gpt2, Settings(), [0.5], shapes=[(1, 4)], rounds=7)
+        if seconds == 1.5:
+            assert ask(clock=stage.clock).rows[-1].ratio == 2.0
+            assert turns == [3]
+            continue
+        with pytest.raises(ReportError, match=r"at most 2\.00 times dense's speed, found 3\.00"):
+            ask(clock=stage.clock)
+        assert turns == [3, 3, 3]
 
 
 def test_every_layer_level_and_shape_has_a_trial_with_its_density(
@@ -190,7 +274,7 @@ def test_every_layer_level_and_shape_has_a_trial_with_its_density(
 ) -> None:
     levels, shapes = (0.5, 0.9), ((1, 8), (2, 8))
     found = measure(opened, Settings(), levels, shapes=shapes, rounds=1, clock=staged.clock)
-    maps = [one.name for one in sparse_path.linear_maps(opened.model)]
+    maps = [one.name for one in linear_maps(opened.model)]
     assert [(trial.level, trial.batch, trial.tokens, trial.name) for trial in found.trials] == [
         (level, *shape, name) for level in levels for shape in shapes for name in maps
     ]
@@ -268,10 +352,10 @@ def test_a_first_call_that_is_slow_is_shown_apart_from_the_median(
     gpt2: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pass takes a second, and every dense product 50 more when it is first used."""
-    stage, fixed = Stage(), products.fixed
+    stage = Stage()
 
-    def warming(part: nn.Module, weight: Tensor, *, tokens: int) -> Product:
-        product, costs = fixed(part, weight, tokens=tokens), iter([50])
+    def warming(part: nn.Module, tokens: int) -> Product:
+        product, costs = part.forward, iter([50])
 
         def multiply(inputs: Tensor) -> Tensor:
             stage.now += next(costs, 0)
@@ -283,11 +367,13 @@ def test_a_first_call_that_is_slow_is_shown_apart_from_the_median(
         stage.now += 1
 
     gpt2.model.register_forward_pre_hook(work)
-    monkeypatch.setattr(products, "fixed", warming)
+    monkeypatch.setattr(products, "MODES", {"torch": warming})
+    monkeypatch.setattr(products, "by_torch", warming)
     for levels in ([], [0.5]):
         found = measure(gpt2, Settings(), levels, shapes=[(1, 5)], rounds=7, clock=stage.clock)
         for row in found.rows:
-            first = 1 if row.path == "sparse" else 8 * 50 + 1  # its products are others
+            warmed = 1 if row.path == "sparse" else 9  # products of its blocks are others
+            first = warmed * 50 + 1
             assert (row.cold_ms, row.median_ms) == (1000 * first, 1000)
             assert row.p10_ms == row.p90_ms == row.median_ms
 
@@ -324,23 +410,26 @@ def test_first_calls_come_before_the_comparison_and_that_before_the_rounds(
 def test_a_path_that_computes_something_else_is_refused_by_name_before_any_round(
     path: str, opened: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fixed, sparse = products.fixed, sparse_path.sparse_product
+    sparse = sparse_path.sparse_product
 
     def wrong(product: Product) -> Product:
         return lambda inputs: 1.5 * product(inputs)
 
-    def fixed_or_wrong(part: nn.Module, weight: Tensor, *, tokens: int) -> Product:
-        product, masked = fixed(part, weight, tokens=tokens), not weight.all()
-        return wrong(product) if path == ("masked" if masked else "dense") else product
+    def dense_or_wrong(part: nn.Module, tokens: int) -> Product:
+        masked = not part.weight.all()
+        return wrong(part.forward) if path == ("masked" if masked else "dense") else part.forward
 
-    def sparse_or_wrong(part: nn.Module, weight: Tensor) -> Product:
-        return wrong(sparse(part, weight)) if path == "sparse" else sparse(part, weight)
+    def sparse_or_wrong(part: nn.Module, weight: Tensor) -> Acting:
+        product = sparse(part, weight)
+        return Acting(wrong(product) if path == "sparse" else product)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("rounds were timed first")
 
-    assert all(one.weight.all() for one in sparse_path.linear_maps(opened.model))
-    monkeypatch.setattr(products, "fixed", fixed_or_wrong)
+    assert all(one.weight.all() for one in linear_maps(opened.model))
+    monkeypatch.setattr(paths, "plain_maps", linear_maps)  # a head may have zeros of its own
+    monkeypatch.setattr(products, "MODES", {"torch": dense_or_wrong})
+    monkeypatch.setattr(products, "by_torch", dense_or_wrong)
     monkeypatch.setattr(sparse_path, "sparse_product", sparse_or_wrong)
     monkeypatch.setattr("experiments.speed.latency.time_rounds", refuse)
     untouched = Untouched(opened)
@@ -360,7 +449,7 @@ def test_a_path_that_differs_in_its_last_bits_is_let_pass_and_the_difference_is_
     monkeypatch.setattr(
         sparse_path,
         "sparse_product",
-        lambda part, weight: lambda inputs: sparse(part, weight)(inputs) * (1 + 1e-5),
+        lambda part, weight: Acting(lambda inputs: sparse(part, weight)(inputs) * (1 + 1e-5)),
     )
     found = measure(gpt2, Settings(), [0.9], shapes=[(2, 8)], rounds=1)
     _, masked, ours = found.rows
@@ -387,7 +476,7 @@ def test_a_sparse_product_that_gives_no_numbers_is_refused(
     monkeypatch.setattr(
         sparse_path,
         "sparse_product",
-        lambda part, weight: lambda inputs: sparse(part, weight)(inputs) * math.nan,
+        lambda part, weight: Acting(lambda inputs: sparse(part, weight)(inputs) * math.nan),
     )
     untouched = Untouched(gpt2)
     with pytest.raises(ReportError, match="tiny: expected finite outputs, found NaN or infinity"):
@@ -454,11 +543,14 @@ def test_rows_of_a_gpu_stand_last(gpt2: OpenModel, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("all_sparse")
-@pytest.mark.parametrize("processor", ["AuthenticAMD avx512f", "GenuineIntel avx512f"])
+@pytest.mark.parametrize("mode", products.modes(nn.Linear(1, 1)))
 def test_by_a_clock_of_this_machine(
-    processor: str, opened: OpenModel, monkeypatch: pytest.MonkeyPatch
+    mode: str, opened: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(products, "cpuinfo", lambda: f"vendor_id : {processor}")
+    monkeypatch.setattr(products, "MODES", {"torch": products.by_torch, mode: MODES[mode]})
+    monkeypatch.setattr(
+        dense_path, "_taken", lambda medians: dict.fromkeys(next(iter(medians.values())), mode)
+    )
     untouched = Untouched(opened)
     found = measure(opened, Settings(), [0.9], shapes=[(2, 8)], rounds=2)
     untouched.check()
@@ -468,7 +560,7 @@ def test_by_a_clock_of_this_machine(
         assert row.cold_ms > 0
         assert row.max_abs_difference < 1e-3
     assert all(trial.sparse for trial in found.trials)
-    assert found.dense_by == ("oneDNN" if "AMD" in processor else "torch's default")
+    assert found.dense_by == mode
 
 
 @pytest.mark.usefixtures("all_sparse")
@@ -556,7 +648,10 @@ def test_every_path_runs_its_own_weights_however_a_model_reads_them(
     found = measure(opened, Settings(), [0.9], shapes=[(2, 8)], rounds=2)
     handle.remove()
     untouched.check()
-    expected = [0, 1, 1, *[1] * 2 * (1 + sparse_path.PASSES), 0, 0, 1, 1, 1, 1]
+    expected = [0, 1, 1, *[1] * 2 * (1 + sparse_path.PASSES)]
+    if any(trial.sparse for trial in found.trials):
+        expected += [0, 0, 1, 1, 1, 1, 0, 0]
+    expected += [0, 0, 1, 1, 1, 1]
     expected += [0, 0, 1, 1, 1, 1, *[1, 1, 1, 1, 0, 0]]
     assert len(seen) == len(expected)
     for outputs, which in zip(seen, expected):

@@ -16,7 +16,7 @@ from experiments.models.opening import OpenModel, open_model
 from experiments.models.products import Product
 from experiments.records.latency import LatencyRow
 from experiments.speed import semi_structured
-from experiments.speed.latency import random_inputs
+from experiments.speed.paths import random_inputs
 
 Saved = Callable[..., Path]
 NO_GPU = "it needs a GPU that CUDA knows, found none"

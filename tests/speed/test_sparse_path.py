@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import scipy.sparse
 import torch
@@ -21,7 +22,8 @@ from experiments.quality import answering
 from experiments.quality.tasks.table import Task
 from experiments.speed import sparse_linear, sparse_path
 from experiments.speed.latency import pinned
-from experiments.speed.sparse_path import LinearMap, Trial
+from experiments.speed.linear_maps import LinearMap, linear_maps
+from experiments.speed.sparse_path import Trial
 
 Saved = Callable[..., Path]
 AMD = "vendor_id : AuthenticAMD flags : avx512f"
@@ -73,7 +75,7 @@ def test_a_model_with_every_map_sparse_gives_what_plain_torch_gives(
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
     model: PreTrainedModel = tiny_model(name, **settings)
     parts, asked = prune(model), asked_of(name)
-    maps = sparse_path.linear_maps(model)
+    maps = linear_maps(model)
     sparse = sparse_path.sparse_products(maps)
     assert {one.module for one in maps} == set(parts)
     assert sorted(sparse) == sorted(one.name for one in maps)
@@ -123,7 +125,7 @@ def test_inputs_of_another_dtype_are_refused_never_misread() -> None:
 def test_maps_are_the_linear_maps_of_blocks_in_canonical_order(tiny_model: Callable) -> None:
     model = tiny_model("GPT-2")
     inside = {name: part for name, part in model.named_modules() if isinstance(part, Conv1D)}
-    maps = sparse_path.linear_maps(model)
+    maps = linear_maps(model)
     assert [one.name for one in maps] == sorted(f"{name}.weight" for name in inside)
     assert [one.role for one in maps[:4]] == [
         "attention query-key-value", "attention output", "feed-forward in", "feed-forward out",
@@ -349,17 +351,18 @@ def test_answers_are_the_same_whatever_the_layers_take(
     monkeypatch.setattr(products, "cpuinfo", lambda: processor)
     monkeypatch.setattr(answering, "_longest_label", lambda *_: 3)
     monkeypatch.setattr(sparse_path, "WORTH", worth)
+    monkeypatch.setattr(sparse_path, "PAYS", worth)
     films, expected = one_by_one(opened, films)
     assert len(set(expected)) > 1, "answers that are all alike would show nothing"
     question = answering.prepare(opened, films)
-    maps = [one.module for one in sparse_path.linear_maps(opened.model)]
+    maps = [one.module for one in linear_maps(opened.model)]
     assert answering.predict(opened, question).tolist() == expected
     assert not counted
     with sparse_path.faster(opened.model, answering.a_little(opened, question)):
         own = {part: vars(part).get("forward") for part in maps}
         if worth != sparse_path.WORTH:
             assert all((product is not None) is bool(worth) for product in own.values())
-        with products.by_onednn(opened.model):
+        with products.packed(opened.model):
             assert all(vars(part)["forward"] is own[part] for part in maps if own[part])
         counted.clear()
         assert answering.predict(opened, question).tolist() == expected
@@ -371,6 +374,7 @@ def test_the_faster_ways_hold_inside_the_block_alone_even_where_it_fails(
     tiny_model: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sparse_path, "WORTH", math.inf)
+    monkeypatch.setattr(sparse_path, "PAYS", math.inf)
     model = tiny_model("BERT")
     parts, asked = prune(model), asked_of("BERT")
 
@@ -403,7 +407,7 @@ def test_a_map_is_sparse_where_it_is_the_faster_on_every_piece(
 ) -> None:
     """On the second piece one map is slower sparse: it stays dense, though on the first it won."""
     model = tiny_model("BERT")
-    names = [one.name for one in sparse_path.linear_maps(model)]
+    names = [one.name for one in linear_maps(model)]
     prune(model)
     pieces = [lambda: 1, lambda: 8]
 
@@ -412,11 +416,46 @@ def test_a_map_is_sparse_where_it_is_the_faster_on_every_piece(
         return [Trial(names[0], 1.0, slower), *(Trial(name, 1.0, 0.5) for name in names[1:])]
 
     monkeypatch.setattr(sparse_path, "trials", tried)
+    monkeypatch.setattr(sparse_path, "pays", lambda *_, **__: False)
+    with sparse_path.faster(model, *pieces) as found:
+        assert found.sparse == set()
+        assert {trial.reason for trial in found.last[1:]} == {sparse_path.NO_GAIN}
+        assert not any("forward" in vars(part) for part in model.modules())
+    monkeypatch.setattr(sparse_path, "pays", lambda *_, **__: True)
     with sparse_path.faster(model, *pieces) as found:
         assert found.sparse == set(names[1:])
         assert [trial.sparse for trial in found.last[:2]] == [2.0, 0.5]
         taken = {name for name, part in model.named_modules() if "forward" in vars(part)}
     assert {f"{name}.weight" for name in taken} == set(names[1:])
+
+
+@pytest.mark.parametrize(
+    ("sparse", "pays"),
+    [(97, True), (98, False), (99, False), (120, False)],
+)
+def test_whole_passes_pay_from_two_per_cent_on(sparse: float, pays: bool) -> None:
+    stage = Stage()
+    lanes = stage.lane("dense", 100), stage.lane("sparse", sparse)
+    assert sparse_path.pays(*lanes, clock=stage.clock) is pays
+
+
+def test_three_of_four_pairs_of_whole_passes_must_be_the_faster() -> None:
+    """Each round a pass to warm up, then one that counts; of eight pairs as many are slower as said."""
+    for slower, pays in ((1, True), (2, False), (4, False)):
+        stage = Stage()
+        seconds = [second for at in range(8) for second in (1, 200 if at < slower else 50)]
+        lanes = stage.lane("dense", 100), stage.lane("sparse", *seconds)
+        assert sparse_path.pays(*lanes, clock=stage.clock) is pays, slower
+
+
+def test_a_product_placed_anew_is_the_same_of_other_memory() -> None:
+    product = sparse_path.sparse_product(nn.Linear(2, 1), torch.tensor([[0.0, 3.0]]))
+    placed = product.placed()
+    assert placed(torch.ones(1, 2)).equal(product(torch.ones(1, 2)))
+    for name in ("values", "columns", "starts", "order"):
+        one, other = getattr(product.held, name), getattr(placed.held, name)
+        assert (one == other).all()
+        assert not np.shares_memory(one, other)
 
 
 def test_a_gradient_through_a_sparse_product_is_refused() -> None:

@@ -1,0 +1,162 @@
+"""The paths by which an open model is timed: dense, masked and sparse, each with weights placed anew.
+
+Dense and masked multiply in the modes that tried fastest here. Reads the clock for the trials.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from experiments.errors import ReportError
+from experiments.models import products
+from experiments.models.feeding import attention_to_first, position_tables
+from experiments.models.opening import OpenModel
+from experiments.models.products import Product
+from experiments.pruning.choosing import Choice
+from experiments.pruning.open_weights import prunable_tensors
+from experiments.speed import dense_path, sparse_path
+from experiments.speed.linear_maps import linear_maps, plain_maps
+from experiments.speed.placement import Placement, holding
+from experiments.speed.sparse_path import SparseProduct, Trial
+from experiments.speed.stopwatch import Clock, Lane
+
+Own = dict[nn.Module, Product]
+Weights = Mapping[str, Tensor]
+Shape = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Path:
+    """How the model is run: with which prunable weights, and by which products, made of them in place."""
+
+    level: float
+    name: str
+    weights: Weights
+    products: Callable[[], Own]
+
+
+class TimedModel:
+    """An open model with its inputs, (batch, tokens), and for each the modes its maps multiply fastest by.
+
+    `maps` are prunable and `dense` their weights, `every` are all that multiply as linear maps do.
+    """
+
+    def __init__(self, opened: OpenModel, shapes: Sequence[Shape], *, clock: Clock) -> None:
+        self.opened, self.clock = opened, clock
+        self.maps, self.every = linear_maps(opened.model), plain_maps(opened.model)
+        self.dense: Weights = {one.name: one.weight for one in self.maps}
+        self.inputs = {shape: random_inputs(opened, *shape) for shape in shapes}
+        self.modes = {
+            shape: dense_path.fastest(
+                self.call(shape), self.every, tokens=shape[0] * shape[1], clock=clock
+            )
+            for shape in shapes
+        }
+        self._placement = Placement()
+
+    def call(self, shape: Shape) -> Callable[[], object]:
+        """A pass of the model."""
+        return partial(self.opened.model, **self.inputs[shape])
+
+    def path(self, shape: Shape) -> Path:
+        """The dense one."""
+        return Path(0.0, "dense", self.dense, partial(self.products, shape))
+
+    def products(self, shape: Shape, sparse: Mapping[str, SparseProduct] | None = None) -> Own:
+        """Every map's product of the weights its module has now: sparse where one is given."""
+        sparse = sparse or {}
+        dense = [one for one in self.every if one.name not in sparse]
+        own = dense_path.products_of(dense, self.modes[shape], shape[0] * shape[1])
+        for one in self.maps:
+            if one.name in sparse:
+                own[one.module] = sparse[one.name].placed()
+        return own
+
+    def lanes(self, paths: Sequence[Path], shape: Shape) -> list[Lane]:
+        """What runs the model by each path."""
+        return [Lane(partial(self.within, path), self.call(shape)) for path in paths]
+
+    @contextmanager
+    def within(self, path: Path) -> Iterator[None]:
+        """Inside the block the model runs by a path, its weights placed anew."""
+        weights = self._placement.copies(path.weights)
+        with holding(self.opened.model, weights), products.multiplying(path.products()):
+            yield
+
+    def masked(self, choice: Choice) -> Weights:
+        """The prunable weights at a level: dense storage with zeros where the level removes."""
+        tensors = prunable_tensors(self.opened.model)
+        masks = {tensor.entry.name: torch.from_numpy(choice.mask(tensor)) for tensor in tensors}
+        return {name: weight.masked_fill(~masks[name], 0) for name, weight in self.dense.items()}
+
+
+class PrunedModel:
+    """A timed model at one level, whose sparse products lie ready."""
+
+    def __init__(self, model: TimedModel, level: float, weights: Weights) -> None:
+        self.model, self.level, self.weights = model, level, weights
+        self.maps = [replace(one, weight=weights[one.name]) for one in model.maps]
+        self.sparse_products = sparse_path.sparse_products(self.maps)
+
+    @property
+    def most(self) -> float:
+        """How many times as fast skipping all zeros could be: weights over those that are left."""
+        left = sum(int(torch.count_nonzero(weight)) for weight in self.weights.values())
+        return sum(weight.numel() for weight in self.weights.values()) / left if left else torch.inf
+
+    def masked(self, shape: Shape) -> Path:
+        """Dense arithmetic on the level's weights."""
+        return replace(
+            self.model.path(shape), level=self.level, name="masked", weights=self.weights
+        )
+
+    def sparse(self, shape: Shape, trials: Sequence[Trial] | None = None) -> Path:
+        """The path on which the maps that won their trials, without trials all that can, skip zeros."""
+        won = None if trials is None else {trial.name for trial in trials if trial.faster}
+        taken = {
+            name: product
+            for name, product in self.sparse_products.items()
+            if won is None or name in won
+        }
+        return replace(
+            self.masked(shape), name="sparse", products=partial(self.model.products, shape, taken)
+        )
+
+    def trials(self, shape: Shape) -> list[Trial]:
+        """Every map tried dense and sparse; all stay dense where whole passes are no faster."""
+        model, masked = self.model, self.masked(shape)
+        with model.within(masked):
+            dense = {one.name: one.module.forward for one in self.maps}
+            found = sparse_path.trials(
+                model.call(shape), self.maps, dense, self.sparse_products, clock=model.clock
+            )
+        if not any(trial.faster for trial in found):
+            return found
+        lanes = model.lanes([model.path(shape), self.sparse(shape, found)], shape)
+        pays = sparse_path.pays(*lanes, clock=model.clock)
+        return found if pays else sparse_path.fallen_back(found)
+
+
+def random_inputs(opened: OpenModel, batch: int, tokens: int) -> dict[str, Tensor]:
+    """Token ids drawn with a fixed seed, shape (batch, tokens); a decoder gets one start token.
+
+    Raises:
+        ReportError: where the model has no place for so many tokens.
+    """
+    config = opened.model.config
+    if tokens > (most := min(position_tables(opened), default=tokens)):
+        raise ReportError(
+            f"{opened.checkpoint.name}, {tokens} tokens", f"at most {most}", "ask for fewer"
+        )
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, config.vocab_size, (batch, tokens), generator=generator)
+    ids[ids == config.pad_token_id] = 0 if config.pad_token_id else 1
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if config.is_encoder_decoder:
+        start = getattr(config, "decoder_start_token_id", None) or 0
+        inputs["decoder_input_ids"] = torch.full((batch, 1), start)
+    return inputs | attention_to_first(opened, ids)
