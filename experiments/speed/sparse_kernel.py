@@ -1,6 +1,6 @@
 """A sparse matrix times columns of features, compiled: what numba's own loops do not keep in registers.
 
-Features stand a column of tokens beside each other, 32 or up to 8 of them, so that one weight meets
+Features stand a column of tokens beside each other, 32, 16 or 8 of them, so that one weight meets
 them all in a few vectors. LLVM makes of these the widest instructions that the processor has: no
 library for sparse matrices is asked for, and none for an Intel processor alone.
 """
@@ -19,7 +19,7 @@ from experiments.pruning.kernels import compiled
 
 intrinsic: Callable[[Callable[..., Any]], Any] = untyped_intrinsic
 TOKENS = 32  # side by side
-FEW = 8  # where there are no more than these, so that none of their room stays empty
+SOME, FEW = 16, 8  # where there are no more than these, so that little of their room stays empty
 LANES = 16  # numbers in a vector at most
 ROWS = 128  # outputs summed together
 AHEAD = 512  # weights asked of memory before they are met, where each meets few tokens
@@ -181,6 +181,7 @@ def _row(tokens: int, *, unrolled: int, ahead: int = 0) -> tuple[Any, Any]:
 
 
 _begin_row, _add_row = _row(TOKENS, unrolled=2)
+_begin_row_of_some, _add_row_of_some = _row(SOME, unrolled=4)
 _begin_row_of_few, _add_row_of_few = _row(FEW, unrolled=4, ahead=AHEAD)
 
 
@@ -240,7 +241,7 @@ def _tile(
     """Outputs first to last of up to TOKENS tokens, the first of them `token`."""
     tokens, features, size = shape
     count = min(TOKENS, tokens - token)
-    beside = FEW if count <= FEW else TOKENS
+    beside = FEW if count <= FEW else SOME if count <= SOME else TOKENS
     packed = _lined(features * beside)
     if count < beside:
         packed[:] = 0
@@ -253,6 +254,8 @@ def _tile(
         for row in range(rows):
             if beside == FEW:
                 _begin_row_of_few(bias[begin + row], sums, row * FEW)
+            elif beside == SOME:
+                _begin_row_of_some(bias[begin + row], sums, row * SOME)
             else:
                 _begin_row(bias[begin + row], sums, row * TOKENS)
         for block in range(starts.shape[0]):
@@ -262,6 +265,8 @@ def _tile(
                 if end > place:
                     if beside == FEW:
                         _add_row_of_few(values, columns, place, end, packed, at, sums, to)
+                    elif beside == SOME:
+                        _add_row_of_some(values, columns, place, end, packed, at, sums, to)
                     else:
                         _add_row(values, columns, place, end, packed, at, sums, to)
                 place = end

@@ -17,7 +17,7 @@ from experiments.speed import sparse_linear
 from experiments.speed.sparse_linear import SparseWeight, multiply, shares, sparse_weight
 
 Floats = NDArray[np.float32]
-TOKENS = (0, 1, 7, 8, 9, 16, 31, 32, 33, 40, 41, 100)  # side by side stand 32, or up to 8
+TOKENS = (0, 1, 7, 8, 9, 16, 17, 31, 32, 33, 40, 41, 48, 100)  # side by side stand 32, 16 or 8
 DENSITIES = (0.0, 0.02, 0.3, 1.0)
 
 
