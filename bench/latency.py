@@ -126,7 +126,7 @@ def opened(name: str, model: Any) -> OpenModel:
 
 
 def idle(run: TimedModel, shape: tuple[int, int]) -> dict[nn.Module, products.Product]:
-    """Products of pruned maps that give zeros which lie ready, the same of a shape to all; others as dense."""
+    """Products of pruned maps give zeros that lie ready, the same of a shape to all; others are dense."""
     made: dict[tuple[int, ...], torch.Tensor] = {}
 
     def zeros(size: int, inputs: torch.Tensor) -> torch.Tensor:

@@ -4,11 +4,13 @@ Layout. Matrix NAME of shape S and dtype D is two tensors: `NAME.bitmask`, U8, o
 row-major order, the first in the lowest bit of the first byte, the last byte filled up with zeros; and
 `NAME.values`, D, the weights whose bit is set, in the same order. A bit is set where any bit of the
 weight is, so a negative zero is kept and the dense file comes back bit for bit. The header's metadata
-have `bitmask`, a JSON object from each NAME to its S. All other tensors stand as they are. Tensors and
+have `bitmask`, a JSON object from each NAME to its S, and `bitmask_crc32`, one from each NAME to the
+CRC-32 of its values' bytes and of its mask's. All other tensors stand as they are. Tensors and
 values come first, in the dense file's order, then the masks, so that no mask's odd length shifts them.
 """
 
 import json
+import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +27,7 @@ from experiments.errors import ReportError
 
 SUFFIX = ".bitmask.safetensors"
 KEY = "bitmask"
+SUMS = "bitmask_crc32"
 STEP = 1 << 16  # weights between two remembered counts
 
 
@@ -34,6 +37,7 @@ class BitmaskTensor(StoredTensor):
 
     mask: StoredTensor
     values: StoredTensor
+    checksums: tuple[int, int] | None = None  # of values and mask; older files have none
 
     @property
     def place(self) -> tuple[object, ...]:
@@ -75,6 +79,9 @@ class BitmaskTensor(StoredTensor):
                 self.path,
                 f"a mask of {self.name!r} with {ranks[-1]} bits set beside {self.values.count} values",
             )
+        found = _crc(self.values.blocks()), _crc(self.mask.blocks())
+        if self.checksums not in (None, found):
+            raise _damaged(self.path, f"{self.name!r} with another checksum than was written")
         return ranks
 
 
@@ -88,6 +95,7 @@ def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
     if KEY not in metadata:
         return stored, metadata
     shapes = _shapes(path, metadata.pop(KEY))
+    sums = _sums(path, metadata.pop(SUMS, "{}"))
     parts = {tensor.name: tensor for tensor in stored}
     joined: dict[str, StoredTensor] = {}
     for name, shape in shapes.items():
@@ -102,6 +110,7 @@ def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
             offset=values.offset,
             mask=mask,
             values=values,
+            checksums=sums.get(name),
         )
         if (
             mask.dtype != "U8"
@@ -134,6 +143,23 @@ def _shapes(path: Path, text: str) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def _sums(path: Path, text: str) -> dict[str, tuple[int, int]]:
+    try:
+        stated: Any = json.loads(text, object_pairs_hook=safetensors_file.unique)
+        sums = {name: (values, mask) for name, (values, mask) in stated.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise _damaged(path, "bit masks without a table of their checksums") from None
+    return sums
+
+
+def _crc(blocks: Iterable[NDArray[np.generic]]) -> int:
+    """The CRC-32 of all blocks' bytes."""
+    found = 0
+    for block in blocks:
+        found = zlib.crc32(np.ascontiguousarray(block).view(np.uint8).data, found)
+    return found
+
+
 def write(
     path: Path,
     tensors: Iterable[StoredTensor],
@@ -148,10 +174,12 @@ def write(
     first: list[tuple[StoredTensor, Content]] = []
     last: list[tuple[StoredTensor, Content]] = []
     shapes: dict[str, tuple[int, ...]] = {}
+    sums: dict[str, tuple[int, int]] = {}
     for tensor in tensors:
         if tensor.name in masked:
             shapes[tensor.name] = tensor.shape
-            first.append(values_left(tensor, content))
+            left, sums[tensor.name] = _survey(tensor, content)
+            first.append(_values(tensor, content, left))
             last.append(_mask(tensor, content))
         else:
             first.append((tensor, content))
@@ -159,15 +187,38 @@ def write(
     if len(pieces) < len(first) + len(last):
         raise _damaged(path, "two tensors of one name to be written")
     if shapes:
-        metadata = {**metadata, KEY: json.dumps(shapes, separators=(",", ":"))}
+        stated = {KEY: shapes, SUMS: sums}
+        metadata = dict(metadata) | {
+            key: json.dumps(value, separators=(",", ":")) for key, value in stated.items()
+        }
     safetensors_file.write(
         path, [piece for piece, _ in pieces.values()], lambda t: pieces[t.name][1](t), metadata
     )
 
 
+def _survey(tensor: StoredTensor, content: Content) -> tuple[int, tuple[int, int]]:
+    """How many values a matrix has left, and the checksums of values and mask, in one reading."""
+    left = values = 0
+
+    def bits() -> Iterator[NDArray[np.bool_]]:
+        nonlocal left, values
+        for block in content(tensor):
+            kept = bits_of(block) != 0
+            some = block[kept]
+            left, values = left + some.size, zlib.crc32(some.view(np.uint8).data, values)
+            yield kept
+
+    mask = _crc(packed(bits()))
+    return left, (values, mask)
+
+
 def values_left(tensor: StoredTensor, content: Content) -> tuple[StoredTensor, Content]:
     """The tensor of a matrix's values left, and what gives its blocks."""
     left = sum(int(np.count_nonzero(bits_of(block))) for block in content(tensor))
+    return _values(tensor, content, left)
+
+
+def _values(tensor: StoredTensor, content: Content, left: int) -> tuple[StoredTensor, Content]:
     piece = StoredTensor(
         name=f"{tensor.name}.values", shape=(left,), dtype=tensor.dtype, path=tensor.path, offset=0
     )

@@ -1,6 +1,7 @@
 """Bit masks: the layout by hand, every number back bit for bit, and damage told in one line."""
 
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -310,6 +311,45 @@ def test_a_mask_with_more_or_fewer_bits_than_values_is_refused(bits: int, tmp_pa
     (tensor,) = formats.tensors([path])
     with pytest.raises(ReportError, match=f"with {bits.bit_count()} bits set beside 3 values"):
         tensor.read()
+
+
+def test_the_checksums_are_those_of_values_and_mask_as_they_lie_in_the_file(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "model.bitmask.safetensors"
+    array = np.random.default_rng(0).integers(0, 3, (7, 11)).astype(np.float32)
+    masked(path, array, block=13)
+    held = safetensors.numpy.load_file(path)
+    stated = json.loads(safetensors_file.read_header(path)[1]["bitmask_crc32"])
+    assert stated == {
+        NAME: [zlib.crc32(held[f"{NAME}.{part}"].tobytes()) for part in ("values", "bitmask")]
+    }
+
+
+def test_any_flipped_byte_of_values_or_mask_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "model.bitmask.safetensors"
+    array = np.random.default_rng(0).integers(0, 2, (3, 8)).astype(np.float32)
+    found = masked(path, array)
+    content = path.read_bytes()
+    for piece in (found.values, found.mask):
+        for at in range(piece.offset, piece.offset + piece.nbytes):
+            path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+            ((damaged,), _) = bitmask_file.read_header(path)
+            with pytest.raises(ReportError, match=r"checksum|bits set"):
+                damaged.read()
+
+
+def test_a_file_without_checksums_is_read_all_the_same(tmp_path: Path) -> None:
+    """As such files were written at first."""
+    path = tmp_path / "model.bitmask.safetensors"
+    array = np.random.default_rng(0).integers(0, 2, (3, 8)).astype(np.float32)
+    masked(path, array)
+    tensors, metadata = safetensors_file.read_header(path)
+    del metadata["bitmask_crc32"]
+    older = tmp_path / "older.bitmask.safetensors"
+    safetensors_file.write(older, tensors, StoredTensor.blocks, metadata)
+    ((found,), _) = bitmask_file.read_header(older)
+    assert found.read().tobytes() == array.tobytes()
 
 
 def test_a_mask_with_bits_behind_its_last_weight_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from experiments.pruning.export import prune_to_folder
 from experiments.pruning.masks import Axis
 from experiments.pruning.stored_model import StoredModel
 from experiments.records.footprint import Footprint, FootprintRow
+from experiments.speed import footprint as weighing
 from experiments.speed.footprint import (
     INDICES,
     bitmask_bytes,
@@ -210,6 +212,41 @@ def test_file_sizes_are_those_of_the_files_that_pruning_writes(
         assert row_of(found, level, "bitmask", "file").bytes == masked
         assert row_of(found, level, "dense").bytes == 4 * 6144
     assert row_of(found, 0.9, "gzip", "file").bytes < row_of(found, 0.5, "gzip", "file").bytes
+
+
+def test_stretches_stand_for_a_very_large_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of one kind throughout: what is said of it by half of it is within a hundredth of the whole."""
+    path = tmp_path / "large"
+    numbers = np.random.default_rng(0).standard_normal(1 << 19).astype(np.float32)
+    numbers[::2] = 0
+    path.write_bytes(numbers.tobytes())
+    for packer in weighing.PACKERS.values():
+        whole = weighing.compressed_bytes(path, packer)
+        with monkeypatch.context() as patch:
+            patch.setattr(weighing, "WHOLE", numbers.nbytes - 1)
+            patch.setattr(weighing, "STRETCHES", 4)
+            patch.setattr(weighing, "STRETCH", 1 << 18)
+            read = []
+            monkeypatch.setattr(
+                weighing, "_compressed", partial(counting, read, weighing._compressed)
+            )
+            about = weighing.compressed_bytes(path, packer)
+        assert about == pytest.approx(whole, rel=0.01)
+        assert [start for start, _ in read] == [
+            at * (numbers.nbytes - (1 << 18)) // 3 for at in range(4)
+        ]
+        assert {size for _, size in read} == {1 << 18}
+        monkeypatch.undo()
+
+
+def counting(
+    read: list[tuple[int, int]], compress: Callable[..., int], path: Path, packer: object,
+    start: int, size: int,
+) -> int:  # fmt: skip
+    read.append((start, size))
+    return compress(path, packer, start, size)
 
 
 def test_weights_already_zero_are_not_stored_twice(saved: Saved, tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ class Ranking(Protocol):
 class Method:
     """One way to choose weights, by the `keys` of the `file` beside this one.
 
-    `nested`: a higher level's zeros contain a lower one's. `seeds` is how many random seeds the report runs; 1 for a method without chance.
+    `nested`: a higher level's zeros contain a lower one's. `seeds` is
+    how many random seeds the report runs; 1 for a method without chance.
     """
 
     file: str
