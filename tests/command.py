@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,13 +80,13 @@ def outside(*words: object, cwd: Path, **settings: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def imported(*words: object, cwd: Path, missing: tuple[str, ...] = ()) -> tuple[Done, set[str]]:
+def imported(*words: object, cwd: Path, missing: Collection[str] = ()) -> tuple[Done, set[str]]:
     """Runs `gen` in a process of its own where some packages are missing; what it had imported."""
     program = (
         "import sys\n"
         "class Missing:\n"
         "    def find_spec(self, name, *_):\n"
-        f"        if name.split('.')[0] in {missing!r}: raise ModuleNotFoundError(name)\n"
+        f"        if name.split('.')[0] in {set(missing)!r}: raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Missing())\n"
         "from generator.cli import main\n"
         "try: main()\n"

@@ -1,8 +1,6 @@
 """What people read is held to what there is: commands, modules, recipes, links, published pages."""
 
 import re
-import shutil
-import subprocess
 import tomllib
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,8 +11,6 @@ from experiments.checkpoint.formats import FORMATS
 from experiments.checkpoint.locate import miniatures
 from experiments.pruning.methods.table import METHODS
 from experiments.quality.tasks.table import TASKS
-from experiments.records.store import Recorded
-from experiments.study import run
 from experiments.study.study import MODEL, TASK, TOP, load_study
 from generator import cli, site
 from generator.pages.table import PAGES
@@ -234,53 +230,3 @@ def test_every_path_in_a_document_s_words_is_there(name: str) -> None:
     ):
         if "NAME" not in path:
             assert (ROOT / path).exists(), path
-
-
-# ---- the published site -----------------------------------------------------------------------
-
-
-def committed(folder: str) -> dict[str, bytes]:
-    """The files of a folder as the last commit has them."""
-    listed = subprocess.run(
-        ["git", "ls-tree", "-r", "-z", "--name-only", "HEAD", f"{folder}/"],
-        cwd=ROOT, capture_output=True, check=True,
-    )  # fmt: skip
-    names = [name.decode() for name in listed.stdout.split(b"\0") if name]
-    asked = "".join(f"HEAD:{name}\n" for name in names).encode()
-    found = subprocess.run(
-        ["git", "cat-file", "--batch"], cwd=ROOT, input=asked, capture_output=True, check=True
-    ).stdout
-    contents = {}
-    for name in names:
-        header, _, rest = found.partition(b"\n")
-        length = int(header.split()[2])
-        contents[name.removeprefix(f"{folder}/")] = rest[:length]
-        found = rest[length + 1 :]
-    return contents
-
-
-def in_a_checkout() -> bool:
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        return False
-    head = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
-    return subprocess.run(head, cwd=ROOT, capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(
-    not in_a_checkout(), reason="no git checkout: nothing committed to compare with"
-)
-def test_the_committed_pages_are_what_the_committed_records_render_to(tmp_path: Path) -> None:
-    records = committed("recorded")
-    if not records:
-        pytest.skip("recorded/ holds no records at HEAD yet")
-    for name, content in records.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    recorded = Recorded(tmp_path)
-    held = site.published(recorded)
-    assert not recorded.damaged
-    made = site.render(held, list(run.missing(held)))
-    docs = committed("docs")
-    assert sorted(docs) == sorted(made)
-    assert {name for name in made if docs[name] != made[name]} == set()

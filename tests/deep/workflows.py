@@ -1,4 +1,4 @@
-"""Runs every `run:` step of the GitHub workflows as written, each job in a fresh clone and a fresh environment.
+"""Runs every `run:` step of the GitHub workflows as written, each job in a clone and environment of its own.
 
 All of them, or those named: `python tests/deep/workflows.py pages`. A clone holds what is committed. Of a
 matrix this machine's system and Python are tried. `check` is the whole gate once more: on two cores three
