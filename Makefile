@@ -42,8 +42,9 @@ bench: $(addprefix bench-,evaluation log_likelihood latency selection streaming)
 bench-%: .venv/ready
 	$(BIN)/python -m bench.$*
 
-serve: site
-	$(BIN)/mkdocs serve
+# The same pages in a browser.
+serve: .venv/ready
+	$(BIN)/gen build --open
 
 # Train the bundled miniatures again: about a quarter of an hour on two cores.
 miniatures: .venv/ready

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What takes longer than `make check` allows: thousands of drawn examples, hundreds of kills while a record
-# is written, four gigabytes pruned within two, every page in a browser. Installs what it needs (Chromium
-# from Debian, Playwright's driver from the Python index, axe-core from npm) and never skips silently.
+# is written, four gigabytes pruned within two, every page in a browser, both workflows of GitHub from a fresh
+# clone. Installs what it needs (Chromium from Debian, Playwright's driver from the Python index, axe-core from
+# npm) and never skips silently.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -17,3 +18,6 @@ npm install --silent --no-save --prefix build/axe axe-core@4
 
 .venv/bin/mkdocs build --strict --site-dir build/browsed-site
 .venv/bin/python tests/deep/browse.py build/browsed-site build/axe/node_modules/axe-core/axe.min.js build/screens
+
+# Last, since the workflow `check` is `make check` once more.
+.venv/bin/python tests/deep/workflows.py
