@@ -5,9 +5,10 @@ A file is replaced, whole, only when its bytes change, so that `mkdocs serve` re
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,14 @@ from experiments.records.store import Recorded, replace_if_changed
 PACKAGE = Path(__file__).parent
 DRAWN_WITH = ("jinja2", "matplotlib", "numpy")
 UNIT = re.compile(r"(?<=\d) (?=(?:%|points|ms|[kMG]?B)(?!\w))")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A site as it was last made: the digest of what it was made from, and those of its files."""
+
+    source: str
+    files: dict[str, str]
 
 
 def published(recorded: Recorded, study: str = "report") -> list[Held]:
@@ -36,18 +45,20 @@ def write(
 ) -> int:
     """Render the site of these records into `docs`; how many files changed.
 
-    `stamp` remembers what the site was made from and what it came to: while both hold, nothing is
-    drawn at all.
+    `stamp` remembers of every folder what its site was made from and what it came to: while both
+    hold, nothing is drawn at all.
     """
     source = _source_digest(held, failures)
-    if stamp is not None and _stands(stamp, source, docs):
+    before = _made(stamp, docs)
+    if _stands(before, source, docs):
         return 0
     files = render(held, failures)
     changed = sum(replace_if_changed(docs / name, content) for name, content in files.items())
-    changed += _remove_stale(docs, files, stamp)
+    changed += _remove_stale(docs, files, before)
     if stamp is not None:
         made = {"source": source, "files": {name: _sha(content) for name, content in files.items()}}
-        replace_if_changed(stamp, json.dumps(made, indent=0, sort_keys=True).encode())
+        every = _stamped(stamp) | {_place(stamp, docs): made}
+        replace_if_changed(stamp, json.dumps(every, indent=0, sort_keys=True).encode())
     return changed
 
 
@@ -117,9 +128,9 @@ def _tidy(text: str) -> bytes:
     return ("\n".join(lines).rstrip("\n") + "\n").encode()
 
 
-def _remove_stale(docs: Path, files: Iterable[str], stamp: Path | None) -> int:
-    """Remove what an earlier site made and this one does not; no other file in docs/ is ours."""
-    stale = [docs / name for name in _made(stamp) if name not in set(files)]
+def _remove_stale(docs: Path, files: Iterable[str], before: Made) -> int:
+    """Remove what an earlier site made here and this one does not; no other file in docs/ is ours."""
+    stale = [docs / name for name in before.files if name not in set(files)]
     found = [
         path for path in stale if path.is_file() and path.resolve().is_relative_to(docs.resolve())
     ]
@@ -128,13 +139,28 @@ def _remove_stale(docs: Path, files: Iterable[str], stamp: Path | None) -> int:
     return len(found)
 
 
-def _made(stamp: Path | None) -> dict[str, str]:
-    """The files of the site that the stamp remembers, with their digests."""
+def _made(stamp: Path | None, docs: Path) -> Made:
+    """What the stamp remembers of the site in `docs`; nothing where there is none."""
+    made = _stamped(stamp).get(_place(stamp, docs), {}) if stamp else {}
     try:
-        files = json.loads(stamp.read_text(encoding="utf-8"))["files"] if stamp else {}
-        return {str(name): str(digest) for name, digest in files.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        files = {str(name): str(digest) for name, digest in made["files"].items()}
+        return Made(str(made["source"]), files)
+    except (KeyError, TypeError, AttributeError):
+        return Made("", {})
+
+
+def _stamped(stamp: Path) -> dict[str, Any]:
+    """The whole stamp: sites by their place."""
+    try:
+        sites = json.loads(stamp.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
+    return sites if isinstance(sites, dict) else {}
+
+
+def _place(stamp: Path, docs: Path) -> str:
+    """Where a site is, seen from the stamp, so that both may be moved."""
+    return os.path.relpath(docs, stamp.parent)
 
 
 def _sha(content: bytes) -> str:
@@ -153,12 +179,11 @@ def _source_digest(held: Sequence[Held], failures: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _stands(stamp: Path, source: str, docs: Path) -> bool:
+def _stands(before: Made, source: str, docs: Path) -> bool:
     """Whether the site in `docs` is the one this source was last made into."""
     try:
-        made = json.loads(stamp.read_text(encoding="utf-8"))
-        return made["source"] == source and all(
-            _sha((docs / name).read_bytes()) == digest for name, digest in made["files"].items()
+        return before.source == source and all(
+            _sha((docs / name).read_bytes()) == digest for name, digest in before.files.items()
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except OSError:
         return False

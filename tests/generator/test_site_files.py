@@ -63,9 +63,9 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     }
 
 
-def write(folder: Path) -> int:
+def write(folder: Path, docs: str = "docs") -> int:
     held = site.published(Recorded(folder / "recorded"))
-    return site.write(held, folder / "docs", stamp=folder / "site.json")
+    return site.write(held, folder / docs, stamp=folder / "site.json")
 
 
 @pytest.fixture
@@ -115,7 +115,14 @@ def test_a_file_that_someone_changed_or_removed_is_made_again(here: Path, name: 
 
 @pytest.mark.usefixtures("drawn_before")
 def test_a_broken_stamp_is_no_stamp(here: Path) -> None:
-    for text in ("", "[]", '{"source": 1}', "null", '{"source": 1, "files": 3}'):
+    for text in (
+        "",
+        "[]",
+        '{"source": 1}',
+        "null",
+        '{"docs": 3}',
+        '{"docs": {"source": 1, "files": 3}}',
+    ):
         (here / "site.json").write_text(text)
         assert write(here) == 0
 
@@ -129,14 +136,30 @@ def test_what_an_earlier_site_left_goes_and_the_reader_s_own_files_stay(here: Pa
         (docs / name).parent.mkdir(parents=True, exist_ok=True)
         (docs / name).write_text("x")
     stamp = json.loads((here / "site.json").read_text())
-    stamp["source"] = "an earlier one"
-    stamp["files"] |= dict.fromkeys([*stale, "../outside.csv"], "")
+    stamp["docs"]["source"] = "an earlier one"
+    stamp["docs"]["files"] |= dict.fromkeys([*stale, "../outside.csv"], "")
     (here / "site.json").write_text(json.dumps(stamp))
     (here / "outside.csv").write_text("x")
     assert write(here) == len(stale)
     assert (here / "outside.csv").exists()
     assert not any((docs / name).exists() for name in stale)
     assert all((docs / name).read_text() == "x" for name in own)
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_sites_in_two_folders_are_remembered_apart(here: Path) -> None:
+    stamp = json.loads((here / "site.json").read_text())
+    stamp["docs"]["source"] = "an earlier one"
+    stamp["docs"]["files"]["notes.md"] = ""
+    (here / "site.json").write_text(json.dumps(stamp))
+    for folder in ("docs", "mine"):
+        (here / folder).mkdir(exist_ok=True)
+        (here / folder / "notes.md").write_text("x")
+    assert write(here, "mine") == len(stamp["docs"]["files"]) - 1
+    assert (here / "mine/notes.md").exists()
+    assert write(here) == 1
+    assert not (here / "docs/notes.md").exists()
+    assert write(here) == write(here, "mine") == 0
 
 
 def test_a_report_without_gaps_warns_of_none(here: Path) -> None:
