@@ -1,15 +1,17 @@
 """Publishing: what rendering takes is declared once and suffices, and gives the pages that are committed."""
 
+import re
 import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterable
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import distributions, packages_distributions, requires
 from pathlib import Path
 
 import pytest
 from command import Done, files, imported
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +93,19 @@ def test_nothing_is_among_it_that_no_command_imports(
     used = {canonicalize_name(owner) for top in tops for owner in owners.get(top, ())}
     named = {canonicalize_name(Requirement(one).name) for one in SITE}
     assert named - used == {"mkdocs", "mkdocs-material"}
+
+
+def test_every_pinned_version_runs_on_the_oldest_python_that_the_project_takes() -> None:
+    oldest = SETTINGS["project"]["requires-python"].removeprefix(">=") + ".0"
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pinned = {canonicalize_name(name) for name in re.findall(r"^([\w-]+)==", text, re.M)}
+    asked = {
+        one.name: one.metadata.get("Requires-Python") or ""
+        for one in distributions()
+        if canonicalize_name(one.name) in pinned
+    }
+    assert {"mkdocs", "torch"} <= set(asked)
+    assert not {name for name, some in asked.items() if oldest not in SpecifierSet(some)}
 
 
 # ---- the pages that are committed -------------------------------------------------------------
