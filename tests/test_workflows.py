@@ -15,13 +15,13 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: {action}@v4
-      - {key}: echo "$WHO $WHERE ${{{{ {expression} }}}}" >> told
+      - {key}: echo "$WHO $WHERE ${{{{ {expression} }}}}" >> written
         env: {{WHO: inner}}
       - name: What fails
         run: |
           false
-          echo "went on" >> told
-      - run: echo "went on" >> told
+          echo "went on" >> written
+      - run: echo "went on" >> written
 """
 UNDERSTOOD = {
     "action": "actions/checkout", "key": "run", "expression": "steps.pages.outputs.base_url",
@@ -57,10 +57,10 @@ def test_steps_run_in_turn_and_the_first_that_fails_ends_all_by_its_name(
         workflows.run_in(tmp_path, steps, {"PATH": "/usr/bin:/bin"})
     assert ended.value.code == "failed with exit status 1: some.yml, one: What fails"
     address = "https://example.org/sparsity-report"
-    assert (tmp_path / "told").read_text() == f"inner here {address}\n"
+    assert (tmp_path / "written").read_text() == f"inner here {address}\n"
     assert capfd.readouterr().out.splitlines() == [
         "== some.yml, one: actions/checkout@v4 (here: the clone)",
-        f'== some.yml, one: echo "$WHO $WHERE {address}" >> told',
+        f'== some.yml, one: echo "$WHO $WHERE {address}" >> written',
         "== some.yml, one: What fails",
     ]
 

@@ -97,7 +97,7 @@ def filled(text: str, where: str) -> str:
     """A text with a stand-in for each of GitHub's expressions."""
     asked = re.findall(r"\$\{\{ *(.*?) *\}\}", text)
     known(asked, EXPRESSIONS, where)
-    return re.sub(r"\$\{\{ *(.*?) *\}\}", lambda found: EXPRESSIONS[found[1]], text)
+    return re.sub(r"\$\{\{ *(.*?) *\}\}", lambda match: EXPRESSIONS[match[1]], text)
 
 
 def run(steps: Sequence[Step]) -> None:

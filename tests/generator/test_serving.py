@@ -43,8 +43,8 @@ def test_what_is_served_is_the_folder_that_was_named_wherever_one_stands(tmp_pat
     ) as server:  # fmt: skip
         try:
             assert server.stderr
-            told = next(line for line in server.stderr if "Serving on" in line)
-            assert f"http://127.0.0.1:{port}/" in told
+            line = next(line for line in server.stderr if "Serving on" in line)
+            assert f"http://127.0.0.1:{port}/" in line
             with urlopen(f"http://127.0.0.1:{port}/") as page:
                 assert "Pages in mine" in page.read().decode()
         finally:
