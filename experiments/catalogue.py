@@ -1,41 +1,28 @@
-"""What there is to name: checkpoints, methods and tasks, found before anything heavy is imported.
+"""What there is to name: checkpoints, tasks and methods, by words alone. Imports nothing heavy.
 
 Looks at the disk, and at the network for a hub id alone.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate, miniatures
 from experiments.errors import UsageError, unknown_name
-from experiments.pruning.methods.table import METHODS, Method, method
-from experiments.quality.metrics import STUDY_METRICS
-from experiments.quality.tasks.located import located, located_training
-from experiments.quality.tasks.table import TASKS, Task, task, usual_metric
+from experiments.pruning.methods.table import METHODS
+from experiments.quality.tasks.table import STUDY_METRICS, TASKS, Task, task, usual_metric
 
 
 def find_checkpoint(model: str) -> Checkpoint:
-    """The checkpoint that a MODEL means, seen from the current folder, its files checked."""
+    """The checkpoint that a MODEL means, seen from the current folder; no weights file is opened yet."""
     found = locate(model, relative_to=Path())
-    found.check()
+    found.check_folder()
     return found
 
 
-def find_method(name: str) -> Method:
-    """The method of that name."""
-    return method(name)
-
-
-def find_tasks(names: Sequence[str], glue: Path | None) -> list[Task]:
-    """The tasks of those names, their sentences found."""
-    return [located(task(name), glue=glue) for name in names]
-
-
-def find_training(name: str, glue: Path | None) -> Task:
-    """The task of that name, with the sentences a model is trained on."""
-    return located_training(task(name), glue=glue)
+def find_task(name: str) -> Task:
+    """The task of that name."""
+    return task(name)
 
 
 def task_from_file(path: Path, *, text: str, label: str, metric: str | None) -> Task:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +22,8 @@ def each(task: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Resu
     if threads < 2:
         yield from map(task, work)
         return
+    from concurrent.futures import ThreadPoolExecutor  # who only counts cores need not wait for it
+
     with ThreadPoolExecutor(threads) as pool:
         try:
             yield from pool.map(task, work)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+NEAR = 0.7  # of 1; below it, names of one kind are near each other without being mistaken
+
 
 class ReportError(Exception):
     """Something outside the program is not as it must be.
@@ -37,6 +39,23 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     method 'magnitud': expected one of magnitude, random; did you mean magnitude?
     """
     names = sorted(known)
-    near = get_close_matches(name, names, n=3, cutoff=0.5)
-    remedy = f"did you mean {' or '.join(near)}?" if near else "name one of these"
-    return UsageError(f"{what} {name!r}", f"one of {', '.join(names)}", remedy)
+    return UsageError(f"{what} {name!r}", f"one of {', '.join(names)}", hint(name, names))
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What to do about a name that is not among those known: the nearest, where one is near.
+
+    >>> hint("revews", ["reviews", "cola"]), hint("views", ["cola"])
+    ('did you mean reviews?', 'name one of these')
+    """
+    near = nearest(name, known)
+    return f"did you mean {' or '.join(near)}?" if near else "name one of these"
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The names that a slip of the fingers may have meant, three at most, the nearest first.
+
+    >>> nearest("pruen", ["prune", "unpack"]), nearest("models", ["methods", "tasks"])
+    (['prune'], [])
+    """
+    return get_close_matches(name, list(known), n=3, cutoff=NEAR)

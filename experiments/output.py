@@ -1,7 +1,5 @@
-"""A folder that is written whole or not at all. Touches the disk only."""
+"""A folder that is written whole or not at all. Touches the disk only; to check a folder imports nothing."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +42,9 @@ def check_output(out: Path, source: Path, *, force: bool) -> None:
 @contextmanager
 def appearing_whole(out: Path) -> Iterator[Path]:
     """A temporary folder beside `out` that takes its place when the block ends well."""
+    import shutil
+    import tempfile
+
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
@@ -58,6 +59,9 @@ def appearing_whole(out: Path) -> Iterator[Path]:
 
 def _take_place(folder: Path, out: Path) -> None:
     """Rename a folder to `out`; what stood there is moved aside first and removed last."""
+    import shutil
+    import tempfile
+
     if not out.exists():
         folder.replace(out)
         return

@@ -47,3 +47,5 @@ glue_option = click.option(
     "--glue", type=FOLDER, envvar="GLUE_DIR", help="The folder of GLUE's files [env: GLUE_DIR]."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+out_option = click.option("--out", type=FOLDER, required=True, help="The folder to write.")
+force_option = click.option("--force", is_flag=True, help="Replace a folder that is not empty.")

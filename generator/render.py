@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-
 if TYPE_CHECKING:
+    import jinja2
     from matplotlib.figure import Figure
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -309,8 +308,10 @@ def indent(text: object, width: int) -> Markdown:
     return Markdown(escape(text).replace("\n", "\n" + " " * width))
 
 
-def environment(cite: Callable[..., Markdown]) -> jinja2.Environment:
+def environment(cite: Callable[..., Markdown]) -> "jinja2.Environment":
     """The templates' environment: undefined names are errors, values are escaped."""
+    import jinja2  # who prints lines needs no templates
+
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,

@@ -5,7 +5,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import click
 
@@ -20,14 +20,25 @@ def say(line: str) -> None:
 
 
 class Bar:
-    """Percents of a stage on one line of a terminal; nothing where stderr is none."""
+    """Percents of a stage on one line of a terminal; nothing where stderr is none.
+
+    A line that was begun is ended with the block, so that what comes next stands on its own.
+    """
 
     def __init__(self) -> None:
         self.lock, self.shown = threading.Lock(), -1
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if 0 <= self.shown < 100:
+            click.echo(err=True)
+
     def stage(self, what: str, total: int) -> None:
         """Begin a stage's line."""
-        self.what, self.total, self.done = what, max(total, 1), 0
+        self.__exit__()
+        self.what, self.total, self.done, self.shown = what, max(total, 1), 0, -1
 
     def add(self, done: int) -> None:
         """Redraw the line when its percents have changed."""
@@ -36,7 +47,7 @@ class Bar:
             percents = min(100 * self.done // self.total, 100)
             if percents != self.shown and sys.stderr.isatty():
                 click.echo(f"\r{self.what} {percents:3} %", err=True, nl=percents == 100)
-            self.shown = percents
+                self.shown = percents
 
 
 def show(answer: Json, as_json: bool, as_text: Callable[[Any], Sequence[str]]) -> None:
@@ -57,5 +68,14 @@ def explained(error: Exception) -> str:
         full = "; free some space and run again"
         hint = full if error.errno == errno.ENOSPC else ""
         return f"{error.filename or 'writing'}: {error.strerror}{hint}"
+    if isinstance(error, click.ClickException):
+        return _usage(error)
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return f"{text[:300]}; `gen --debug …` shows where"
+
+
+def _usage(error: click.ClickException) -> str:
+    """What click says of wrong usage, in one line, and whose help says how it is used."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    asked = getattr(error, "ctx", None)
+    return f"{text}; see `{asked.command_path} --help`" if asked else text

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from experiments.checkpoint import safetensors_file
 from experiments.checkpoint.safetensors_file import Content
+from experiments.checkpoint.safetensors_header import MASKS, unique
 from experiments.checkpoint.tensor import DTYPES, StoredTensor, bits_of, read_into
 from experiments.errors import ReportError
 
 SUFFIX = ".bitmask.safetensors"
-KEY = "bitmask"
 SUMS = "bitmask_crc32"
 STEP = 1 << 16  # weights between two remembered counts
 
@@ -92,9 +92,9 @@ def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
         ReportError: naming the file, the tensor and what is wrong with it.
     """
     stored, metadata = safetensors_file.read_header(path)
-    if KEY not in metadata:
+    if MASKS not in metadata:
         return stored, metadata
-    shapes = _shapes(path, metadata.pop(KEY))
+    shapes = _shapes(path, metadata.pop(MASKS))
     sums = _sums(path, metadata.pop(SUMS, "{}"))
     parts = {tensor.name: tensor for tensor in stored}
     joined: dict[str, StoredTensor] = {}
@@ -126,14 +126,9 @@ def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
     return found, metadata
 
 
-def is_masked(path: Path) -> bool:
-    """Whether a weights file is one of bit masks."""
-    return path.suffix == ".safetensors" and KEY in safetensors_file.read_header(path)[1]
-
-
 def _shapes(path: Path, text: str) -> dict[str, tuple[int, ...]]:
     try:
-        stated: Any = json.loads(text, object_pairs_hook=safetensors_file.unique)
+        stated: Any = json.loads(text, object_pairs_hook=unique)
         shapes = {name: tuple(shape) for name, shape in stated.items()}
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise _damaged(path, "bit masks without a table of their shapes") from None
@@ -187,7 +182,7 @@ def write(
     if len(pieces) < len(first) + len(last):
         raise _damaged(path, "two tensors of one name to be written")
     if shapes:
-        stated = {KEY: shapes, SUMS: sums}
+        stated = {MASKS: shapes, SUMS: sums}
         metadata = dict(metadata) | {
             key: json.dumps(value, separators=(",", ":")) for key, value in stated.items()
         }

@@ -1,6 +1,7 @@
 """A checkpoint folder in the transformers layout: its configuration, weight files and digest.
 
-Reads files. Imports no torch and runs nothing that a checkpoint brings.
+Reads files. Imports no torch and runs nothing that a checkpoint brings; what only lists the folder and
+reads its configuration imports next to nothing.
 """
 
 import json
@@ -9,14 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from experiments.checkpoint import formats
-from experiments.checkpoint.tensor import StoredTensor
+from experiments.checkpoint.safetensors_header import is_masked
 from experiments.errors import ReportError
-from experiments.records.provenance import Digests
+
+if TYPE_CHECKING:
+    from experiments.checkpoint.tensor import StoredTensor
+    from experiments.records.provenance import Digests
 
 # Files beside the weights that decide what a checkpoint answers, or that a copy of it needs.
 COMPANIONS = (
@@ -76,6 +78,8 @@ class Checkpoint:
 
     def trained_on(self) -> tuple[str, ...]:
         """The data sets its model card (README.md) names in its front matter."""
+        import yaml
+
         try:
             card = (self.folder / "README.md").read_text(encoding="utf-8", errors="replace")
             front = card.split("---\n", 2)[1] if card.startswith("---\n") else ""
@@ -86,10 +90,8 @@ class Checkpoint:
         listed = named if isinstance(named, list) else [named]
         return tuple(name for name in listed if isinstance(name, str) and name.isprintable())
 
-    def check(self) -> list[StoredTensor]:
-        """The stored tensors, headers and configuration checked and no weight read.
-
-        What is damaged or hostile is told at once, before torch is imported.
+    def check_folder(self) -> dict[str, Any]:
+        """The configuration, what the folder lists and it states checked, and no weights file opened.
 
         Raises:
             ReportError: naming the file and the reason.
@@ -100,7 +102,21 @@ class Checkpoint:
                 f"weights without an adapter beside them, found {ADAPTER}",
                 "merge the adapter into the weights first",
             )
-        tensors, config = self.tensors(), self.config()
+        self.weight_files()
+        config = self.config()
+        if "auto_map" in config and not known_to_transformers(config):
+            raise self.own_code()
+        return config
+
+    def check(self) -> "list[StoredTensor]":
+        """The stored tensors, headers and configuration checked and no weight read.
+
+        What is damaged or hostile is told at once, before torch is imported.
+
+        Raises:
+            ReportError: naming the file and the reason.
+        """
+        config, tensors = self.check_folder(), self.tensors()
         for key, number in counts_of(config):
             if number > (most := len(tensors) if "layer" in key else MOST_EXPERTS):
                 raise ReportError(
@@ -108,9 +124,16 @@ class Checkpoint:
                     f"{key} of at most {most} for {len(tensors)} stored tensors, found {number}",
                     "copy the model's own there",
                 )
-        if "auto_map" in config and not known_to_transformers(config):
-            raise self.own_code()
         return tensors
+
+    def check_masked(self) -> None:
+        """Raise where no weights file is one of bit masks."""
+        if not any(map(is_masked, self.weight_files())):
+            raise ReportError(
+                f"{self.name}",
+                "a checkpoint of bit masks, found none",
+                "make one by `gen prune --format bitmask`",
+            )
 
     def own_code(self) -> ReportError:
         """The error for an architecture that only code of the checkpoint's own would explain."""
@@ -124,7 +147,7 @@ class Checkpoint:
         """The files that hold the weights, in the order of their names."""
         return [self.weights] if self.weights else formats.weight_files(self.folder)
 
-    def tensors(self) -> list[StoredTensor]:
+    def tensors(self) -> "list[StoredTensor]":
         """Every stored tensor, file by file."""
         index = None if self.weights else formats.index_of(self.folder)
         return formats.tensors(self.weight_files(), index)
@@ -139,7 +162,7 @@ class Checkpoint:
         card = self.folder / "README.md"
         return [*self.companions(), *([card] if card.is_file() else [])]
 
-    def digest(self, digests: Digests) -> str:
+    def digest(self, digests: "Digests") -> str:
         """One digest of weights, configuration and tokenizer, by content."""
         return digests.files([*self.weight_files(), *self.companions()])
 

@@ -1,25 +1,26 @@
 """Which file formats can be read: one reader a format, all giving the same stored tensors.
 
 To add a format: write a module beside this one with `read_header(path)`, and add its suffix to
-FORMATS. Nothing here builds a model or imports torch.
+FORMATS. A reader is imported when it reads, so that finding files costs nothing. Nothing here builds
+a model or imports torch.
 """
 
 import json
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING
 
-from experiments.checkpoint import bitmask_file, gguf_file, torch_file
-from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 
-Reader = Callable[[Path], tuple[list[StoredTensor], dict[str, str]]]
+if TYPE_CHECKING:
+    from experiments.checkpoint.tensor import StoredTensor
 
-FORMATS: dict[str, Reader] = {
-    ".safetensors": bitmask_file.read_header,  # plain ones too
-    ".bin": torch_file.read_header,
-    ".pt": torch_file.read_header,
-    ".pth": torch_file.read_header,
-    ".gguf": gguf_file.read_header,
+FORMATS = {  # the module beside this one that reads files of a suffix
+    ".safetensors": "bitmask_file",  # plain ones too
+    ".bin": "torch_file",
+    ".pt": "torch_file",
+    ".pth": "torch_file",
+    ".gguf": "gguf_file",
 }
 INDEX = "model.safetensors.index.json"
 MASKED_INDEX = "model.bitmask.safetensors.index.json"
@@ -114,19 +115,29 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def tensors(files: list[Path], index: Path | None = None) -> list[StoredTensor]:
+def read_header(file: Path) -> "tuple[list[StoredTensor], dict[str, str]]":
+    """The tensors of one file, in the order of their bytes, and its metadata.
+
+    Raises:
+        ReportError: where its suffix is no known format's, or what is wrong with the file.
+    """
+    if file.suffix not in FORMATS:
+        raise ReportError(
+            f"{file}", f"a weights file of {', '.join(FORMATS)}", "convert it with transformers"
+        )
+    reader = import_module(f"{__package__}.{FORMATS[file.suffix]}")
+    header: tuple[list[StoredTensor], dict[str, str]] = reader.read_header(file)
+    return header
+
+
+def tensors(files: list[Path], index: Path | None = None) -> "list[StoredTensor]":
     """Every tensor of the files, in their order; a name may stand in one file only.
 
     With an index, each file must hold the tensors that it says, and no other.
     """
     found: dict[str, StoredTensor] = {}
     for file in files:
-        reader = FORMATS.get(file.suffix)
-        if reader is None:
-            raise ReportError(
-                f"{file}", f"a weights file of {', '.join(FORMATS)}", "convert it with transformers"
-            )
-        for tensor in reader(file)[0]:
+        for tensor in read_header(file)[0]:
             if tensor.name in found:
                 raise ReportError(
                     f"{file}", f"tensor {tensor.name!r} in one shard only", "fetch the shards again"
@@ -137,7 +148,7 @@ def tensors(files: list[Path], index: Path | None = None) -> list[StoredTensor]:
     return list(found.values())
 
 
-def _check_index(index: Path, found: dict[str, StoredTensor]) -> None:
+def _check_index(index: Path, found: "dict[str, StoredTensor]") -> None:
     """The index and the shards must tell the same: else one of them is stale, or two are swapped."""
     stated = _weight_map(index)
     held = {name: tensor.path.name for name, tensor in found.items()}

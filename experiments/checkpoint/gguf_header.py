@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from experiments.checkpoint.safetensors_file import LFS_POINTER
+from experiments.checkpoint.safetensors_header import LFS_POINTER
 from experiments.errors import ReportError
 
 # Far above any real file; they bound the time and memory that a forged header can take.

@@ -5,12 +5,10 @@ HF_HUB_OFFLINE=1.
 """
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.checkpoint.repository import from_hub
-from experiments.errors import ReportError
+from experiments.errors import ReportError, hint
 
 MINIATURES = Path(__file__).parent.parent / "miniatures"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w.-]*(/\w[\w.-]*)*)?")
@@ -30,6 +28,8 @@ def locate(model: str, *, relative_to: Path) -> Checkpoint:
     if model.startswith("mini/"):
         return _miniature(model)
     if HUB_ID.fullmatch(model):
+        from experiments.checkpoint.repository import from_hub
+
         return from_hub(model)
     raise ReportError(
         f"model {model!r}",
@@ -51,8 +51,5 @@ def _shown(model: str) -> str:
 def _miniature(model: str) -> Checkpoint:
     folder = MINIATURES / model.removeprefix("mini/")
     if model not in (names := miniatures()):
-        near = get_close_matches(model, names, n=1, cutoff=0.4) or names
-        raise ReportError(
-            f"model {model!r}", f"one of {', '.join(names)}", f"did you mean {near[0]}?"
-        )
+        raise ReportError(f"model {model!r}", f"one of {', '.join(names)}", hint(model, names))
     return Checkpoint(model, folder)

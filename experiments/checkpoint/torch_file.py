@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.checkpoint.plain_pickle import Value
-from experiments.checkpoint.safetensors_file import LFS_POINTER
+from experiments.checkpoint.safetensors_header import LFS_POINTER
 from experiments.checkpoint.tensor import DTYPES, StoredTensor, read_into
 from experiments.checkpoint.tensor_pickle import (
     COUNT_LIMIT,

@@ -1,9 +1,11 @@
 """How an open model is fed: how much it takes, and what goes along with the words."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
+from experiments.checkpoint import positions
 from experiments.models.opening import OpenModel
 
 
@@ -13,16 +15,8 @@ def longest_input(opened: OpenModel) -> int:
 
 
 def position_tables(opened: OpenModel) -> list[int]:
-    """How many positions the model's tables offer: none where positions are relative.
-
-    LED pads its input to whole attention windows, so only whole windows of its table are of use.
-    """
-    config = opened.model.config
-    names = ("max_position_embeddings", "n_positions", "max_encoder_position_embeddings")
-    sizes = [getattr(config, name, None) for name in names]
-    stated = getattr(config, "attention_window", 1)
-    window = max(stated) if isinstance(stated, list) else stated
-    return [size - size % window for size in sizes if type(size) is int and size > 0]
+    """How many positions the model's tables offer: none where positions are relative."""
+    return positions.position_tables(partial(getattr, opened.model.config))
 
 
 def fitted(opened: OpenModel, texts: Sequence[str]) -> tuple[list[list[int]], int]:

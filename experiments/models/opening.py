@@ -29,9 +29,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from experiments.checkpoint import bitmask_file, formats
+from experiments.checkpoint import formats
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.safetensors_file import write
+from experiments.checkpoint.safetensors_header import is_masked
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 from experiments.records.inspection import Architecture
@@ -223,9 +224,7 @@ def _as_folder(checkpoint: Checkpoint) -> Iterator[Path]:
     where they are no safetensors: transformers never meets another's pickle.
     """
     files = checkpoint.weight_files()
-    ready = all(
-        path.suffix == ".safetensors" and not bitmask_file.is_masked(path) for path in files
-    )
+    ready = all(path.suffix == ".safetensors" and not is_masked(path) for path in files)
     if ready and checkpoint.weights is None and not NOT_UTF8.search(str(checkpoint.folder)):
         yield checkpoint.folder
         return

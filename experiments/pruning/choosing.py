@@ -31,9 +31,9 @@ from experiments.pruning.magnitudes import (
 )
 from experiments.pruning.masks import Mask
 from experiments.pruning.methods.table import METHODS
+from experiments.pruning.patterns import UNSTRUCTURED, level_of, parse_pattern
 from experiments.records.pruning import Layer, Pruning
 
-UNSTRUCTURED = "unstructured"
 SCOPES = ("global", "layer", "row")
 STRETCH = 1 << 23  # weights that one core counts before it takes the next
 
@@ -260,32 +260,13 @@ def _check_finite(tensor: Prunable) -> None:
         refuse_non_finite(tensor, weights)
 
 
-def parse_pattern(pattern: str) -> tuple[int, int]:
-    """N and M of an N:M pattern: N kept of every M.
-
-    >>> parse_pattern("2:4")
-    (2, 4)
-    """
-    kept, colon, group = pattern.partition(":")
-    if not (colon and kept.isdecimal() and group.isdecimal() and 0 < int(kept) <= int(group)):
-        raise UsageError(
-            f"pattern {pattern!r}", "N:M with 0 < N <= M, N of every M kept", "give 2:4, say"
-        )
-    return int(kept), int(group)
-
-
 def check(tensors: Iterable[Prunable], settings: Settings, levels: Sequence[float]) -> None:
     """Raise a UsageError where a level does not fit the pattern, or the pattern a tensor's shape."""
     if (pattern := settings.pattern) == UNSTRUCTURED:
         return
-    kept, group = parse_pattern(pattern)
     for level in levels:
-        if level != (group - kept) / group:
-            raise UsageError(
-                f"level {level} with pattern {pattern}",
-                f"level {(group - kept) / group}",
-                "leave --level out or give that",
-            )
+        level_of(pattern, level)
+    _, group = parse_pattern(pattern)
     for tensor in tensors:
         width = tensor.shape[tensor.entry.input_axis]
         if width % group:

@@ -81,12 +81,7 @@ def unpack(checkpoint: Checkpoint, out: Path, *, force: bool = False) -> int:
         ReportError: where nothing is masked, or `out` holds something and `force` is not given.
     """
     check_output(out, checkpoint.folder, force=force)
-    if not any(map(bitmask_file.is_masked, checkpoint.weight_files())):
-        raise ReportError(
-            f"{checkpoint.name}",
-            "a checkpoint of bit masks, found none",
-            "make one by `gen prune --format bitmask`",
-        )
+    checkpoint.check_masked()
     files = StoredModel(checkpoint).output_files()
     room(out, sum(tensor.nbytes for tensors in files.values() for tensor in tensors))
     with appearing_whole(out) as folder:

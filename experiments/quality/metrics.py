@@ -64,6 +64,5 @@ def spread(counts: NDArray[np.int64], cells: NDArray[np.intp], size: int) -> Con
     return (counts @ place).reshape(-1, size, size)
 
 
-# What a study may ask for; exact match is what accuracy is called where the answer is generated.
-STUDY_METRICS = ("accuracy", "mcc", "perplexity")
+# Exact match is what accuracy is called where the answer is generated.
 METRICS = {"accuracy": accuracy, "exact_match": accuracy, "mcc": matthews}

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from experiments.cores import usable_cores
@@ -79,6 +78,8 @@ def today() -> str:
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that the numbers depend on, none imported."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

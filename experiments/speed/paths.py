@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from experiments.errors import ReportError
+from experiments.checkpoint.positions import refuse_longer
 from experiments.models import products
 from experiments.models.feeding import attention_to_first, position_tables
 from experiments.models.opening import OpenModel
@@ -148,10 +148,7 @@ def random_inputs(opened: OpenModel, batch: int, tokens: int) -> dict[str, Tenso
         ReportError: where the model has no place for so many tokens.
     """
     config = opened.model.config
-    if tokens > (most := min(position_tables(opened), default=tokens)):
-        raise ReportError(
-            f"{opened.checkpoint.name}, {tokens} tokens", f"at most {most}", "ask for fewer"
-        )
+    refuse_longer(opened.checkpoint.name, tokens, position_tables(opened))
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, config.vocab_size, (batch, tokens), generator=generator)
     ids[ids == config.pad_token_id] = 0 if config.pad_token_id else 1

@@ -250,6 +250,9 @@ def study_record(loaded: LoadedStudy) -> Record:
     )
 
 
+GAPS = ("missing ", "failed ")  # how a line of a forecast begins that names what is not to be had
+
+
 def forecast(
     loaded: LoadedStudy, results: Results, recorded: Recorded, *, fresh: bool
 ) -> Iterator[str]:

@@ -5,16 +5,14 @@ Every fault in it is reported at once, with its line and the nearest right key.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import ReportError
+from experiments.errors import ReportError, nearest
 from experiments.pruning.methods.table import METHODS
-from experiments.quality.metrics import STUDY_METRICS
-from experiments.quality.tasks.table import TASKS, Task, usual_metric
+from experiments.quality.tasks.table import STUDY_METRICS, TASKS, Task, usual_metric
 from experiments.records.study import Study, StudyModel, StudyTask
 
 FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")
@@ -98,7 +96,7 @@ class _Reader:
         names = list(known)
         for key in table:
             if key not in names:
-                near = get_close_matches(key, names, n=1, cutoff=0.5)
+                near = nearest(key, names)
                 hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(names)}"
                 self.fault(where, key, f"unknown key {key!r}; {hint}")
 
@@ -121,7 +119,7 @@ class _Reader:
         elif key == "name" and not (value.strip() and value.isprintable()):
             self.fault(where, key, f"name = {value!r}: expected printable text on one line")
         elif allowed and value not in allowed:
-            near = get_close_matches(value, allowed, n=1, cutoff=0.4)
+            near = nearest(value, allowed)
             hint = f"; did you mean {near[0]}?" if near else ""
             self.fault(where, key, f"{key} {value!r}: expected one of {', '.join(allowed)}{hint}")
         else:
@@ -197,10 +195,7 @@ def _study(reader: _Reader, table: Mapping[str, Any], tasks: Mapping[str, Task])
         _model(reader, entry, index, tasks, default_tasks)
         for index, entry in _tables(reader, table, "model")
     )
-    names = [model.name for model in models]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            reader.fault(("model", index), "name", f"model {name!r} stands twice")
+    _check_names(reader, models)
     if not models:
         reader.fault(top, "model", "no [[model]]: a study needs one")
     used = {task for model in models for task in model.tasks}
@@ -211,6 +206,20 @@ def _study(reader: _Reader, table: Mapping[str, Any], tasks: Mapping[str, Task])
         tasks=tuple(_shown(task) for name, task in tasks.items() if name in used),
         models=models,
     )
+
+
+def _check_names(reader: _Reader, models: Sequence[StudyModel]) -> None:
+    """Note each row that bears, or on the pages would bear, the name of one before it."""
+    seen: set[str] = set()
+    for index, model in enumerate(models):
+        shown = (
+            {model.name, f"{model.name} (recorded)"}
+            if model.measure == "recorded"
+            else {model.name}
+        )
+        if clash := seen & shown:
+            reader.fault(("model", index), "name", f"model {min(clash)!r} stands twice")
+        seen |= shown
 
 
 def _model(

@@ -137,7 +137,7 @@ def valid(name: str) -> bytes:
 def read(path: Path) -> int:
     """How many numbers the file's tensors give; each gives as many as it says."""
     total = 0
-    for tensor in formats.FORMATS[path.suffix](path)[0]:
+    for tensor in formats.read_header(path)[0]:
         assert tensor.name.isprintable()
         assert tensor.count <= 64 * max(path.stat().st_size, 1)
         assert sum(block.size for block in tensor.blocks()) == tensor.count

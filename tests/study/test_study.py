@@ -72,7 +72,7 @@ measure = "never"
         "study.toml:20: tasks 'acceptabilty': expected one of reviews, acceptability, "
         "cola, sst2, perplexity, tickets; "
         "did you mean acceptability?",
-        "study.toml:21: measure 'never': expected one of here, recorded, later; did you mean here?",
+        "study.toml:21: measure 'never': expected one of here, recorded, later",
     ]
 
 

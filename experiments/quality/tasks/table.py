@@ -12,6 +12,7 @@ from experiments.errors import unknown_name
 from experiments.quality.tasks.examples import Examples, read_examples, read_text
 
 DATA = MINIATURES / "data"
+STUDY_METRICS = ("accuracy", "mcc", "perplexity")  # what may be asked for
 
 
 @dataclass(frozen=True, kw_only=True)

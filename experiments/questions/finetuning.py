@@ -1,0 +1,33 @@
+"""A checkpoint trained on a task. Reads and writes files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.checkpoint.folder import Checkpoint
+from experiments.output import check_output
+from experiments.quality.tasks.table import Task
+
+
+def finetune(
+    model: Checkpoint,
+    task: Task,
+    out: Path,
+    *,
+    glue: Path | None,
+    force: bool,
+    say: Callable[[str], object],
+    **recipe: Any,
+) -> dict[str, Any]:
+    """Train a checkpoint on a task; what was done."""
+    check_output(out, model.folder, force=force)
+    model.check()
+    from experiments.quality.tasks.located import located_training
+
+    task = located_training(task, glue=glue)
+    from experiments.models import opening
+    from experiments.training.finetuning import Recipe
+    from experiments.training.finetuning import finetune as train
+
+    opening.be_quiet()
+    return train(model, task, out, Recipe(**recipe), force=force, say=say)
