@@ -1,1 +1,1 @@
-"""One question about one checkpoint, as a command puts it: checked before anything heavy is imported, then answered."""
+"""One question about one checkpoint, as a command puts it: checked first, then answered by what is heavy."""
