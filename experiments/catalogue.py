@@ -1,16 +1,17 @@
-"""What there is to name: checkpoints, tasks and methods, by words alone. Imports nothing heavy.
+"""What there is to name: checkpoints, tasks and methods, by words alone.
 
-Looks at the disk, and at the network for a hub id alone.
+Looks at the disk, and at the network for a hub id alone. A table is imported when it is asked for.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate, miniatures
 from experiments.errors import UsageError, unknown_name
-from experiments.pruning.methods.table import METHODS
-from experiments.quality.tasks.table import STUDY_METRICS, TASKS, Task, task, usual_metric
+
+if TYPE_CHECKING:
+    from experiments.quality.tasks.table import Task
 
 
 def find_checkpoint(model: str) -> Checkpoint:
@@ -20,13 +21,17 @@ def find_checkpoint(model: str) -> Checkpoint:
     return found
 
 
-def find_task(name: str) -> Task:
+def find_task(name: str) -> "Task":
     """The task of that name."""
+    from experiments.quality.tasks.table import task
+
     return task(name)
 
 
-def task_from_file(path: Path, *, text: str, label: str, metric: str | None) -> Task:
+def task_from_file(path: Path, *, text: str, label: str, metric: str | None) -> "Task":
     """A task made of the user's own labelled sentences, or of a text (.txt) to be foretold."""
+    from experiments.quality.tasks.table import STUDY_METRICS, Task, usual_metric
+
     metric = metric or usual_metric(path)
     if metric not in STUDY_METRICS:
         raise unknown_name("metric", metric, STUDY_METRICS)
@@ -51,10 +56,14 @@ def table_of(what: str) -> list[dict[str, Any]]:
     if what == "models":
         return [{"name": name} for name in miniatures()]
     if what == "methods":
+        from experiments.pruning.methods.table import METHODS
+
         return [
             {"name": name, "scope": row.scope, "nested": row.nested, "summary": row.summary}
             for name, row in METHODS.items()
         ]
+    from experiments.quality.tasks.table import TASKS
+
     return [
         {"name": name, "metric": row.metric, "question": row.question}
         for name, row in TASKS.items()

@@ -1,7 +1,6 @@
 """The errors a person can mend, each told in one line. Pure: touches nothing."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 NEAR = 0.7  # of 1; below it, names of one kind are near each other without being mistaken
 
@@ -33,7 +32,7 @@ class UsageError(ReportError):
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
-    """The error for a name that no table holds, with the nearest names first.
+    """The error for a name that no table holds, with the nearest named.
 
     >>> print(unknown_name("method", "magnitud", ["magnitude", "random"]))
     method 'magnitud': expected one of magnitude, random; did you mean magnitude?
@@ -49,13 +48,15 @@ def hint(name: str, known: Iterable[str]) -> str:
     ('did you mean reviews?', 'name one of these')
     """
     near = nearest(name, known)
-    return f"did you mean {' or '.join(near)}?" if near else "name one of these"
+    return f"did you mean {near}?" if near else "name one of these"
 
 
-def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """The names that a slip of the fingers may have meant, three at most, the nearest first.
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The name that a slip of the fingers may have meant, if one is near enough.
 
     >>> nearest("pruen", ["prune", "unpack"]), nearest("models", ["methods", "tasks"])
-    (['prune'], [])
+    ('prune', None)
     """
-    return get_close_matches(name, list(known), n=3, cutoff=NEAR)
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=NEAR)), None)

@@ -1,10 +1,8 @@
 """What a person at a terminal is told: answers on stdout, progress and errors on stderr."""
 
 import errno
-import json
 import sys
 import threading
-from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import click
@@ -50,14 +48,17 @@ class Bar:
                 self.shown = percents
 
 
-def show(answer: Json, as_json: bool, as_text: Callable[[Any], Sequence[str]]) -> None:
-    """Print an answer as one JSON document, or as lines for people."""
+def show(answer: Json, as_json: bool, listing: str) -> None:
+    """Print an answer as one JSON document, or as the lines that a function of `listing` makes of it."""
+    import json
+
     from experiments.records.record_json import without_nan
+    from generator import listing as lines
 
     if as_json:
         click.echo(json.dumps(without_nan(answer), indent=1, ensure_ascii=False))
     else:
-        click.echo("\n".join(as_text(answer)))
+        click.echo("\n".join(getattr(lines, listing)(answer)))
 
 
 def explained(error: Exception) -> str:

@@ -36,7 +36,7 @@ def code(name: str) -> str:
 # ---- README -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", sorted(cli.gen.commands))
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
 def test_the_readme_lists_every_command(command: str) -> None:
     assert re.search(rf"^\| `gen {command}` \| \S", text("README.md"), re.M)
 
@@ -48,8 +48,8 @@ def test_every_command_and_option_in_a_document_exists(name: str) -> None:
             command, *rest = words.split() or [""]
             if command in ("", "--debug", "--help", "…", "..."):
                 continue
-            assert command in cli.gen.commands, line
-            known = {o for p in cli.gen.commands[command].params for o in p.opts}
+            assert command in cli.COMMANDS, line
+            known = {o for p in cli.command(command).params for o in p.opts}
             known |= {"--help", "-h"}
             for word in rest:
                 if word.startswith("--"):
@@ -57,8 +57,8 @@ def test_every_command_and_option_in_a_document_exists(name: str) -> None:
 
 
 def test_every_command_s_help_is_a_sentence() -> None:
-    for name, command in cli.gen.commands.items():
-        assert (command.help or "").splitlines()[0].endswith("."), name
+    for name in cli.COMMANDS:
+        assert (cli.command(name).help or "").splitlines()[0].endswith("."), name
 
 
 def test_every_command_of_make_in_a_document_exists() -> None:

@@ -5,9 +5,8 @@ tensors is checked by `safetensors_file`.
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.errors import ReportError
 
@@ -16,8 +15,7 @@ LFS_POINTER = b"version https://git-lfs"
 MASKS = "bitmask"  # the key of the metadata of a file of bit masks
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The entry of each tensor by name, the metadata, where the tensors' bytes begin, and the file's size."""
 
     entries: dict[str, Any]

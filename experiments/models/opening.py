@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,15 @@ class OpenModel:
 
     checkpoint: Checkpoint
     model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """What makes tokens of its texts, opened when it is first asked for: to time a model takes none.
+
+        Raises:
+            ReportError: where there is none.
+        """
+        return _tokenizer(self.checkpoint)
 
 
 def be_quiet() -> None:
@@ -84,8 +93,7 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
     """The model with its own weights in `dtype`, on a device, in evaluation mode.
 
     Raises:
-        ReportError: where the file lacks a weight of its architecture (a head never trained), or
-            the tokenizer is missing.
+        ReportError: where the file lacks a weight of its architecture (a head never trained).
     """
     checkpoint.check()  # a damaged file is told as such, before transformers meets it
     config = _config(checkpoint)
@@ -107,7 +115,7 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
             f"an architecture that transformers knows, found {found!r} in config.json",
             "set config.json's architectures to the class it was saved from",
         )
-    model, tokenizer, lacking = _load(checkpoint, kind, config, getattr(torch, dtype))
+    model, lacking = _load(checkpoint, kind, config, getattr(torch, dtype))
     if model.can_generate():
         model.generation_config = _marks_alone(model.generation_config)
     if lacking:
@@ -119,7 +127,7 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
     if model.config.pad_token_id is None:
         # Nothing is ever padded, yet classifiers refuse a batch without the mark: one no token has.
         model.config.pad_token_id = -1
-    return OpenModel(checkpoint, model.eval().to(on), tokenizer)
+    return OpenModel(checkpoint, model.eval().to(on))
 
 
 def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenModel:
@@ -149,9 +157,7 @@ def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenMode
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
         config.problem_type = "single_label_classification"
-    model, tokenizer, missing = _load(
-        checkpoint, kind, config, torch.float32, ignore_mismatched_sizes=True
-    )
+    model, missing = _load(checkpoint, kind, config, torch.float32, ignore_mismatched_sizes=True)
     body = "" if config.is_encoder_decoder else f"{model.base_model_prefix}."
     lacking = [name for name in missing if name.startswith(body) and "pooler" not in name]
     if lacking:
@@ -160,10 +166,11 @@ def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenMode
             f"every weight of {kind.__name__}'s body in the file, {lacking[0]} is not or has another shape",
             "fetch the checkpoint again, with its own config.json",
         )
+    opened = OpenModel(checkpoint, model)
     if model.config.pad_token_id is None:
-        marks = [tokenizer.pad_token_id, *end_marks(model.config), 0]
+        marks = [opened.tokenizer.pad_token_id, *end_marks(model.config), 0]
         model.config.pad_token_id = next(mark for mark in marks if mark is not None)
-    return OpenModel(checkpoint, model, tokenizer)
+    return opened
 
 
 def end_marks(config: Any) -> list[int]:
@@ -181,9 +188,9 @@ def _marks_alone(stated: Any) -> GenerationConfig:
 
 def _load(
     checkpoint: Checkpoint, kind: Any, config: Any, dtype: torch.dtype, **how: Any
-) -> tuple[Any, Any, list[str]]:
-    """A model in a class, its tokenizer, and the weights of the class that the checkpoint lacks or,
-    where such are let pass, has in another shape.
+) -> tuple[Any, list[str]]:
+    """A model in a class, and the weights of the class that the checkpoint lacks or, where such are
+    let pass, has in another shape.
     """
     try:
         with _as_folder(checkpoint) as folder:
@@ -196,12 +203,20 @@ def _load(
                 **how,
                 **SAFE,
             )
-            tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
-            _check_tokenizer(checkpoint, folder, tokenizer)
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(checkpoint, error) from None
     reshaped = (key if isinstance(key, str) else key[0] for key in info["mismatched_keys"])
-    return model, tokenizer, sorted({*info["missing_keys"], *reshaped})
+    return model, sorted({*info["missing_keys"], *reshaped})
+
+
+def _tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+    try:
+        with _as_folder(checkpoint, weights=False) as folder:
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **SAFE)
+            _check_tokenizer(checkpoint, folder, tokenizer)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unreadable(checkpoint, error) from None
+    return tokenizer
 
 
 def _check_tokenizer(checkpoint: Checkpoint, folder: Path, tokenizer: Any) -> None:
@@ -216,8 +231,9 @@ def _check_tokenizer(checkpoint: Checkpoint, folder: Path, tokenizer: Any) -> No
 
 
 @contextmanager
-def _as_folder(checkpoint: Checkpoint) -> Iterator[Path]:
-    """A folder that transformers can open: the checkpoint's own, or a temporary one.
+def _as_folder(checkpoint: Checkpoint, *, weights: bool = True) -> Iterator[Path]:
+    """A folder that transformers can open: the checkpoint's own, or a temporary one, with what is
+    asked for: the weights, or else the tokenizer.
 
     It takes a temporary one of links where one weights file was named, or where the path is no
     UTF-8, which the readers of weights and tokenizers refuse; and one with the weights written anew
@@ -230,21 +246,25 @@ def _as_folder(checkpoint: Checkpoint) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if not ready:
-            weights = folder / "model.safetensors"
-            write(weights, checkpoint.tensors(), StoredTensor.blocks, {"format": "pt"})
-        else:
-            names = ["model.safetensors"] if checkpoint.weights else [path.name for path in files]
-            for link, path in zip(names, files):
-                (folder / link).symlink_to(path.resolve())
-        index = formats.index_of(checkpoint.folder)
-        if ready and index and not checkpoint.weights:
-            (folder / index.name).symlink_to(index.resolve())
-        copy_companions(checkpoint, folder)
+        if weights and ready:
+            _link_weights(checkpoint, folder)
+        elif weights:
+            file = folder / "model.safetensors"
+            write(file, checkpoint.tensors(), StoredTensor.blocks, {"format": "pt"})
+        copy_companions(checkpoint, folder, tokenizer=not weights)
         yield folder
 
 
-def copy_companions(checkpoint: Checkpoint, folder: Path) -> None:
+def _link_weights(checkpoint: Checkpoint, folder: Path) -> None:
+    files, index = checkpoint.weight_files(), formats.index_of(checkpoint.folder)
+    names = ["model.safetensors"] if checkpoint.weights else [path.name for path in files]
+    for name, path in zip(names, files):
+        (folder / name).symlink_to(path.resolve())
+    if index and not checkpoint.weights:
+        (folder / index.name).symlink_to(index.resolve())
+
+
+def copy_companions(checkpoint: Checkpoint, folder: Path, *, tokenizer: bool = True) -> None:
     """Copy configuration, tokenizer and model card; of a GGUF file, make them from its metadata."""
     for path in checkpoint.copied():
         shutil.copyfile(path, folder / path.name)
@@ -254,12 +274,12 @@ def copy_companions(checkpoint: Checkpoint, folder: Path) -> None:
     if not (folder / "config.json").is_file():
         config.dtype = "float32"
         config.save_pretrained(folder)
-    if not (folder / "tokenizer.json").is_file():
+    if tokenizer and not (folder / "tokenizer.json").is_file():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, **SAFE)
+            made = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, **SAFE)
         except Exception as error:  # whatever its metadata lack; transformers has no common error
             raise _unreadable(checkpoint, error) from None
-        tokenizer.save_pretrained(folder)
+        made.save_pretrained(folder)
 
 
 def architecture(checkpoint: Checkpoint) -> Architecture:

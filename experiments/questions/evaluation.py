@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.quality.tasks.table import Task
-from experiments.records.evaluation import Evaluation
-from experiments.records.perplexity import Perplexity
 
 if TYPE_CHECKING:
     from experiments.models.opening import OpenModel
+    from experiments.records.evaluation import Evaluation
+    from experiments.records.perplexity import Perplexity
+
+    Answered = Evaluation | Perplexity
 
 Say = Callable[[str], object]
 
@@ -59,9 +61,6 @@ def evaluate(
     return rows
 
 
-Answered = Evaluation | Perplexity
-
-
 def _answer(
     model: Checkpoint,
     asked: Task,
@@ -71,7 +70,7 @@ def _answer(
     dtype: str,
     path: str,
     say: Say,
-) -> Answered:
+) -> "Answered":
     from experiments.models import devices, opening
     from experiments.models.coverage import prunable_parameters
     from experiments.quality import answering, evaluation, perplexity
@@ -132,10 +131,12 @@ def _fastest(
 
 
 def _difference(
-    asked: Task, answer: Answered, other: Answered, limit: int | None
+    asked: Task, answer: "Answered", other: "Answered", limit: int | None
 ) -> dict[str, Any]:
     """The keys that a paired difference adds to a row."""
     from experiments.quality.comparison import compare, compare_perplexity
+    from experiments.records.evaluation import Evaluation
+    from experiments.records.perplexity import Perplexity
 
     if isinstance(answer, Perplexity) and isinstance(other, Perplexity):
         change = compare_perplexity(answer, other)
@@ -162,9 +163,9 @@ SHOWN = (
 )  # fmt: skip
 
 
-def _evaluation_row(answer: Answered) -> dict[str, Any]:
+def _evaluation_row(answer: "Answered") -> dict[str, Any]:
     """What is printed of an answer: keys that a perplexity has nothing for are null."""
     document = asdict(answer)
-    if isinstance(answer, Perplexity):
+    if answer.kind == "perplexity":
         document |= {"metric": "perplexity", "answered_by": "likelihood of the text"}
     return {key: document.get(key) for key in SHOWN}

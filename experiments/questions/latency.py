@@ -3,14 +3,15 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.positions import position_tables, refuse_longer
 from experiments.cores import usable_cores
 from experiments.errors import UsageError
-from experiments.questions.pruning import already_zero
-from experiments.records.latency import Latency
+
+if TYPE_CHECKING:
+    from experiments.records.latency import Latency
 
 Say = Callable[[str], object]
 
@@ -48,6 +49,8 @@ def time(model: Checkpoint, request: Request, *, say: Say) -> list[dict[str, Any
     for tokens in request.tokens:
         refuse_longer(model.name, tokens, position_tables(model.config().get))
     model.check()
+    from experiments.questions.pruning import already_zero
+
     found, count, zeros = _measured(model, request)
     if zeros:
         say(already_zero(zeros, count))
@@ -57,7 +60,7 @@ def time(model: Checkpoint, request: Request, *, say: Say) -> list[dict[str, Any
     return [asdict(row) | {"limit": limit(max(row.level, own), row.path)} for row in found.rows]
 
 
-def _measured(model: Checkpoint, request: Request) -> tuple[Latency, int, int]:
+def _measured(model: Checkpoint, request: Request) -> "tuple[Latency, int, int]":
     """The times, how many prunable weights the model has, and how many of them are zero."""
     from experiments.models import opening
     from experiments.models.coverage import prunable_parameters
@@ -82,7 +85,7 @@ def _measured(model: Checkpoint, request: Request) -> tuple[Latency, int, int]:
     return found, count, sum(int((tensor == 0).sum()) for tensor in weights)
 
 
-def _summary(found: Latency) -> Iterator[str]:
+def _summary(found: "Latency") -> Iterator[str]:
     """What the rows alone do not tell."""
     yield f"dense and masked multiply by {found.dense_by}"
     yield (

@@ -16,6 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from experiments.checkpoint.folder import Checkpoint
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.quality.tasks.table import Task
@@ -56,6 +57,8 @@ def run_study(
     digests = Digests(results.folder / "digests.json")
     plan = make_plan(loaded, digests)
     digests.save()
+    for failure in plan.failures:
+        say(f"cannot be measured: {failure}")
     known = {} if fresh else _known(plan.here, results)
     wanted = [one for one in plan.here if one.cell not in known]
     outcome = Outcome(failures=list(plan.failures))
@@ -127,10 +130,10 @@ def _run_jobs(
 
     A worker that is killed takes the jobs beside it along: each of them runs again by itself.
     """
-    jobs = jobs_of(asked, levels, command())
+    jobs, lines, failed = _readable(jobs_of(asked, levels, command()))
+    for line in lines:
+        say(f"cannot be measured: {line}")
     batches = [[job for job in jobs if not job.timed], *([job] for job in jobs if job.timed)]
-    lines: list[str] = []
-    failed: Failed = {}
     done = 0
     pool = _workers(workers)
     try:
@@ -158,6 +161,24 @@ def _run_jobs(
     finally:
         pool.shutdown(cancel_futures=True)
     return lines, failed
+
+
+def _readable(jobs: Sequence[Job]) -> tuple[list[Job], list[str], Failed]:
+    """The jobs that can begin; of the others, whose checkpoints' headers are damaged, what failed."""
+    reasons: dict[Checkpoint, str] = {}
+    for checkpoint in dict.fromkeys(job.first.checkpoint for job in jobs):
+        try:
+            checkpoint.check()
+        except ReportError as error:
+            reasons[checkpoint] = str(error)
+    lines: list[str] = []
+    failed: Failed = {}
+    for job in jobs:
+        if reason := reasons.get(job.first.checkpoint):
+            lost = _all_failed(job, reason)
+            lines += _told(job, lost)
+            failed |= lost
+    return [job for job in jobs if job.first.checkpoint not in reasons], lines, failed
 
 
 def _workers(count: int) -> ProcessPoolExecutor:

@@ -97,7 +97,7 @@ class _Reader:
         for key in table:
             if key not in names:
                 near = nearest(key, names)
-                hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(names)}"
+                hint = f"did you mean {near}?" if near else f"known keys: {', '.join(names)}"
                 self.fault(where, key, f"unknown key {key!r}; {hint}")
 
     def text(
@@ -120,7 +120,7 @@ class _Reader:
             self.fault(where, key, f"name = {value!r}: expected printable text on one line")
         elif allowed and value not in allowed:
             near = nearest(value, allowed)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near}?" if near else ""
             self.fault(where, key, f"{key} {value!r}: expected one of {', '.join(allowed)}{hint}")
         else:
             return value

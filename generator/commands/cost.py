@@ -7,7 +7,6 @@ import click
 from experiments import catalogue
 from experiments.questions import footprint as bytes_of
 from experiments.questions import latency as times
-from generator import listing
 from generator.options import LEVEL, POSITIVE, json_option
 from generator.terminal import Bar, say, show
 
@@ -31,7 +30,7 @@ def latency(model: str, as_json: bool, **words: Any) -> None:
     """
     request = times.Request(**words)
     checkpoint = catalogue.find_checkpoint(model)
-    show(times.time(checkpoint, request, say=say), as_json, listing.latency)
+    show(times.time(checkpoint, request, say=say), as_json, "latency")
 
 
 @click.command()
@@ -49,4 +48,4 @@ def footprint(model: str, levels: tuple[float, ...], as_json: bool) -> None:
     checkpoint = catalogue.find_checkpoint(model)
     with Bar() as bar:
         found = bytes_of.weigh(checkpoint, levels, say=say, progress=bar)
-    show(found, as_json, listing.footprint)
+    show(found, as_json, "footprint")

@@ -7,7 +7,6 @@ import click
 
 from experiments import catalogue
 from experiments.questions import evaluation
-from generator import listing
 from generator.options import FILE, POSITIVE, glue_option, json_option
 from generator.terminal import say, show
 
@@ -64,4 +63,4 @@ def evaluate(
     checkpoint = catalogue.find_checkpoint(model)
     other = catalogue.find_checkpoint(against) if against else None
     found = evaluation.evaluate(checkpoint, asked, against=other, say=say, **how)
-    show(found, as_json, listing.evaluation)
+    show(found, as_json, "evaluation")

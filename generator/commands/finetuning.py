@@ -7,7 +7,6 @@ import click
 
 from experiments import catalogue
 from experiments.questions import finetuning
-from generator import listing
 from generator.options import (
     POSITIVE,
     RATE,
@@ -44,8 +43,6 @@ def finetune(model: str, task: str, out: Path, as_json: bool, **recipe: Any) -> 
     """
     asked = catalogue.find_task(task)
     checkpoint = catalogue.find_checkpoint(model)
-    show(
-        finetuning.finetune(checkpoint, asked, out, say=say, **recipe), as_json, listing.finetuning
-    )
+    show(finetuning.finetune(checkpoint, asked, out, say=say, **recipe), as_json, "finetuning")
     if not as_json:
         click.echo(f"written to {out}/")

@@ -4,7 +4,6 @@ import click
 
 from experiments import catalogue
 from experiments.questions import inspection
-from generator import listing
 from generator.options import THRESHOLD, json_option
 from generator.terminal import Bar, say, show
 
@@ -24,4 +23,4 @@ def inspect(model: str, thresholds: tuple[float, ...], as_json: bool) -> None:
     checkpoint = catalogue.find_checkpoint(model)
     with Bar() as bar:
         found = inspection.inspect(checkpoint, thresholds, say=say, progress=bar)
-    show(found, as_json, listing.inspection)
+    show(found, as_json, "inspection")

@@ -3,7 +3,6 @@
 import click
 
 from experiments import catalogue
-from generator import listing
 from generator.options import json_option
 from generator.terminal import show
 
@@ -19,4 +18,4 @@ def list_(what: str, as_json: bool) -> None:
         rows = [{"name": page.name, "title": page.title} for page in PAGES]
     else:
         rows = catalogue.table_of(what)
-    show(rows, as_json, listing.rows)
+    show(rows, as_json, "rows")

@@ -7,7 +7,6 @@ import click
 
 from experiments import catalogue
 from experiments.questions import pruning
-from generator import listing
 from generator.options import LEVEL, force_option, json_option, out_option
 from generator.terminal import Bar, say, show
 
@@ -46,7 +45,7 @@ def prune(model: str, out: Path, force: bool, as_json: bool, **words: Any) -> No
     checkpoint = catalogue.find_checkpoint(model)
     with Bar() as bar:
         done = pruning.prune(checkpoint, request, out, force=force, say=say, progress=bar)
-    show(done, as_json, listing.pruning)
+    show(done, as_json, "pruning")
     if not as_json:
         masked = request.form == "bitmask"
         how = f"; `gen unpack {out}` makes it dense for transformers" if masked else ""
@@ -61,6 +60,6 @@ def prune(model: str, out: Path, force: bool, as_json: bool, **words: Any) -> No
 def unpack(model: str, out: Path, force: bool, as_json: bool) -> None:
     """Make a checkpoint of bit masks dense again, bit for bit."""
     checkpoint = catalogue.find_checkpoint(model)
-    show(pruning.unpack(checkpoint, out, force=force), as_json, listing.unpacking)
+    show(pruning.unpack(checkpoint, out, force=force), as_json, "unpacking")
     if not as_json:
         click.echo(f"written to {out}/")

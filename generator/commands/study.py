@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from experiments.study.study import load_study
-from generator import listing
 from generator.options import FOLDER, POSITIVE, json_option, results_option, study_option
 from generator.terminal import say, show
 
@@ -84,7 +83,7 @@ def status(study: Path, results: Path, as_json: bool) -> None:
     from experiments.study import run
 
     rows = run.status(loaded, Results(results), Recorded(recorded_beside(study)))
-    show(list(rows), as_json, listing.rows)
+    show(list(rows), as_json, "rows")
 
 
 @click.command()

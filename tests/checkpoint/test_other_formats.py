@@ -15,7 +15,6 @@ import transformers
 from families import load
 from transformers import AutoTokenizer, GPT2LMHeadModel, T5ForConditionalGeneration
 
-from experiments import questions
 from experiments.checkpoint.folder import Checkpoint
 from experiments.models.opening import open_model
 from experiments.progress import SILENT
@@ -25,6 +24,7 @@ from experiments.pruning.inspection import inspect
 from experiments.pruning.stored_model import StoredModel
 from experiments.quality import answering
 from experiments.quality.tasks.table import Task
+from experiments.questions import inspection
 from generator import listing
 
 Saved = Callable[..., Path]
@@ -214,7 +214,7 @@ def test_a_gguf_file_is_inspected_as_dequantised_and_opens(tmp_path: Path) -> No
     row = rows["transformer.h.0.attn.c_attn.weight"]
     assert (row.dtype, row.stored_as, row.shape) == ("F32", "Q8_0", (WIDTH, 3 * WIDTH))
     assert (row.prunable, row.role) == (True, "attention query-key-value")
-    answer = questions.inspect(checkpoint, (), say=lambda line: None, progress=SILENT)
+    answer = inspection.inspect(checkpoint, (), say=lambda line: None, progress=SILENT)
     told = "Q8_0, measured as the 32-bit numbers it stands for: 8 of the tensors"
     assert told in listing.inspection(answer)
     opened = open_model(checkpoint)

@@ -185,6 +185,40 @@ def test_a_row_that_cannot_be_measured_leaves_a_named_gap_and_status_3(
     assert "gone" in (here / "docs/index.md").read_text()
 
 
+def test_a_dry_run_names_what_is_not_there_and_ends_with_status_3(gen: Gen, here: Path) -> None:
+    whole = (here / "report.toml").read_text()
+    (here / "report.toml").write_text(
+        whole.replace('checkpoint = "tiny"', 'checkpoint = "gone"', 1)
+    )
+    done = gen("build", "--dry-run")
+    (line,) = [line for line in done.out.splitlines() if line.startswith("failed ")]
+    assert (done.status, "Tiny: model 'gone'" in line) == (3, True)
+    (here / "report.toml").write_text(
+        whole.replace('checkpoint = "tiny"', 'checkpoint = "tiny"\nmeasure = "recorded"')
+    )
+    done = gen("build", "--dry-run")
+    lines = [line for line in done.out.splitlines() if line.startswith("missing ")]
+    assert (done.status, len(lines)) == (3, 7)
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_a_study_of_a_model_that_cannot_be_read_imports_no_torch_and_starts_no_worker(
+    here: Path, damage: str
+) -> None:
+    if damage == "gone":
+        shutil.rmtree(here / "tiny")
+    else:
+        with (here / "tiny/model.safetensors").open("r+b") as file:
+            file.truncate(1000)
+    done, modules = imported("build", cwd=here)
+    assert done.status == 3
+    first = done.err.splitlines()[0]
+    assert first.startswith("cannot be measured: Tiny")
+    assert "tiny" in first
+    assert "[1/" not in done.err
+    assert not {"torch", "transformers"} & modules
+
+
 def test_a_recorded_row_without_records_leaves_named_gaps_and_status_3(
     gen: Gen, here: Path
 ) -> None:

@@ -10,6 +10,7 @@ from conftest import build_tiny_model, tiny_tokenizer
 
 from experiments.study.study import DEFAULT_LEVELS
 from generator import cli
+from generator.commands.cost import DEFAULTS
 from generator.pages.table import PAGES
 
 CONTRACT = {
@@ -30,18 +31,21 @@ HEAVY = {"torch", "transformers", "matplotlib", "numpy", "scipy", "pyarrow", "ji
 
 @pytest.mark.parametrize("command", CONTRACT)
 def test_every_command_of_the_contract_has_its_options_and_explains_each(command: str) -> None:
-    made = cli.gen.commands[command]
+    made = cli.command(command)
     options = {name for p in made.params for name in p.opts if isinstance(p, click.Option)}
     assert options >= {f"--{name}" for name in CONTRACT[command].split()}
     assert made.help
 
 
 def test_the_levels_that_help_names_are_those_taken() -> None:
-    assert f"[default: {' '.join(f'{level:g}' for level in DEFAULT_LEVELS)}]" == cli.DEFAULTS
+    assert f"[default: {' '.join(f'{level:g}' for level in DEFAULT_LEVELS)}]" == DEFAULTS
 
 
-def test_the_contract_names_every_command() -> None:
-    assert set(cli.gen.commands) == set(CONTRACT)
+def test_the_contract_names_every_command_and_help_says_of_each_what_its_docstring_says() -> None:
+    assert set(cli.COMMANDS) == set(CONTRACT)
+    for name, (_, summary) in cli.COMMANDS.items():
+        made = cli.command(name)
+        assert (made.name, summary) == (name, (made.help or "").splitlines()[0])
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("--version",), ("build", "--help")])
@@ -298,6 +302,16 @@ def test_latency_prints_the_contract_s_keys_in_one_document(gen: Gen) -> None:
         assert (row["batch"], row["tokens"], row["threads"]) == (1, 4, 1)
         assert row["limit"] == (2.0 if row["path"] == "sparse" else 1.0)
     assert "1 × 4: sparse is " in done.err
+
+
+def test_latency_takes_no_tokenizer(gen: Gen, here: Path) -> None:
+    for path in (here / "tiny").glob("tokenizer*"):
+        path.unlink()
+    words = ("--level", "0.5", "--batch", "1", "--tokens", "4", "--threads", "1", "--json")
+    done = gen("latency", "tiny", *words)
+    assert (done.status, len(done.json)) == (0, 3)
+    refused = gen("evaluate", "tiny", "--data", "tickets.tsv")
+    assert (refused.status, "expected a tokenizer beside the weights" in refused.err) == (1, True)
 
 
 @pytest.mark.usefixtures("here")

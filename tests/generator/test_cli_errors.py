@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command import Gen, files, full_disk
 
-from experiments import questions
+from experiments.questions import inspection
 
 
 @pytest.mark.usefixtures("here")
@@ -65,6 +65,11 @@ def test_what_a_person_can_mend_is_told_in_one_line(
     ("words", "told"),
     [
         (("prun",), "No such command 'prun'"),
+        (("prun",), "Did you mean 'prune'"),
+        (("prun",), "see `gen --help`"),
+        (("inspect", "tiny", "--jsn"), "No such option '--jsn'"),
+        (("inspect", "tiny", "--jsn"), "see `gen inspect --help`"),
+        (("list",), "models, methods, tasks, pages"),
         (("prune", "tiny", "--level", "1.5", "--out", "x"), "expected a level from 0 to 1"),
         (("prune", "tiny", "--level", "nan", "--out", "x"), "expected a level from 0 to 1"),
         (("prune", "tiny", "--level", "-0.1", "--out", "x"), "expected a level from 0 to 1"),
@@ -85,7 +90,8 @@ def test_wrong_usage_is_status_2_and_says_what_is_expected(
 ) -> None:
     done = gen(*words)
     assert (done.status, done.out) == (2, "")
-    assert told in done.err
+    assert told in done.line
+    assert done.line.startswith("error: ")
     assert "Traceback" not in done.err
 
 
@@ -134,7 +140,7 @@ def _bug(*_: object, **__: object) -> None:
 def test_a_traceback_is_shown_only_when_asked_for(
     gen: Gen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(questions, "inspect", _bug)
+    monkeypatch.setattr(inspection, "inspect", _bug)
     done = gen("inspect", "mini/gpt2-reviews")
     assert done.status == 1
     assert done.line.startswith("error: RuntimeError: two lines; ")
@@ -147,7 +153,7 @@ def test_an_interrupt_is_status_130_and_one_line(gen: Gen, monkeypatch: pytest.M
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(questions, "inspect", interrupt)
+    monkeypatch.setattr(inspection, "inspect", interrupt)
     done = gen("inspect", "mini/gpt2-reviews")
     assert done.status == 130
     assert done.line == "interrupted; what was measured is kept"

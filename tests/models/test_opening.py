@@ -136,7 +136,7 @@ def test_a_missing_tokenizer_is_told_not_made_up(name: str, saved: Saved) -> Non
     for path in folder.glob("tokenizer*"):
         path.unlink()
     with pytest.raises(ReportError, match="tiny: expected a tokenizer beside the weights"):
-        open_model(Checkpoint("tiny", folder))
+        assert open_model(Checkpoint("tiny", folder)).tokenizer
 
 
 def test_a_shard_without_its_weights_is_refused_not_filled_with_chance(saved: Saved) -> None:

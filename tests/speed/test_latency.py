@@ -635,7 +635,7 @@ def test_every_path_runs_its_own_weights_however_a_model_reads_them(
     for weight in model.parameters():
         if weight.ndim > 1:
             nn.init.normal_(weight, std=0.3)
-    opened = OpenModel(Checkpoint(name, tmp_path), model.eval(), None)
+    opened = OpenModel(Checkpoint(name, tmp_path), model.eval())
     untouched, inputs, seen = Untouched(opened), random_inputs(opened, 2, 8), []
     tensors = prunable_tensors(model)
     (choice,) = choose(tensors, Settings(), [0.9])

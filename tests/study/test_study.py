@@ -115,6 +115,10 @@ def test_a_wrong_value_is_told(line: str, fault: str, tmp_path: Path) -> None:
         (ONE_MODEL + 'tasks = ["reviews"]', "study.toml:6: tasks = ['reviews']: expected a table"),
         ('[[task]]\nname = "reviews"\nfile = "study.toml"\n' + ONE_MODEL,
          "study.toml:2: task 'reviews' stands twice"),
+        (ONE_MODEL + 'measure = "recorded"\n' + ONE_MODEL.replace("Tiny", "Tiny (recorded)"),
+         "study.toml:9: model 'Tiny (recorded)' stands twice"),
+        (ONE_MODEL.replace("Tiny", "Tiny (recorded)") + ONE_MODEL + 'measure = "recorded"\n',
+         "study.toml:8: model 'Tiny (recorded)' stands twice"),
     ],
 )  # fmt: skip
 def test_a_wrong_table_is_told(text: str, fault: str, tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ one.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.checkpoint.locate import MINIATURES
 from experiments.errors import unknown_name
-from experiments.quality.tasks.examples import Examples, read_examples, read_text
+
+if TYPE_CHECKING:
+    from experiments.quality.tasks.examples import Examples
 
 DATA = MINIATURES / "data"
 STUDY_METRICS = ("accuracy", "mcc", "perplexity")  # what may be asked for
@@ -52,11 +55,15 @@ class Task:
         Raises:
             ReportError: where there is none, or it is no UTF-8.
         """
+        from experiments.quality.tasks.examples import read_text
+
         assert self.file is not None, "a task is located before it is read"
         return read_text(self.file)
 
-    def load(self) -> Examples:
+    def load(self) -> "Examples":
         """The examples of its file."""
+        from experiments.quality.tasks.examples import read_examples
+
         assert self.file is not None, "a task is located before it is read"
         return read_examples(
             self.file,
