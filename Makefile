@@ -37,7 +37,7 @@ check-deep: .venv/ready
 
 # Ratios of time and memory against peers, on an otherwise idle machine: up to an hour, 14 GB of disk.
 # One alone is `make bench-latency`; `make -k bench` goes on after a target that was missed.
-bench: $(addprefix bench-,evaluation log_likelihood latency selection streaming)
+bench: $(addprefix bench-,start evaluation log_likelihood latency selection streaming)
 
 bench-%: .venv/ready
 	$(BIN)/python -m bench.$*

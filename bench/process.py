@@ -17,13 +17,19 @@ class Run:
     peak: int
 
 
-def run(command: Sequence[str | Path], *, stdout: int = subprocess.DEVNULL) -> Run:
-    """Run a command to its end; one that fails ends the benchmark."""
+def run(
+    command: Sequence[str | Path],
+    *,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int | None = None,
+    status: int = 0,
+) -> Run:
+    """Run a command to its end; one that ends with another status ends the benchmark."""
     start = time.perf_counter()
-    process = subprocess.Popen([str(word) for word in command], stdout=stdout)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    process = subprocess.Popen([str(word) for word in command], stdout=stdout, stderr=stderr)
+    _, ended, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(ended)
+    if process.returncode != status:
         sys.exit(f"{' '.join(map(str, command))} ended with {process.returncode}")
     scale = 1 if sys.platform == "darwin" else 1024
     return Run(time.perf_counter() - start, usage.ru_maxrss * scale)
