@@ -3,13 +3,16 @@
 import errno
 import sys
 import threading
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import click
 
 from experiments.errors import ReportError
 
 Json = dict[str, Any] | list[dict[str, Any]]
+Listing = Literal[  # what `listing` makes lines of, by the names of its functions
+    "evaluation", "finetuning", "footprint", "inspection", "latency", "pruning", "rows", "unpacking"
+]  # fmt: skip
 
 
 def say(line: str) -> None:
@@ -48,7 +51,7 @@ class Bar:
                 self.shown = percents
 
 
-def show(answer: Json, as_json: bool, listing: str) -> None:
+def show(answer: Json, as_json: bool, listing: Listing) -> None:
     """Print an answer as one JSON document, or as the lines that a function of `listing` makes of it."""
     import json
 

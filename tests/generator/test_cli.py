@@ -1,7 +1,9 @@
 """What each command answers, on a tiny model: the contract other programs rely on."""
 
+import inspect
 import re
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -9,9 +11,10 @@ from command import Gen, imported
 from conftest import build_tiny_model, tiny_tokenizer
 
 from experiments.study.study import DEFAULT_LEVELS
-from generator import cli
+from generator import cli, listing
 from generator.commands.cost import DEFAULTS
 from generator.pages.table import PAGES
+from generator.terminal import Listing
 
 CONTRACT = {
     "build": "study docs results recorded fresh jobs dry-run open",
@@ -39,6 +42,12 @@ def test_every_command_of_the_contract_has_its_options_and_explains_each(command
 
 def test_the_levels_that_help_names_are_those_taken() -> None:
     assert f"[default: {' '.join(f'{level:g}' for level in DEFAULT_LEVELS)}]" == DEFAULTS
+
+
+@pytest.mark.parametrize("name", get_args(Listing))
+def test_what_commands_print_for_people_has_a_function_that_makes_its_lines(name: str) -> None:
+    made = getattr(listing, name)
+    assert inspect.signature(made).return_annotation == list[str]
 
 
 def test_the_contract_names_every_command_and_help_says_of_each_what_its_docstring_says() -> None:
