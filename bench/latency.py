@@ -122,7 +122,7 @@ def models() -> Iterator[tuple[str, OpenModel]]:
 
 def opened(name: str, model: Any) -> OpenModel:
     """A model that comes from no file."""
-    return OpenModel(Checkpoint(name, File(name)), model.eval(), None)
+    return OpenModel(Checkpoint(name, File(name)), model.eval())
 
 
 def idle(run: TimedModel, shape: tuple[int, int]) -> dict[nn.Module, products.Product]:

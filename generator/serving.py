@@ -1,7 +1,6 @@
 """The site in a browser: served by mkdocs on a port of this machine. Touches the network there alone."""
 
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +15,8 @@ SETTINGS = Path(__file__).with_name(
 
 def refuse_busy_port(port: int = PORT) -> None:
     """Refuse, before any work, to end in serving where something else listens."""
+    import socket
+
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:

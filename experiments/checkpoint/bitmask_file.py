@@ -140,7 +140,7 @@ def _shapes(path: Path, text: str) -> dict[str, tuple[int, ...]]:
 
 def _sums(path: Path, text: str) -> dict[str, tuple[int, int]]:
     try:
-        stated: Any = json.loads(text, object_pairs_hook=safetensors_file.unique)
+        stated: Any = json.loads(text, object_pairs_hook=unique)
         sums = {name: (values, mask) for name, (values, mask) in stated.items()}
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise _damaged(path, "bit masks without a table of their checksums") from None

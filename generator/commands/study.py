@@ -1,12 +1,12 @@
 """`gen build`, `gen status`, `gen record`: a study measured, its pages written, its records published."""
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
 from experiments.study.study import load_study
+from generator import serving
 from generator.options import FOLDER, POSITIVE, json_option, results_option, study_option
 from generator.terminal import say, show
 
@@ -37,6 +37,8 @@ def build(
     """Answer what the study asks and write the pages."""
     if recorded and (fresh or dry_run):
         raise click.UsageError("--recorded measures nothing: leave out --fresh and --dry-run.")
+    if open_site:
+        serving.refuse_busy_port()
     loaded = None if recorded else load_study(study)
     from experiments.records.store import Recorded, Results
     from experiments.study import run
@@ -59,15 +61,15 @@ def build(
     say(
         f"{changed} of the site's files changed in {docs}/" if changed else f"{docs}/ is up to date"
     )
-    _end(failures, open_site=open_site)
+    _end(failures, serve=docs if open_site else None)
 
 
-def _end(failures: list[str], *, open_site: bool = False) -> None:
+def _end(failures: list[str], *, serve: Path | None = None) -> None:
     """Name what is not there; then serve the site, or end with a status of its own where anything is."""
     for failure in failures:
         say(f"not measured: {failure}")
-    if open_site:
-        os.execv(sys.executable, [sys.executable, "-m", "mkdocs", "serve", "--open"])
+    if serve:
+        serving.serve(serve)
     if failures:
         sys.exit(SITE_WITH_GAPS)
 

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from command import SENTENCES, STUDY, Done, Gen, files, full_disk, imported, outside
 
+from experiments.errors import ReportError
 from experiments.records.record_json import decode
 from experiments.records.store import Recorded
 from experiments.study import run
+from generator import serving
 from generator.pages.table import PAGES
 
 pytestmark = pytest.mark.usefixtures("drawn_once")
@@ -488,3 +490,21 @@ def test_an_interrupted_build_ends_with_130_and_leaves_no_worker(
     until(lambda: not any(alive(worker) for worker in workers))
     assert not list(here.rglob("*.partial"))
     assert not (here / "results/records").exists()  # none of them went on to the end of its work
+
+
+def test_open_asks_for_its_port_before_any_work_and_serves_the_pages_it_made(
+    here: Path, gen: Gen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy() -> None:
+        raise ReportError("127.0.0.1:8000", "a free port", "end what listens there")
+
+    served: list[Path] = []
+    monkeypatch.setattr(serving, "refuse_busy_port", busy)
+    assert gen("build", "--open").status == 1
+    assert not (here / "docs").exists()
+    assert not (here / "results").exists()
+    monkeypatch.setattr(serving, "refuse_busy_port", lambda: None)
+    monkeypatch.setattr(serving, "serve", served.append)
+    done = gen("build", "--open", "--recorded", "--docs", "elsewhere")
+    assert served == [Path("elsewhere")]
+    assert done.status == 3  # nothing is recorded here
