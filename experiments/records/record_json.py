@@ -6,10 +6,9 @@ Pure: text in, records out. A record that does not fit its classes is damaged, a
 import json
 import math
 import re
-import types
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 from experiments.records.cell import Cell
 from experiments.records.record import ANSWERS, Provenance, Record
@@ -20,9 +19,17 @@ T = TypeVar("T")
 
 
 def encode(record: Record) -> str:
-    """The JSON text of a record: one field a line, lists of numbers on one line, no NaN."""
+    """The JSON text of a record: one field a line, lists of numbers on one line.
+
+    Raises:
+        ValueError: naming the place of a number that is not finite.
+    """
     document = {"schema": SCHEMA, **asdict(record)}
-    return to_json(document) + "\n"
+    try:
+        return _laid_out(document) + "\n"
+    except ValueError:
+        refuse_non_finite(document)
+        raise
 
 
 def to_json(document: object) -> str:
@@ -34,7 +41,11 @@ def to_json(document: object) -> str:
      "b": null
     }
     """
-    text = json.dumps(without_nan(document), indent=1, ensure_ascii=False, allow_nan=False)
+    return _laid_out(without_nan(document))
+
+
+def _laid_out(document: object) -> str:
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=dict)
     return re.sub(r"\[\n\s*(-?\d[^\[\]{}\"]*?)\n\s*\]", _on_one_line, text)
 
 
@@ -53,30 +64,57 @@ def without_nan(value: object) -> object:
     return value
 
 
-def decode(text: str) -> Record:
+def refuse_non_finite(value: object, where: str = "") -> None:
+    """Raise a ValueError that names the place of the first NaN or infinity in a JSON value.
+
+    >>> refuse_non_finite({"answer": {"losses": [0.5, float("nan")]}})
+    Traceback (most recent call last):
+    ValueError: answer.losses[1]: expected a finite number, got nan
+    """
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            refuse_non_finite(item, f"{where}.{key}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            refuse_non_finite(item, f"{where}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where}: expected a finite number, got {value}")
+
+
+def decode(text: str | bytes) -> Record:
     """Read a record back.
 
     Raises:
         ValueError: naming the place where the text is not a record of this schema.
     """
-    document = json.loads(text)
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    document = _parsed(text)
+    if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
         raise ValueError(f"not a record of schema {SCHEMA}")
-    cell = build(Cell, document.get("cell"), "cell")
+    cell = build(Cell, document.pop("cell", None), "cell")
     if cell.kind not in ANSWERS:
         raise ValueError(f"cell.kind: unknown kind {cell.kind!r}")
-    return Record(
+    stated = document.pop("provenance", None)
+    unmeasured = stated is None and cell.kind == Study.kind
+    record = Record(
         cell=cell,
-        identity=build(dict[str, str], document.get("identity"), "identity"),
-        provenance=_provenance(document.get("provenance"), cell),
-        answer=build(ANSWERS[cell.kind], document.get("answer"), "answer"),
+        identity=build(dict[str, str], document.pop("identity", None), "identity"),
+        provenance=None if unmeasured else build(Provenance, stated, "provenance"),
+        answer=build(ANSWERS[cell.kind], document.pop("answer", None), "answer"),
     )
+    if document:
+        raise ValueError(f"{min(document)}: no such field")
+    return record
 
 
-def _provenance(value: object, cell: Cell) -> Provenance | None:
-    if value is None and cell.kind == Study.kind:
-        return None
-    return build(Provenance, value, "provenance")
+def _parsed(text: str | bytes) -> Any:
+    from msgspec import DecodeError
+    from msgspec import json as strict
+
+    try:
+        return strict.decode(text)
+    except DecodeError:
+        refuse_non_finite(json.loads(text))  # which reads NaN, and says where JSON is malformed
+        raise
 
 
 def build(kind: type[T], value: object, where: str) -> T:
@@ -90,48 +128,26 @@ def build(kind: type[T], value: object, where: str) -> T:
     Traceback (most recent call last):
     ValueError: totals.count: expected int, got str
     """
-    return cast(T, _build(kind, value, where))
+    from msgspec import ValidationError, convert
 
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    origin = get_origin(kind)
-    if origin in (Union, types.UnionType):
-        options = [option for option in get_args(kind) if option is not type(None)]
-        return None if value is None else _build(options[0], value, where)
-    if origin is tuple:
-        return _build_tuple(get_args(kind), value, where)
-    if origin is not None:
-        _expect(isinstance(value, dict), "object", value, where)
-        inner = get_args(kind)[1]
-        return {key: _build(inner, item, f"{where}.{key}") for key, item in value.items()}
-    if is_dataclass(kind):
-        return _build_dataclass(cast(Any, kind), value, where)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    exact = isinstance(value, kind) and not (kind is not bool and isinstance(value, bool))
-    _expect(exact, kind.__name__, value, where)
-    return value
-
-
-def _build_tuple(inner: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
-    _expect(isinstance(value, list), "array", value, where)
-    kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
-    _expect(len(kinds) == len(value), f"{len(kinds)} items", value, where)
-    return tuple(_build(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value)))
-
-
-def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
-    _expect(isinstance(value, dict), "object", value, where)
-    hints = get_type_hints(kind)
-    names = {item.name for item in fields(kind)}
-    if unknown := sorted(set(value) - names):
-        raise ValueError(f"{where}.{unknown[0]}: no such field")
     try:
-        return kind(**{n: _build(hints[n], v, f"{where}.{n}") for n, v in value.items()})
-    except TypeError as error:
-        raise ValueError(f"{where}: {error}") from None
+        found = convert(value, kind)
+    except ValidationError as error:
+        fault, _, place = str(error).replace("`", "").partition(" - at $")
+        raise ValueError(f"{where}{place}: {fault[0].lower()}{fault[1:]}") from None
+    _refuse_unknown(value, found, where)
+    return found
 
 
-def _expect(fits: bool, expected: str, value: object, where: str) -> None:
-    if not fits:
-        raise ValueError(f"{where}: expected {expected}, got {type(value).__name__}")
+def _refuse_unknown(value: Any, built: Any, where: str) -> None:
+    """Raise where an object of the JSON has a field that the class built from it has not."""
+    if type(value) is list and value and type(value[0]) is dict:
+        for index, (item, one) in enumerate(zip(value, built)):
+            _refuse_unknown(item, one, f"{where}[{index}]")
+    elif type(value) is dict and type(built) is not dict:
+        known = vars(built)
+        if unknown := value.keys() - known.keys():
+            raise ValueError(f"{where}.{min(unknown)}: no such field")
+        for name, item in value.items():
+            if type(item) in (dict, list):
+                _refuse_unknown(item, known[name], f"{where}.{name}")

@@ -2,6 +2,8 @@
 
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +65,9 @@ PROVENANCE = Provenance(
 )
 
 
+ROW = {"name": "n", "family": "f", "checkpoint": "c"}
+
+
 def changed(where: str, value: Any) -> str:
     """A good record's text with one place replaced, or taken away where the value is `...`."""
     record = Record(
@@ -85,27 +90,59 @@ def changed(where: str, value: Any) -> str:
     [
         ("schema", SCHEMA + 1, "not a record of schema 1"),
         ("schema", ..., "not a record of schema 1"),
-        ("cell", ..., "cell: expected object, got NoneType"),
+        ("colour", "red", "colour: no such field"),
+        ("cell", ..., "cell: expected object, got null"),
         ("cell.kind", "guess", "cell.kind: unknown kind 'guess'"),
         ("cell.model", 3, "cell.model: expected str, got int"),
-        ("cell.level", "0.5", "cell.level: expected float, got str"),
-        ("cell.level", True, "cell.level: expected float, got bool"),
-        ("cell.seed", 1.0, "cell.seed: expected int, got float"),
-        ("cell.seed", True, "cell.seed: expected int, got bool"),
+        ("cell.level", "0.5", r"cell.level: expected float \| null, got str"),
+        ("cell.level", True, r"cell.level: expected float \| null, got bool"),
+        ("cell.level", math.nan, "cell.level: expected a finite number, got nan"),
+        ("cell.seed", 1.0, r"cell.seed: expected int \| null, got float"),
+        ("cell.seed", True, r"cell.seed: expected int \| null, got bool"),
         ("cell.colour", "red", "cell.colour: no such field"),
-        ("cell.model", ..., "cell: .*missing 1 required keyword-only argument: 'model'"),
-        ("identity", [], "identity: expected object, got list"),
-        ("identity", {"version": 1}, "identity.version: expected str, got int"),
-        ("provenance.machine.cores", None, "provenance.machine.cores: expected int, got NoneType"),
-        ("provenance.seconds", None, "provenance.seconds: expected float, got NoneType"),
+        ("cell.model", ..., "cell: object missing required field model"),
+        ("identity", [], "identity: expected object, got array"),
+        ("identity", {"version": 1}, r"identity\[...\]: expected str, got int"),
+        ("provenance.machine.cores", None, "provenance.machine.cores: expected int, got null"),
+        ("provenance.machine.speed", 3, "provenance.machine.speed: no such field"),
+        ("provenance.seconds", None, "provenance.seconds: expected float, got null"),
         ("answer.levels", 0.5, "answer.levels: expected array, got float"),
         ("answer.levels", [0.5, "x"], r"answer.levels\[1\]: expected float, got str"),
-        ("answer.models", [{}], r"answer.models\[0\]: .*missing 3 required"),
+        ("answer.levels", [0.5, -math.inf], r"answer.levels\[1\]: expected a finite number, got -inf"),
+        ("answer.models", [{}], r"answer.models\[0\]: object missing required field name"),
+        ("answer.models", [ROW, ROW | {"size": 1}], r"answer.models\[1\].size: no such field"),
     ],
 )  # fmt: skip
 def test_a_damaged_record_says_where(where: str, value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         decode(changed(where, value))
+
+
+def test_a_number_too_large_for_a_float_is_none() -> None:
+    """Python reads 1e999 as infinity."""
+    text = changed("cell.level", 0.25).replace("0.25", "1e999")
+    with pytest.raises(ValueError, match=r"cell.level: expected a finite number, got inf"):
+        decode(text)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_is_not_a_number_is_not_written_but_named(number: float) -> None:
+    study = replace(STUDY, levels=(0.5, number))
+    record = Record(cell=Cell(kind="study", model="m"), identity={}, provenance=None, answer=study)
+    with pytest.raises(ValueError, match=rf"answer.levels\[1\]: .* finite number, got {number}"):
+        encode(record)
+
+
+PUBLISHED = Path(__file__).parents[2] / "recorded"
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_every_published_record_is_written_as_it_was_read(kind: str) -> None:
+    files = sorted((PUBLISHED / kind).glob("*.json"))
+    assert files
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert encode(decode(text)) == text, path.name
 
 
 def test_a_whole_number_will_do_for_a_float_and_an_unknown_place_is_left_at_its_default() -> None:
