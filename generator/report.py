@@ -4,6 +4,7 @@ Only lookups and trivial ratios: whatever is not in a record is not computed her
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TypeVar
 
 from experiments.records.cell import Cell
@@ -32,11 +33,15 @@ class Report:
     def __init__(self, held: Iterable[Held], gaps: Sequence[str] = ()) -> None:
         self.held = list(held)
         self.gaps = tuple(gaps)
-        self.by_cell = {one.record.cell: one for one in self.held}
+        self.by_cell = {one.cell: one for one in self.held}
+        self.by_run: dict[tuple[object, ...], list[Held]] = {}
+        for one in self.by_cell.values():
+            run = (one.cell.model, one.cell.task, one.cell.method, one.cell.level)
+            self.by_run.setdefault(run, []).append(one)
         self.origins: dict[str, str] = {}
         for one in self.held:
-            if one.record.cell.kind != Study.kind:
-                self.origins.setdefault(one.record.cell.model, one.origin)
+            if one.cell.kind != Study.kind:
+                self.origins.setdefault(one.cell.model, one.origin)
         studies = [o.record.answer for o in self.held if isinstance(o.record.answer, Study)]
         self.study = (
             studies[0]
@@ -56,10 +61,13 @@ class Report:
 
     def label(self, row: StudyModel) -> str:
         """A row's name where several rows are shown: marked if it is recorded and others are not."""
-        mixed = len({self.origin(one.name) for one in self.measured}) > 1
-        return (
-            f"{row.name} ({RECORDED})" if mixed and self.origin(row.name) == RECORDED else row.name
-        )
+        marked = self.mixed and self.origin(row.name) == RECORDED
+        return f"{row.name} ({RECORDED})" if marked else row.name
+
+    @cached_property
+    def mixed(self) -> bool:
+        """Whether rows of both origins are shown."""
+        return len({self.origin(one.name) for one in self.measured}) > 1
 
     def note(self, rows: Iterable[StudyModel]) -> Markdown:
         """What the mark of recorded rows means, where one of these rows has it."""
@@ -83,7 +91,7 @@ class Report:
         """The seeds with which what depends on chance was run."""
         return sorted({cell.seed for cell in self.by_cell if cell.seed is not None})
 
-    @property
+    @cached_property
     def measured(self) -> list[StudyModel]:
         """The rows that have at least an inspection, in the study's order."""
         return [row for row in self.study.models if self.inspection(row.name)]
@@ -163,11 +171,8 @@ class Report:
 
     def _runs(self, kind: type[T], model: str, task: str, method: str, level: float) -> Iterator[T]:
         """Answers of a kind by seed: the control's own, or a method's against each of them."""
-        asked = (model, task, method, level)
-        for cell, held in self.by_cell.items():
-            answer, rival = held.record.answer, (cell.against or "").startswith(CONTROL)
-            if (cell.model, cell.task, cell.method, cell.level) != asked:
-                continue
+        for held in self.by_run.get((model, task, method, level), []):
+            answer, rival = held.record.answer, (held.cell.against or "").startswith(CONTROL)
             if isinstance(answer, kind) and (rival or method == CONTROL):
                 yield answer
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from experiments.records.record import Held
 from experiments.records.record_json import encode
-from experiments.records.store import Recorded, replace_if_changed
+from experiments.records.store import Recorded, Stored, replace_if_changed
 
 PACKAGE = Path(__file__).parent
 DRAWN_WITH = ("jinja2", "matplotlib", "numpy")
@@ -32,11 +32,10 @@ class Made:
 
 def published(recorded: Recorded, study: str = "report") -> list[Held]:
     """The published records, with the study of that name."""
-    records = recorded.all()
     return [
-        Held(record, "recorded")
-        for record in records
-        if record.cell.kind != "study" or record.cell.model == study
+        Held(one, "recorded")
+        for one in recorded.every()
+        if one.cell.kind != "study" or one.cell.model == study
     ]
 
 
@@ -171,12 +170,19 @@ def _source_digest(held: Sequence[Held], failures: Sequence[str]) -> str:
     """A digest of everything a site is made from: records, gaps, this package, its libraries."""
     digest = hashlib.sha256()
     for one in held:
-        digest.update(f"{one.origin}\n{encode(one.record)}".encode("utf-8", "surrogatepass"))
+        line = f"{one.origin} {one.cell.model}\n{_file_digest(one)}\n"
+        digest.update(line.encode("utf-8", "surrogatepass"))
     digest.update(repr([*failures, *(version(name) for name in DRAWN_WITH)]).encode())
     for path in sorted(PACKAGE.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
             digest.update(f"{path.relative_to(PACKAGE)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _file_digest(held: Held) -> str:
+    """The digest of the file that holds a record, or would."""
+    source = held.source
+    return source.digest if isinstance(source, Stored) else _sha(encode(held.record).encode())
 
 
 def _stands(before: Made, source: str, docs: Path) -> bool:

@@ -4,7 +4,6 @@ Reads files, /proc and the clock; never the network. Standard library only.
 """
 
 import hashlib
-import json
 import os
 import platform
 import re
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from experiments.cores import usable_cores
 from experiments.records.record import Machine
-from experiments.records.store import replace_if_changed
+from experiments.records.store import Memory
 
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE"}  # as Linux calls them, widest first
 PACKAGES = ("sparsity-report", "torch", "transformers", "tokenizers", "numpy", "scipy")
@@ -26,19 +25,12 @@ class Digests:
     """SHA-256 digests of files, remembered by path, size, modification time and inode."""
 
     def __init__(self, memory: Path | None = None) -> None:
-        self.memory = memory
-        self.known: dict[str, list[int | str]] = {}
-        if memory is not None:
-            try:
-                loaded = json.loads(memory.read_text(encoding="utf-8"))
-                self.known = loaded if isinstance(loaded, dict) else {}
-            except (OSError, ValueError):
-                self.known = {}
+        self.known = Memory(memory)
 
     def file(self, path: Path) -> str:
         """The digest of one file's bytes, read only if the file changed since it was last asked."""
         status = path.stat()
-        key = str(path.resolve())
+        key = str(path.absolute())
         stamp: list[int | str] = [status.st_size, status.st_mtime_ns, status.st_ino]
         remembered = self.known.get(key)
         if isinstance(remembered, list) and remembered[:3] == stamp and len(remembered) == 4:
@@ -55,9 +47,7 @@ class Digests:
 
     def save(self) -> None:
         """Remember the digests on disk, if a place for them was given."""
-        if self.memory is not None and self.known:
-            text = json.dumps(self.known, indent=0, sort_keys=True)
-            replace_if_changed(self.memory, text.encode())
+        self.known.save()
 
 
 def digest_text(text: str) -> str:
@@ -78,15 +68,21 @@ def today() -> str:
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that the numbers depend on, none imported."""
+    known = {package: version_of(package) for package in PACKAGES}
+    return {"python": platform.python_version()} | {
+        package: version for package, version in known.items() if version is not None
+    }
+
+
+@cache
+def version_of(package: str) -> str | None:
+    """The version of one package, not imported; None where it is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def machine(threads: int, gpu: str | None = None) -> Machine:

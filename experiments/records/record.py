@@ -5,7 +5,7 @@ Pure data; touches neither disk, clock nor network.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Protocol, get_args
 
 from experiments.records.cell import Cell
 from experiments.records.evaluation import Comparison, Evaluation
@@ -76,9 +76,33 @@ class Record:
     answer: Answer
 
 
+class Kept(Protocol):
+    """A record that lies somewhere, read where it is looked at; its question is known before."""
+
+    @property
+    def cell(self) -> Cell:
+        """The question."""
+        ...
+
+    @property
+    def record(self) -> Record:
+        """The record itself."""
+        ...
+
+
 @dataclass(frozen=True)
 class Held:
     """A record and where it comes from: "here" (this machine) or "recorded" (published)."""
 
-    record: Record
+    source: Record | Kept
     origin: str
+
+    @property
+    def cell(self) -> Cell:
+        """The question it answers, for which nothing need be read."""
+        return self.source.cell
+
+    @property
+    def record(self) -> Record:
+        """The record itself."""
+        return self.source if isinstance(self.source, Record) else self.source.record

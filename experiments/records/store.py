@@ -1,7 +1,8 @@
 """Keeping records on disk: one JSON file a cell, replaced atomically and only when it changes.
 
 `Results` is this machine's store, where a record is found by what it depends on (its identity).
-`Recorded` is the published report's, where a record is found by its question alone.
+`Recorded` is the published report's, where a record is found by its question alone. What stands in a
+file is decoded once: while its bytes are those that were, nobody decodes them before they are looked at.
 """
 
 import hashlib
@@ -10,12 +11,78 @@ import os
 import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 from experiments.records.cell import Cell
 from experiments.records.record import Record
 from experiments.records.record_json import decode, encode
+
+READABLE = ("model", "task", "method", "level", "seed", "against")  # in a file's name
+in_order = json.JSONEncoder(sort_keys=True).encode
+UNREADABLE = (ValueError, OverflowError, RecursionError)
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A record as its file holds it, decoded where it is looked at.
+
+    `asked` is the question that its file's name stands for. With an `identity`, the record was found by
+    content, and is given back under the present title of its model.
+    """
+
+    content: bytes
+    asked: Cell | None = None
+    identity: Mapping[str, str] | None = None
+
+    @property
+    def cell(self) -> Cell:
+        """The question it answers."""
+        return self.asked or self.record.cell
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 digest of its file."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def record(self) -> Record:
+        """The record itself.
+
+        Raises:
+            ValueError: saying what the file holds instead.
+        """
+        found = decode(self.content)
+        asked = self.asked or found.cell
+        if self.identity is None:
+            same = found.cell == asked
+        else:
+            titled = replace(found.cell, model=asked.model)
+            same = titled == asked and found.identity == self.identity
+        if not same:
+            raise ValueError("the answer to another question")
+        return replace(found, cell=asked)
+
+
+class Memory(dict[str, Any]):
+    """What was once learnt of files, kept in a file of its own; empty where that is lost or damaged."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        try:
+            loaded = json.loads(path.read_bytes()) if path else {}
+        except (OSError, ValueError):
+            loaded = {}
+        super().__init__(loaded if isinstance(loaded, dict) else {})
+        self.loaded = dict(self)
+
+    def save(self) -> None:
+        """Write down what is new, if a place for it was given."""
+        if self.path is not None and self != self.loaded:
+            replace_if_changed(self.path, json.dumps(self, indent=0, sort_keys=True).encode())
+            self.loaded = dict(self)
 
 
 @dataclass(frozen=True)
@@ -33,25 +100,29 @@ class Damaged:
 
 
 class Results:
-    """This machine's records, found by content. Reads and writes below `folder`."""
+    """This machine's records, found by content. Reads and writes below `folder`.
+
+    `sound` remembers the digests of files that were decoded.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.damaged: list[Damaged] = []
+        self.sound = Memory(folder / "sound.json")
 
     def path(self, cell: Cell, identity: Mapping[str, str]) -> Path:
-        """Where the record of this question about exactly these inputs stands."""
-        return self.folder / "records" / cell.kind / file_name(cell, identity)
+        """Where the record of this question about exactly these inputs stands, whatever its model's title."""
+        name = _file_name(vars(cell) | {"model": None}, identity)
+        return Path(f"{self.folder}/records/{cell.kind}/{name}")
+
+    def find(self, cell: Cell, identity: Mapping[str, str]) -> Stored | None:
+        """The record, or None where there is none. A damaged one counts as none and is noted."""
+        return _find(self.path(cell, identity), self.sound, self.damaged, cell, identity)
 
     def get(self, cell: Cell, identity: Mapping[str, str]) -> Record | None:
-        """The record, or None where there is none. A damaged one counts as none and is noted."""
-        found = read(self.path(cell, identity))
-        if isinstance(found, Damaged):
-            self.damaged.append(found)
-            return None
-        if found is None or dict(found.identity) != dict(identity):
-            return None
-        return found
+        """The same, decoded."""
+        found = self.find(cell, identity)
+        return found.record if found else None
 
     def put(self, record: Record) -> Path:
         """Keep a record; the file appears whole or not at all."""
@@ -69,15 +140,16 @@ class Recorded:
 
     def path(self, cell: Cell) -> Path:
         """Where the record of this question stands."""
-        return self.folder / cell.kind / file_name(cell, {})
+        return Path(f"{self.folder}/{cell.kind}/{file_name(cell, {})}")
+
+    def find(self, cell: Cell, sound: Memory) -> Stored | None:
+        """The record of a question, or None. A damaged one counts as none and is noted."""
+        return _find(self.path(cell), sound, self.damaged, cell)
 
     def get(self, cell: Cell) -> Record | None:
-        """The record of a question, or None. A damaged one counts as none and is noted."""
-        found = read(self.path(cell))
-        if isinstance(found, Damaged):
-            self.damaged.append(found)
-            return None
-        return found
+        """The same, decoded."""
+        found = self.find(cell, Memory())
+        return found.record if found else None
 
     def put(self, record: Record) -> Path:
         """Keep a record under its question, replacing the one before it."""
@@ -85,14 +157,15 @@ class Recorded:
         replace_if_changed(path, encode(record).encode())
         return path
 
-    def all(self) -> Iterator[Record]:
+    def every(self) -> Iterator[Stored]:
         """Every record, in the order of its file's name; damaged ones are noted and left out."""
         for path in sorted(self.folder.glob("*/*.json")):
-            found = read(path)
-            if isinstance(found, Damaged):
-                self.damaged.append(found)
-            elif found is not None:
+            if found := _find(path, Memory(), self.damaged):
                 yield found
+
+    def all(self) -> Iterator[Record]:
+        """The same, decoded."""
+        return (found.record for found in self.every())
 
     def keep(self, cells: Collection[Cell]) -> None:
         """Remove the records of every other question."""
@@ -101,14 +174,29 @@ class Recorded:
                 self.path(record.cell).unlink(missing_ok=True)
 
 
-def read(path: Path) -> Record | Damaged | None:
-    """The record in a file, None where there is no file, or what is wrong with it."""
+def _find(
+    path: Path,
+    sound: Memory,
+    damaged: list[Damaged],
+    asked: Cell | None = None,
+    identity: Mapping[str, str] | None = None,
+) -> Stored | None:
+    """What a file holds; None where there is no file, or, which is noted, no record in it."""
     try:
-        return decode(path.read_text(encoding="utf-8"))
+        found = Stored(path.read_bytes(), asked, identity)
     except FileNotFoundError:
         return None
-    except (ValueError, OverflowError, RecursionError) as error:
-        return Damaged(path, " ".join(str(error).split())[:200] or "nothing readable")
+    name = f"{path.parent.name}/{path.name}"
+    if sound.get(name) == found.digest:
+        return found
+    try:
+        _ = found.record
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200] or "nothing readable"
+        damaged.append(Damaged(path, reason))
+        return None
+    sound[name] = found.digest
+    return found
 
 
 def file_name(cell: Cell, identity: Mapping[str, str]) -> str:
@@ -118,13 +206,17 @@ def file_name(cell: Cell, identity: Mapping[str, str]) -> str:
     >>> file_name(cell, {}).rsplit("--", 1)[0]
     'gpt-2-xl--magnitude--0.5'
     """
-    parts = [cell.model, cell.task, cell.method, cell.level, cell.seed, cell.against]
-    words = "--".join(slug(str(part)) for part in parts if part is not None)
-    question = json.dumps([asdict(cell), dict(identity)], sort_keys=True)
-    digest = hashlib.sha256(question.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{words[:80]}--{digest}.json"
+    return _file_name(vars(cell), identity)
 
 
+def _file_name(question: Mapping[str, Any], identity: Mapping[str, str]) -> str:
+    words = "--".join(slug(str(question[key])) for key in READABLE if question[key] is not None)
+    text = in_order([question, dict(identity)])
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return "--".join(filter(None, [words[:80], f"{digest}.json"]))
+
+
+@lru_cache(1 << 12)
 def slug(text: str) -> str:
     """Lower-case letters, digits, dots and single dashes: safe in a file name and a URL.
 

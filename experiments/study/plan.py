@@ -6,6 +6,7 @@ Reads the files it digests; imports no torch and measures nothing.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
@@ -15,7 +16,7 @@ from experiments.pruning.methods.table import METHODS
 from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
-from experiments.records.provenance import Digests, digest_text, processor, versions
+from experiments.records.provenance import Digests, digest_text, processor, version_of
 from experiments.records.study import Study, StudyModel
 from experiments.study.study import LoadedStudy
 
@@ -169,18 +170,7 @@ def _identity(
     cell: Cell, checkpoint: Checkpoint, task: Task | None, study: Study, digests: Digests
 ) -> dict[str, str]:
     """Everything an answer depends on, as text."""
-    found = {
-        "version": str(VERSIONS[cell.kind]),
-        "checkpoint": checkpoint.digest(digests),
-    }
-    if task is not None:
-        assert task.file is not None
-        found["data"] = digests.file(task.file)
-        found["metric"] = task.metric
-        found["trained on"] = " ".join(checkpoint.trained_on())
-        found["columns"] = json.dumps([task.text, task.label, task.cluster, task.labels])
-        if any(asked := [task.prompt, *task.choices, task.prefix]):
-            found["asked"] = json.dumps(asked)
+    found = {"version": str(VERSIONS[cell.kind]), **_given(checkpoint, task, digests)}
     if cell.method is not None:
         found["scope"] = METHODS[cell.method].scope
     if cell.kind in ("footprint", "latency"):
@@ -189,7 +179,22 @@ def _identity(
         found["processor"] = processor()
         found["threads"] = str(TIMED_THREADS)
         found["cores"] = str(usable_cores())
-        found["torch"] = versions().get("torch", "")
+        found["torch"] = version_of("torch") or ""
+    return found
+
+
+@cache  # a row's cells share it, and reading it is most of what a plan takes
+def _given(checkpoint: Checkpoint, task: Task | None, digests: Digests) -> dict[str, str]:
+    """What the files say that an answer is about."""
+    found = {"checkpoint": checkpoint.digest(digests)}
+    if task is not None:
+        assert task.file is not None
+        found["data"] = digests.file(task.file)
+        found["metric"] = task.metric
+        found["trained on"] = " ".join(checkpoint.trained_on())
+        found["columns"] = json.dumps([task.text, task.label, task.cluster, task.labels])
+        if any(asked := [task.prompt, *task.choices, task.prefix]):
+            found["asked"] = json.dumps(asked)
     return found
 
 

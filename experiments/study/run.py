@@ -25,13 +25,14 @@ from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.perplexity import Perplexity, PerplexityChange
 from experiments.records.provenance import Digests, command
 from experiments.records.record import Answer, Held, Record
-from experiments.records.store import Recorded, Results
+from experiments.records.store import Memory, Recorded, Results
 from experiments.records.study import Study
 from experiments.study.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
 from experiments.study.study import LoadedStudy
 
 Say = Callable[[str], None]
 Failed = dict[Cell, str]
+Known = dict[Cell, Held]
 
 KILLED = "its worker process was killed (out of memory?)"
 
@@ -73,9 +74,10 @@ def run_study(
     for one in wanted:
         if joins(one.cell) and (joined := _compare(one, known)):
             results.put(joined)
-            known[one.cell] = joined
-    outcome.held = [Held(known[one.cell], "here") for one in plan.here if one.cell in known]
-    _fill(plan, recorded, outcome)
+            known |= _known([one], results)
+    outcome.held = [known[one.cell] for one in plan.here if one.cell in known]
+    _fill(plan, recorded, results.sound, outcome)
+    results.sound.save()
     outcome.held.append(Held(study_record(loaded), "here"))
     # Pages show these lines: they name files as seen from the study, not where it lies on this machine.
     if loaded.folder.is_absolute():
@@ -83,26 +85,26 @@ def run_study(
     return outcome
 
 
-def _known(planned: Sequence[Planned], results: Results) -> dict[Cell, Record]:
-    found = {one.cell: results.get(one.cell, one.identity) for one in planned}
-    return {cell: record for cell, record in found.items() if record is not None}
+def _known(planned: Sequence[Planned], results: Results) -> Known:
+    found = ((one.cell, results.find(one.cell, one.identity)) for one in planned)
+    return {cell: Held(stored, "here") for cell, stored in found if stored is not None}
 
 
-def _fill(plan: Plan, recorded: Recorded, outcome: Outcome) -> None:
+def _fill(plan: Plan, recorded: Recorded, sound: Memory, outcome: Outcome) -> None:
     """Take the recorded rows' answers, and name each that is not there."""
     for cell in plan.recorded:
-        record = recorded.get(cell)
-        if record is None:
+        stored = recorded.find(cell, sound)
+        if stored is None:
             outcome.failures.append(f"{shown(cell)}: no record of it in {recorded.folder.name}/")
         else:
-            outcome.held.append(Held(record, "recorded"))
+            outcome.held.append(Held(stored, "recorded"))
     outcome.failures += [str(damaged) for damaged in recorded.damaged]
 
 
 def missing(published: Sequence[Held]) -> Iterator[str]:
     """Each question of the published study that no published record answers."""
-    answered = {one.record.cell for one in published}
-    studies = [x.record.answer for x in published if isinstance(x.record.answer, Study)]
+    answered = {one.cell for one in published}
+    studies = [one.record.answer for one in published if isinstance(one.record.answer, Study)]
     if not studies:
         yield "nothing is recorded; `gen build`, then `gen record`"
     for study in studies:
@@ -229,14 +231,14 @@ def _told(job: Job, failed: Failed) -> list[str]:
     return [f"{shown(cell)}: {reason}" for cell, reason in failed.items()]
 
 
-def _compare(planned: Planned, known: dict[Cell, Record]) -> Record | None:
+def _compare(planned: Planned, known: Known) -> Record | None:
     """The comparison of two known answers; None where one of them failed."""
-    records = [known.get(side) for side in sides(planned.cell)]
-    if planned.task is None or any(record is None for record in records):
+    records = [known[side].record for side in sides(planned.cell) if side in known]
+    if planned.task is None or len(records) < 2:
         return None
     start = perf_counter()
-    answer = _joined(planned.task, *(record.answer for record in records if record is not None))
-    base = next(r.provenance for r in records if r is not None and r.provenance is not None)
+    answer = _joined(planned.task, *(record.answer for record in records))
+    base = next(record.provenance for record in records if record.provenance is not None)
     return Record(
         cell=planned.cell,
         identity=planned.identity,
@@ -284,7 +286,7 @@ def forecast(
         if one.cell not in known:
             yield f"measure  {shown(one.cell)}"
     for cell in plan.recorded:
-        found = recorded.get(cell) is not None
+        found = recorded.find(cell, results.sound) is not None
         yield f"{'recorded' if found else 'missing '} {shown(cell)}"
     for model in loaded.study.models:
         if model.measure == "later":
@@ -300,8 +302,8 @@ def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> tuple[
     """
     plan = make_plan(loaded, Digests(results.folder / "digests.json"))
     known = _known(plan.here, results)
-    for record in known.values():
-        recorded.put(record)
+    for held in known.values():
+        recorded.put(held.record)
     recorded.put(study_record(loaded))
     recorded.keep(set(_asked(recorded)))
     missing = [shown(one.cell) for one in plan.here if one.cell not in known]
@@ -327,7 +329,7 @@ def status(loaded: LoadedStudy, results: Results, recorded: Recorded) -> Iterato
         cells = [] if model.measure == "later" else list(questions(loaded.study, model))
         found = [cell for cell in cells if cell in known]
         if model.measure == "recorded":
-            found = [cell for cell in cells if recorded.get(cell)]
+            found = [cell for cell in cells if recorded.find(cell, results.sound)]
         yield {
             "model": model.name,
             "measure": model.measure,

@@ -1,5 +1,6 @@
 """The store: files appear whole or not at all, are found by content, and are rewritten for a reason."""
 
+import hashlib
 import json
 import os
 import random
@@ -17,7 +18,7 @@ from experiments.records import store
 from experiments.records.cell import Cell
 from experiments.records.evaluation import Evaluation
 from experiments.records.record import Machine, Provenance, Record
-from experiments.records.record_json import encode
+from experiments.records.record_json import decode, encode
 from experiments.records.store import Recorded, Results, file_name, replace_if_changed, slug
 
 PROVENANCE = Provenance(
@@ -110,14 +111,76 @@ def test_a_truncated_record_is_damaged_wherever_it_was_cut(
         assert results.get(record.cell, record.identity) is None
 
 
-def test_the_longest_names_give_short_files_that_differ(results: Results, record: Record) -> None:
-    for model in ("/models/" + "x" * 292, "y" * 250 + "one", "y" * 250 + "two", "é" * 300, "模型"):
-        one = replace(record, cell=replace(record.cell, model=model))
-        assert len(results.put(one).name.encode()) <= 120
-    assert len(list(results.folder.rglob("*.json"))) == 5
-    for ending in ("one", "two"):
-        cell = replace(record.cell, model="y" * 250 + ending)
-        assert results.get(cell, record.identity).cell.model.endswith(ending)
+LONG = ("/models/" + "x" * 292, "y" * 250 + "one", "y" * 250 + "two", "é" * 300, "模型")
+
+
+def test_the_longest_names_give_short_files_that_differ(
+    results: Results, record: Record, tmp_path: Path
+) -> None:
+    recorded = Recorded(tmp_path / "recorded")
+    for name in LONG:
+        task = replace(record, cell=replace(record.cell, task=name))
+        model = replace(record, cell=replace(record.cell, model=name))
+        for path in (results.put(task), recorded.put(model)):
+            assert len(path.name.encode()) <= 120
+    for folder in (results.folder, recorded.folder):
+        assert len(list(folder.rglob("*.json"))) == 5
+    for name in LONG:
+        assert results.get(replace(record.cell, task=name), record.identity).cell.task == name
+        assert recorded.get(replace(record.cell, model=name)).cell.model == name
+
+
+def test_another_title_of_the_same_model_is_the_same_question(
+    results: Results, record: Record
+) -> None:
+    results.put(record)
+    renamed = replace(record.cell, model="GPT-2, the smallest")
+    assert results.get(renamed, record.identity) == replace(record, cell=renamed)
+
+
+@pytest.mark.parametrize("change", [{"level": 0.5}, {"task": "plays"}, {"model": "BERT"}])
+def test_a_record_of_another_question_under_this_ones_name_is_damage(
+    change: dict[str, object], results: Results, record: Record, tmp_path: Path
+) -> None:
+    other, recorded = replace(record.cell, **change), Recorded(tmp_path / "recorded")
+    recorded.put(record).rename(recorded.path(other))
+    assert recorded.get(other) is None
+    if "model" not in change:  # whose title is free here
+        results.put(record).rename(results.path(other, record.identity))
+        assert results.get(other, record.identity) is None
+    for noted in (*recorded.damaged, *results.damaged):
+        assert "found the answer to another question" in str(noted)
+    assert len(recorded.damaged) == 1
+
+
+def test_a_file_is_decoded_once_and_again_when_its_bytes_change(
+    results: Results, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = results.put(record)
+    assert results.find(record.cell, record.identity)
+    results.sound.save()
+    later = Results(results.folder)
+    decoded: list[bytes] = []
+    monkeypatch.setattr(store, "decode", lambda text: decoded.append(text) or decode(text))
+    found = later.find(record.cell, record.identity)
+    assert (decoded, found.digest) == ([], hashlib.sha256(path.read_bytes()).hexdigest())
+    assert found.record == record
+    assert decoded == [path.read_bytes()]
+    path.write_text(path.read_text().replace('"seconds": 1.0', '"seconds": 2.0'))
+    assert later.get(record.cell, record.identity).provenance.seconds == 2.0
+    path.write_bytes(path.read_bytes()[:-9])
+    assert later.find(record.cell, record.identity) is None
+    assert len(later.damaged) == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"evaluation/NAME": 3}'])
+def test_what_was_decoded_is_decoded_again_where_the_memory_of_it_is_damaged(
+    content: str, results: Results, record: Record
+) -> None:
+    path = results.put(record)
+    path.write_bytes(b"{}")
+    (results.folder / "sound.json").write_text(content.replace("NAME", path.name))
+    assert Results(results.folder).find(record.cell, record.identity) is None
 
 
 @pytest.mark.parametrize(

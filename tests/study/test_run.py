@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from experiments.models import opening
 from experiments.quality import answering, perplexity
 from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import TASKS, Task
+from experiments.records import store
 from experiments.records.cell import Cell
 from experiments.records.evaluation import Evaluation
 from experiments.records.inspection import Inspection
@@ -126,7 +128,7 @@ def again(folder: Path, **how: Any) -> tuple[Outcome, list[str]]:
 
 
 def kinds(outcome: Outcome, model: str = "Tiny") -> dict[str, int]:
-    return dict(Counter(x.record.cell.kind for x in outcome.held if x.record.cell.model == model))
+    return dict(Counter(x.cell.kind for x in outcome.held if x.cell.model == model))
 
 
 def answer(outcome: Outcome, kind: str, **where: object) -> Any:
@@ -150,6 +152,34 @@ def test_a_study_that_is_measured_asks_nothing_and_writes_nothing(folder: Path) 
     after = {path: path.stat().st_mtime_ns for path in before}
     changed = {path.name for path in before if after[path] != before[path]}
     assert changed <= {"digests.json"}  # it remembers files by their folder
+
+
+def test_a_study_that_is_measured_decodes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(*of(folder))
+    copy = ROW.format("Known") + 'measure = "recorded"\n'
+    recorded = Recorded(folder / "recorded")
+    for record in list(recorded.all()):
+        recorded.put(replace(record, cell=replace(record.cell, model="Known")))
+    (folder / "study.toml").write_text(STUDY + copy)
+    first, _ = again(folder)
+    monkeypatch.setattr(store, "decode", None)
+    outcome, said = again(folder)
+    assert (said, outcome.failures) == ([], [])
+    assert kinds(outcome) == kinds(outcome, "Known") == CELLS
+    assert [list(status(*of(folder)))[at]["answered"] for at in (0, 1)] == [sum(CELLS.values())] * 2
+    digests = [one.source.digest for one in outcome.held[:-1]]
+    assert digests == [one.source.digest for one in first.held[:-1]]
+
+
+def test_a_model_of_another_title_is_not_measured_again(folder: Path) -> None:
+    text = (folder / "study.toml").read_text()
+    (folder / "study.toml").write_text(text.replace('name = "Tiny"', 'name = "Renamed"'))
+    outcome, said = again(folder)
+    assert (InProcess.started, said, outcome.failures) == (0, [], [])
+    assert kinds(outcome, "Renamed") == CELLS
+    assert {one.record.cell.model for one in outcome.held[:-1]} == {"Renamed"}
 
 
 def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
