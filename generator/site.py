@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from experiments import records
 from experiments.records.record import Held
 from experiments.records.record_json import encode
 from experiments.records.store import Recorded, Stored, replace_if_changed
@@ -167,15 +168,15 @@ def _sha(content: bytes) -> str:
 
 
 def _source_digest(held: Sequence[Held], failures: Sequence[str]) -> str:
-    """A digest of everything a site is made from: records, gaps, this package, its libraries."""
+    """A digest of everything a site is made from: records, gaps, libraries, this code."""
     digest = hashlib.sha256()
     for one in held:
         line = f"{one.origin} {one.cell.model}\n{_file_digest(one)}\n"
         digest.update(line.encode("utf-8", "surrogatepass"))
     digest.update(repr([*failures, *(version(name) for name in DRAWN_WITH)]).encode())
-    for path in sorted(PACKAGE.rglob("*")):
+    for path in sorted([*PACKAGE.rglob("*"), *Path(records.__file__).parent.glob("*.py")]):
         if path.is_file() and path.suffix != ".pyc":
-            digest.update(f"{path.relative_to(PACKAGE)}\n".encode() + path.read_bytes())
+            digest.update(f"{path.relative_to(PACKAGE.parent)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 

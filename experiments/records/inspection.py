@@ -6,6 +6,8 @@ Pure data; touches neither disk, clock nor network.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from experiments.records.share import share
+
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
@@ -13,6 +15,11 @@ class Count:
 
     count: int
     zeros: int
+
+    @property
+    def sparsity(self) -> float | None:
+        """The fraction that is exactly zero."""
+        return share(self.zeros, self.count)
 
 
 @dataclass(frozen=True, kw_only=True)

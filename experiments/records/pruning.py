@@ -6,6 +6,8 @@ Pure data; touches neither disk, clock nor network.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from experiments.records.share import share
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
@@ -14,6 +16,11 @@ class Layer:
     name: str
     count: int
     zeros: int
+
+    @property
+    def sparsity(self) -> float | None:
+        """The fraction that is exactly zero."""
+        return share(self.zeros, self.count)
 
 
 @dataclass(frozen=True, kw_only=True)

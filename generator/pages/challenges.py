@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from experiments.records.share import share
 from experiments.records.study import StudyModel
 from generator.pages.method import emptied, short
 from generator.render import Markdown, escape, level_name, listed, percent, points, score, whole
@@ -84,9 +85,10 @@ def _embeddings(report: Report) -> Iterator[Markdown]:
         one = report.pruning(row.name, 0.9)
         if found and one:
             total = found.totals.parameters_deduplicated.count
+            prunable, zeros = share(one.prunable, total), share(one.zeros, total)
             yield Markdown(
-                f"**{escape(report.label(row))}**: {percent(one.prunable / total)} of the parameters are "
-                f"prunable, so 90 % of those is {percent(one.zeros / total)} of all."
+                f"**{escape(report.label(row))}**: {percent(prunable)} of the parameters are "
+                f"prunable, so 90 % of those is {percent(zeros)} of all."
             )
 
 

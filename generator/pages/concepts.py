@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+from experiments.records.share import share
 from generator.figures import magnitude_density
 from generator.render import Drawing, Markdown, escape, percent, size, whole
 from generator.report import Report
@@ -74,7 +75,7 @@ def _feed_forward(report: Report, model: str) -> Markdown:
         return Markdown("")
     prunable = [tensor for tensor in found.tensors if tensor.prunable]
     inside = sum(t.count for t in prunable if t.role.startswith("feed-forward"))
-    share = inside / max(sum(t.count for t in prunable), 1)
+    held = share(inside, sum(t.count for t in prunable))
     return Markdown(
-        f"in {escape(model)} the feed-forward layers hold {percent(share)} of the prunable weights"
+        f"in {escape(model)} the feed-forward layers hold {percent(held)} of the prunable weights"
     )

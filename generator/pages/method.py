@@ -125,7 +125,7 @@ def _layers(name: str, prunings: Sequence[Pruning]) -> Table:
             (
                 layer,
                 prunings[0].layers[index].count,
-                *(one.layers[index].zeros / one.layers[index].count for one in prunings),
+                *(one.layers[index].sparsity for one in prunings),
             )
             for index, layer in enumerate(layers)
         ),
@@ -135,11 +135,9 @@ def _layers(name: str, prunings: Sequence[Pruning]) -> Table:
 def _heat(title: str, name: str, prunings: Sequence[Pruning]) -> Drawing:
     """Zeros of every layer at every level; of many layers, the most and the least pruned."""
     last = prunings[-1].layers
-    order = sorted(range(len(last)), key=lambda i: last[i].zeros / last[i].count)
+    order = sorted(range(len(last)), key=lambda i: last[i].sparsity or 0)
     chosen = sorted(order if len(order) <= MOST_ROWS else order[:20] + order[-20:])
-    values = [
-        [one.layers[index].zeros / one.layers[index].count for one in prunings] for index in chosen
-    ]
+    values = [[one.layers[index].sparsity for one in prunings] for index in chosen]
     some = "" if len(chosen) == len(last) else ", the 20 most and the 20 least pruned layers"
     return Drawing(
         name=f"layer-zeros-{name}",
@@ -170,7 +168,7 @@ def short(name: str) -> str:
 def _spread(prunings: Sequence[Pruning]) -> Markdown:
     """How unevenly one level falls on the layers."""
     one = next((p for p in prunings if p.level == 0.9), prunings[-1])
-    shares = {layer.name: layer.zeros / layer.count for layer in one.layers}
+    shares = {layer.name: layer.sparsity or 0 for layer in one.layers}
     low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
     return Markdown(
         f"At {level_name(one.level)} overall, {code(low)} loses {percent(shares[low])} of its weights "

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from experiments.records.inspection import Inspection
+from experiments.records.share import share
 from experiments.records.study import StudyModel
 from generator import sentences
 from generator.bibliography import link
@@ -83,7 +84,7 @@ def _overview(report: Report) -> Table:
                     shape.width,
                     totals.parameters_deduplicated.count,
                     totals.prunable.count,
-                    totals.prunable.count / totals.parameters_deduplicated.count,
+                    share(totals.prunable.count, totals.parameters_deduplicated.count),
                     row.licence,
                 )
             )
@@ -143,7 +144,7 @@ def _coverage(name: str, found: Inspection) -> Table:
             Column("share", percent),
         ),
         rows=tuple(
-            (*verdict, tensors[verdict], weights[verdict], weights[verdict] / max(total, 1))
+            (*verdict, tensors[verdict], weights[verdict], share(weights[verdict], total))
             for verdict in sorted(weights, key=lambda v: (v[0], -weights[v], v[1]))
         ),
     )

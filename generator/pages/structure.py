@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from experiments.records.inspection import Inspection, NearZero, TensorRow
+from experiments.records.share import share
 from experiments.records.study import StudyModel
 from generator import sentences
 from generator.figures import heat_map, magnitude_curve
@@ -85,7 +86,7 @@ def _centre(found: Sequence[tuple[str, Inspection]]) -> Centre:
     tensors = [tensor for _, one in found for tensor in _prunable(one)]
     asked = [near.threshold for near in _first_near(found) if near.relative_to == "absolute"]
     return "absolute", min(
-        asked, key=lambda value: abs(_near(tensors, "absolute", value) - 0.5), default=0.0
+        asked, key=lambda value: abs((_near(tensors, "absolute", value) or 0) - 0.5), default=0.0
     )
 
 
@@ -124,16 +125,12 @@ def _totals(report: Report, rows: Sequence[StudyModel]) -> Table:
             Column("sparsity", percent),
         ),
         rows=tuple(
-            (name, shown, total.count, total.zeros, _share(total.zeros, total.count))
+            (name, shown, total.count, total.zeros, total.sparsity)
             for name, found in _inspections(report, rows)
             for key, shown in words
             for total in [getattr(found.totals, key)]
         ),
     )
-
-
-def _share(part: int, whole_: int) -> float | None:
-    return part / whole_ if whole_ else None
 
 
 def _thresholds(report: Report, rows: Sequence[StudyModel]) -> Table:
@@ -147,7 +144,7 @@ def _thresholds(report: Report, rows: Sequence[StudyModel]) -> Table:
             *(Column(f"≥ {_words(unit, value)}", percent) for unit, value in asked),
         ),
         rows=tuple(
-            (name, *(1 - _near(_prunable(one), unit, value) for unit, value in asked))
+            (name, *(_far(_prunable(one), unit, value) for unit, value in asked))
             for name, one in found
         ),
     )
@@ -165,7 +162,13 @@ def _prunable(found: Inspection) -> list[TensorRow]:
     return [tensor for tensor in found.tensors if tensor.prunable]
 
 
-def _near(tensors: Sequence[TensorRow], unit: str, value: float) -> float:
+def _far(tensors: Sequence[TensorRow], unit: str, value: float) -> float | None:
+    """The fraction of the tensors' weights that are not below a threshold."""
+    near = _near(tensors, unit, value)
+    return None if near is None else 1 - near
+
+
+def _near(tensors: Sequence[TensorRow], unit: str, value: float) -> float | None:
     """The fraction of the tensors' weights below a threshold."""
     below = sum(
         near.count
@@ -173,7 +176,7 @@ def _near(tensors: Sequence[TensorRow], unit: str, value: float) -> float:
         for near in tensor.near_zero
         if (near.relative_to, near.threshold) == (unit, value)
     )
-    return below / max(sum(tensor.count for tensor in tensors), 1)
+    return share(below, sum(tensor.count for tensor in tensors))
 
 
 def _exact(report: Report, rows: Sequence[StudyModel]) -> Markdown:
@@ -233,7 +236,7 @@ def groups(tensors: Sequence[TensorRow], by: str) -> dict[str, list[TensorRow]]:
 
 def _extremes(tensors: Sequence[TensorRow], by: str, centre: Centre) -> Markdown:
     """The group with the fewest near-zeros, and the one with the most."""
-    shares = {name: _near(group, *centre) for name, group in groups(tensors, by).items()}
+    shares = {name: _near(group, *centre) or 0 for name, group in groups(tensors, by).items()}
     if not shares:
         return Markdown("")
     what = "block " if by == "block" else ""
@@ -246,7 +249,7 @@ def _extremes(tensors: Sequence[TensorRow], by: str, centre: Centre) -> Markdown
 
 def _by_scale(tensors: Sequence[TensorRow]) -> Markdown:
     """The same range with each matrix measured by its own RMS."""
-    shares = [_near([tensor], *RELATIVE) for tensor in tensors] or [0.0]
+    shares = [_near([tensor], *RELATIVE) or 0 for tensor in tensors] or [0]
     return Markdown(f"from {percent(min(shares))} to {percent(max(shares))}")
 
 
@@ -255,10 +258,7 @@ def _heat(title: str, name: str, tensors: Sequence[TensorRow], centre: Centre) -
     cells: dict[tuple[str, str], list[TensorRow]] = defaultdict(list)
     for tensor in tensors:
         cells[tensor.role, place(tensor)].append(tensor)
-    values = [
-        [_near(cells[role, block], *centre) if cells[role, block] else None for block in blocks]
-        for role in roles
-    ]
+    values = [[_near(cells[role, block], *centre) for block in blocks] for role in roles]
     return Drawing(
         name=f"near-zero-{name}",
         alt=f"Share of near-zero weights of {title} by kind of matrix and block",
@@ -281,7 +281,7 @@ def _top(name: str, tensors: Sequence[TensorRow]) -> Table:
             Column("mean |w|", number),
             Column("largest |w|", number),
         ),
-        rows=tuple((t.name, t.count, l1, l1 / max(t.count, 1), t.max) for l1, t in ranked),
+        rows=tuple((t.name, t.count, l1, share(l1, t.count), t.max) for l1, t in ranked),
     )
 
 
@@ -303,7 +303,7 @@ def _layers(name: str, tensors: Sequence[TensorRow]) -> Table:
                 t.role,
                 t.count,
                 t.zeros,
-                *(near.count / max(t.count, 1) for near in t.near_zero),
+                *(share(near.count, t.count) for near in t.near_zero),
             )
             for t in tensors
         ),

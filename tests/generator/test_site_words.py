@@ -6,6 +6,8 @@ import pytest
 import synthetic
 
 from experiments.records.evaluation import Evaluation
+from experiments.records.inspection import Inspection
+from experiments.records.pruning import Layer, Pruning
 from experiments.records.record import Held
 from experiments.records.study import Study
 from generator import site
@@ -55,6 +57,34 @@ def test_a_model_without_prunable_weights_has_its_pages() -> None:
     files = site.render(held)
     assert "| Packed |" in files["models.md"].decode()
     assert {name for name in files if name.endswith(".md")} == FILES
+
+
+def test_a_layer_without_weights_has_no_share_of_anything() -> None:
+    held = everything()
+    for place, one in enumerate(held):
+        answer = one.record.answer
+        if isinstance(answer, Pruning):
+            layers = (Layer(name="empty", count=0, zeros=0), *answer.layers[1:])
+            answer = dataclasses.replace(answer, layers=layers)
+        elif isinstance(answer, Inspection):
+            at, tensor = next((i, t) for i, t in enumerate(answer.tensors) if t.prunable)
+            near = tuple(dataclasses.replace(near, count=0) for near in tensor.near_zero)
+            empty = {
+                "name": "empty",
+                "count": 0,
+                "logical": 0,
+                "zeros": 0,
+                "l1": 0.0,
+                "near_zero": near,
+            }
+            tensors = list(answer.tensors)
+            tensors[at] = dataclasses.replace(tensor, **empty)
+            answer = dataclasses.replace(answer, tensors=tuple(tensors))
+        held[place] = Held(dataclasses.replace(one.record, answer=answer), one.origin)
+    files = site.render(held)
+    assert "\nempty,0,\n" in files["data/layers-pruned-model-1.csv"].decode()
+    (line,) = [x for x in files["data/layers-model-1.csv"].decode().splitlines() if "empty" in x]
+    assert line.split(",")[2:] == ["0", "0", *[""] * len(near)]
 
 
 def test_a_report_of_one_model_one_task_and_one_level_is_made() -> None:
