@@ -83,8 +83,15 @@ class Checkpoint:
         try:
             card = (self.folder / "README.md").read_text(encoding="utf-8", errors="replace")
             front = card.split("---\n", 2)[1] if card.startswith("---\n") else ""
+        except (OSError, IndexError):
+            return ()
+        if "datasets" not in front:
+            return ()
+        import yaml
+
+        try:
             stated = yaml.safe_load(front)
-        except (OSError, IndexError, ValueError, yaml.YAMLError):
+        except (ValueError, yaml.YAMLError):
             return ()
         named = stated.get("datasets") if isinstance(stated, dict) else None
         listed = named if isinstance(named, list) else [named]

@@ -108,11 +108,12 @@ def processor() -> str:
 
 @cache
 def cpuinfo() -> str:
-    """All that Linux tells of the processors; nothing on other systems."""
+    """What Linux tells of the first processor; nothing on other systems."""
     try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+    return text.partition("\n\n")[0]
 
 
 def command(arguments: list[str] | None = None) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -171,6 +173,26 @@ def test_a_study_that_is_measured_decodes_nothing(
     assert [list(status(*of(folder)))[at]["answered"] for at in (0, 1)] == [sum(CELLS.values())] * 2
     digests = [one.source.digest for one in outcome.held[:-1]]
     assert digests == [one.source.digest for one in first.held[:-1]]
+
+
+def test_a_study_that_is_measured_imports_nothing_that_measures_reads_or_draws(
+    measured: Path,
+) -> None:
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from experiments.records.store import Recorded, Results\n"
+        "from experiments.study import run; from experiments.study.study import load_study\n"
+        "folder = Path(sys.argv[1]); study = load_study(folder / 'study.toml')\n"
+        "stores = Results(folder / 'results'), Recorded(folder / 'recorded')\n"
+        "print(len(run.run_study(study, *stores, say=print).held))\n"
+        "heavy = {'torch', 'transformers', 'scipy', 'numba', 'matplotlib', 'jinja2', 'msgspec', 'yaml'}\n"
+        "print(*sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, measured], capture_output=True, text=True, check=True,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [str(sum(CELLS.values()) + 1), ""]
 
 
 def test_a_model_of_another_title_is_not_measured_again(folder: Path) -> None:
