@@ -5,7 +5,7 @@ in canonical order. Weights are read block by block, from memory or from a file,
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import ml_dtypes
@@ -17,6 +17,7 @@ from experiments.errors import ReportError, UsageError
 from experiments.models.coverage import Entry
 from experiments.progress import SILENT, Progress
 from experiments.pruning import masks
+from experiments.pruning.change import Change
 from experiments.pruning.magnitudes import (
     DIGIT_BITS,
     Cut,
@@ -30,10 +31,12 @@ from experiments.pruning.magnitudes import (
     removed_count,
 )
 from experiments.pruning.masks import Mask
+from experiments.pruning.methods.block import Block
 from experiments.pruning.methods.table import METHODS
 from experiments.pruning.patterns import UNSTRUCTURED, level_of, parse_pattern
 from experiments.records.pruning import Layer, Pruning
 
+MAGNITUDE = "magnitude"
 SCOPES = ("global", "layer", "row")
 STRETCH = 1 << 23  # weights that one core counts before it takes the next
 
@@ -42,7 +45,7 @@ STRETCH = 1 << 23  # weights that one core counts before it takes the next
 class Settings:
     """How to prune: a method, the scope over which it ranks, a pattern, a seed."""
 
-    method: str = "magnitude"
+    method: str = MAGNITUDE
     scope: str = "global"
     pattern: str = UNSTRUCTURED
     seed: int = 0
@@ -78,18 +81,20 @@ class Prunable:
         return self.weights.reshape(-1)[start:stop]
 
     def blocks(
-        self, start: int = 0, stop: int | None = None, *, multiple: int = 1
-    ) -> Iterator[tuple[int, Weights]]:
-        """(where it begins, weights) of about a block each, all but the last a `multiple` long."""
+        self, start: int = 0, stop: int | None = None, *, multiple: int = 1, seed: int = 0
+    ) -> Iterator[Block]:
+        """Its weights a block at a time as methods take them, all but the last a `multiple` long."""
         stop = self.count if stop is None else stop
         best = BLOCK_BYTES // self.dtype.itemsize
         if isinstance(self.weights, StoredTensor):
             best = self.weights.block
         step = max(best // multiple, 1) * multiple
         for at in range(start, stop, step):
-            yield at, self.span(at, min(at + step, stop))
+            weights = self.span(at, min(at + step, stop))
+            yield Block(name=self.entry.name, start=at, weights=weights, seed=seed)
 
 
+@dataclass(frozen=True)
 class Choice:
     """Which weights one level removes, tensor by tensor.
 
@@ -97,35 +102,35 @@ class Choice:
     to it; keys are ranked as `dtype`. `threshold` is the largest magnitude removed, where there is one.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        level: float,
-        dtype: np.dtype[np.generic],
-        cuts: Mapping[str, tuple[int, int]] | None = None,
-        threshold: float | None = None,
-    ) -> None:
-        self.settings, self.level, self.dtype = settings, level, dtype
-        self.cuts, self.threshold = cuts or {}, threshold
+    settings: Settings
+    level: float
+    dtype: np.dtype[np.generic]
+    cuts: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)
+    threshold: float | None = None
 
-    def blocks(self, tensor: Prunable) -> Iterator[tuple[Weights, Mask]]:
-        """The tensor's weights and their mask, block by block in row-major order."""
+    def blocks(self, tensor: Prunable) -> Iterator[Change]:
+        """The tensor's weights before and after, block by block in row-major order."""
+        repair = METHODS[self.settings.method].repair
+        for block, mask in self._kept(tensor):
+            yield Change(block.weights, mask, repair(block, mask) if repair else block.weights)
+
+    def _kept(self, tensor: Prunable) -> Iterator[tuple[Block, Mask]]:
+        """The tensor's blocks and which of their weights are kept."""
         if self.settings.pattern == UNSTRUCTURED and self.settings.scope != "row":
-            yield from self._ranked_blocks(tensor)
+            yield from self._kept_by_cut(tensor)
             return
         rows = tensor.entry.input_axis == 1
-        multiple = tensor.shape[1] if rows else tensor.count
-        for start, weights in tensor.blocks(multiple=max(multiple, 1)):
-            keys = rank(tensor, start, weights, self.settings, self.dtype)
-            yield weights, self._mask(keys.reshape(-1, tensor.shape[1]), tensor).reshape(-1)
+        multiple = max(tensor.shape[1] if rows else tensor.count, 1)
+        for block in tensor.blocks(multiple=multiple, seed=self.settings.seed):
+            keys = rank(block, self.settings, self.dtype)
+            yield block, self._mask(keys.reshape(-1, tensor.shape[1]), tensor).reshape(-1)
 
-    def _ranked_blocks(self, tensor: Prunable) -> Iterator[tuple[Weights, Mask]]:
+    def _kept_by_cut(self, tensor: Prunable) -> Iterator[tuple[Block, Mask]]:
         key, ties = self.cuts[tensor.entry.name]
-        for start, weights in tensor.blocks():
-            keys = rank(tensor, start, weights, self.settings, self.dtype)
-            mask, went = masks.below_cut(keys, key, ties)
+        for block in tensor.blocks(seed=self.settings.seed):
+            mask, went = masks.below_cut(rank(block, self.settings, self.dtype), key, ties)
             ties -= went
-            yield weights, mask
+            yield block, mask
 
     def _mask(self, keys: Keys, tensor: Prunable) -> Mask:
         axis = tensor.entry.input_axis
@@ -136,8 +141,17 @@ class Choice:
 
     def mask(self, tensor: Prunable) -> Mask:
         """True = kept, in the shape of the tensor."""
-        parts = [np.ones(0, np.bool_), *(mask for _, mask in self.blocks(tensor))]
+        parts = [np.ones(0, np.bool_), *(mask for _, mask in self._kept(tensor))]
         return np.concatenate(parts).reshape(tensor.shape)
+
+    def after(self, tensor: Prunable) -> Weights:
+        """The tensor's weights after, all of them in its shape."""
+        found = np.empty(tensor.count, tensor.dtype)
+        at = 0
+        for change in self.blocks(tensor):
+            change.after(out=found[at : at + change.before.size])
+            at += change.before.size
+        return found.reshape(tensor.shape)
 
 
 def choose(
@@ -171,7 +185,7 @@ def choose(
             _group_cuts(group, settings, levels, dtype, progress)
         ):
             found[index].update(shares)
-            if settings.scope == "global" and settings.method == "magnitude" and cut.ties:
+            if settings.scope == "global" and settings.method == MAGNITUDE and cut.ties:
                 largest[index] = magnitude_of_key(cut.key, dtype)
     return [
         Choice(settings, level, dtype, shares, threshold)
@@ -188,11 +202,15 @@ def _group_cuts(
 ) -> Iterator[tuple[Cut, dict[str, tuple[int, int]]]]:
     """A level's cut in a ranking group, and each tensor's share of it."""
     stretches = {
-        tensor.entry.name: _stretches(tensor, settings, dtype, progress) for tensor in group
+        tensor.entry.name: [
+            Part(tensor, start, settings, dtype, progress)
+            for start in range(0, tensor.count, STRETCH)
+        ]
+        for tensor in group
     }
     together = [stretch for parts in stretches.values() for stretch in parts]
     counts = [removed_count(level, sum_of(group)) for level in levels]
-    nothing = rank(group[0], 0, np.empty(0, group[0].dtype), settings, dtype)
+    nothing = rank(Block(name="", start=0, weights=np.empty(0, dtype)), settings, dtype)
     for cut in cuts(together, counts, bits=8 * nothing.itemsize):
         yield cut, _shares(cut, stretches)
 
@@ -213,51 +231,59 @@ def _equal(key: int, stretch: Stretch) -> int:
     return sum(int(np.count_nonzero(keys == key)) for keys in stretch())
 
 
-def _stretches(
-    tensor: Prunable, settings: Settings, dtype: np.dtype[np.generic], progress: Progress
-) -> list[Stretch]:
-    """The tensor's keys in parts that cores can count side by side."""
+class Part:
+    """A part of a tensor that one core ranks: its keys, block by block, as often as they are asked for.
 
-    def stretch(start: int) -> Iterable[Keys]:
-        for at, weights in tensor.blocks(start, min(start + STRETCH, tensor.count)):
-            progress.add(weights.size)
-            yield rank(tensor, at, weights, settings, dtype)
-
-    return [partial(stretch, start) for start in range(0, tensor.count, STRETCH)]
-
-
-def rank(
-    tensor: Prunable,
-    start: int,
-    weights: Weights,
-    settings: Settings,
-    dtype: np.dtype[np.generic],
-) -> Keys:
-    """The method's keys for a block of a tensor, compared as `dtype` with those of other tensors.
-
-    Raises:
-        ReportError: where a weight is NaN or infinite: it has no place in a ranking.
+    The first reading refuses a NaN or an infinity, so that later ones need not look for it.
     """
-    refuse_non_finite(tensor, weights)
-    ranking = METHODS[settings.method].keys
-    wide = weights if weights.dtype == dtype else weights.astype(dtype)
-    return ranking(wide, name=tensor.entry.name, start=start, seed=settings.seed)
+
+    def __init__(
+        self,
+        tensor: Prunable,
+        start: int,
+        settings: Settings,
+        dtype: np.dtype[np.generic],
+        progress: Progress,
+    ) -> None:
+        self.tensor, self.start, self.settings = tensor, start, settings
+        self.dtype, self.progress = dtype, progress
+        self.finite = False
+
+    def __call__(self) -> Iterator[Keys]:
+        """The keys, read anew."""
+        stop = min(self.start + STRETCH, self.tensor.count)
+        for block in self.tensor.blocks(self.start, stop, seed=self.settings.seed):
+            self.progress.add(block.weights.size)
+            keys = rank(block, self.settings, self.dtype)
+            if not self.finite and self.settings.method == MAGNITUDE:
+                refuse_non_finite(block.name, keys, self.dtype)
+            elif not self.finite:
+                refuse_non_finite(block.name, magnitude_keys(block.weights), block.weights.dtype)
+            yield keys
+        self.finite = True
 
 
-def refuse_non_finite(tensor: Prunable, weights: Weights) -> None:
-    """Raise where a block of the tensor holds a NaN or an infinity."""
-    largest = np.array([ml_dtypes.finfo(weights.dtype).max], weights.dtype)  # type: ignore[no-untyped-call]
-    if magnitude_keys(weights).max(initial=0) > magnitude_keys(largest)[0]:
+def rank(block: Block, settings: Settings, dtype: np.dtype[np.generic]) -> Keys:
+    """The method's keys for a block, compared as `dtype` with those of other tensors."""
+    if block.weights.dtype != dtype:
+        block = replace(block, weights=block.weights.astype(dtype))
+    return METHODS[settings.method].keys(block)
+
+
+def refuse_non_finite(name: str, magnitudes: Keys, dtype: np.dtype[np.generic]) -> None:
+    """Raise where some of a tensor's magnitudes, as keys, are those of a NaN or an infinity."""
+    largest = np.array([ml_dtypes.finfo(dtype).max], dtype)  # type: ignore[no-untyped-call]
+    if magnitudes.max(initial=0) > magnitude_keys(largest)[0]:
         raise ReportError(
-            f"tensor {tensor.entry.name}",
+            f"tensor {name}",
             "finite weights, found NaN or infinity",
             "repair the checkpoint; `gen inspect` counts them",
         )
 
 
 def _check_finite(tensor: Prunable) -> None:
-    for _, weights in tensor.blocks():
-        refuse_non_finite(tensor, weights)
+    for block in tensor.blocks():
+        refuse_non_finite(block.name, magnitude_keys(block.weights), tensor.dtype)
 
 
 def check(tensors: Iterable[Prunable], settings: Settings, levels: Sequence[float]) -> None:
@@ -280,23 +306,23 @@ def check(tensors: Iterable[Prunable], settings: Settings, levels: Sequence[floa
 def zeros(
     tensor: Prunable,
     choice: Choice,
-    then: Callable[[Weights, Mask], object] = lambda weights, mask: None,
+    then: Callable[[Change], object] = lambda change: None,
 ) -> tuple[int, int]:
     """The zeros of a tensor before a choice and after it; `then` is given every block, in order."""
     before = after = 0
-    for weights, mask in choice.blocks(tensor):
-        before += weights.size - masks.left(weights)
-        after += weights.size - masks.left(weights, mask)
-        then(weights, mask)
+    for change in choice.blocks(tensor):
+        before += change.zeros_before
+        after += change.zeros_after
+        then(change)
     return before, after
 
 
 def describe(tensors: Sequence[Prunable], choice: Choice) -> Pruning:
     """What a choice leaves: zeros of every prunable tensor after it, and in all."""
-    return told(tensors, choice, list(cores.each(partial(zeros, choice=choice), tensors)))
+    return summary(tensors, choice, list(cores.each(partial(zeros, choice=choice), tensors)))
 
 
-def told(
+def summary(
     tensors: Sequence[Prunable], choice: Choice, counted: Sequence[tuple[int, int]]
 ) -> Pruning:
     """What a choice left, given the zeros before and after of each tensor."""

@@ -182,7 +182,7 @@ def _write(
     _write_index(stored.checkpoint, {names[name]: files[name] for name in files}, folder / index)
     opening.copy_companions(stored.checkpoint, folder)
     prunable = list(stored.prunable.values())
-    return choosing.told(prunable, choice, [counted[tensor.entry.name] for tensor in prunable])
+    return choosing.summary(prunable, choice, [counted[tensor.entry.name] for tensor in prunable])
 
 
 def _write_index(source: Checkpoint, files: Files, path: Path) -> None:

@@ -9,10 +9,10 @@ import torch
 from experiments import cores
 from experiments.models.coverage import prunable_parameters
 from experiments.models.opening import OpenModel
-from experiments.pruning import choosing, masks
+from experiments.pruning import choosing
+from experiments.pruning.change import Change
 from experiments.pruning.choosing import Choice, Prunable, Settings
 from experiments.pruning.magnitudes import Weights
-from experiments.pruning.masks import Mask
 from experiments.pruning.methods.table import METHODS
 
 
@@ -28,12 +28,12 @@ def _shared(tensor: torch.Tensor) -> Weights:
 
 
 def prune_in_place(tensors: Sequence[Prunable], choice: Choice) -> tuple[int, int]:
-    """Set what a level removes to zero where it is, on all cores; the zeros before and after."""
+    """Write what a level leaves over what was there, on all cores; the zeros before and after."""
 
-    def erase(weights: Weights, mask: Mask) -> None:
-        masks.erase(weights, mask)
+    def overwrite(change: Change) -> None:
+        change.after(out=change.before)
 
-    counted = list(cores.each(partial(choosing.zeros, choice=choice, then=erase), tensors))
+    counted = list(cores.each(partial(choosing.zeros, choice=choice, then=overwrite), tensors))
     return sum(before for before, _ in counted), sum(after for _, after in counted)
 
 

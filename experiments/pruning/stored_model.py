@@ -98,16 +98,15 @@ class StoredModel:
         return found
 
     def pruned(self, tensor: StoredTensor, choice: Choice | None) -> Iterator[tuple[Weights, int]]:
-        """A stored tensor's numbers block by block, the removed ones zero, and the zeros before."""
+        """A stored tensor's numbers block by block, as a choice leaves them, and the zeros before."""
         prunable = self.prunable.get(self.repeats.get(tensor.name, tensor.name))
         if prunable is None or choice is None:
             for weights in tensor.blocks():
                 yield weights, weights.size - masks.left(weights)
             return
-        for weights, mask in choice.blocks(prunable):
-            before = weights.size - masks.left(weights)
-            masks.erase(weights, mask)
-            yield weights, before
+        for change in choice.blocks(prunable):
+            before = change.zeros_before
+            yield change.after(out=change.before), before  # they are fresh from the file
 
     def output_files(self) -> dict[str, list[StoredTensor]]:
         """The safetensors files that a pruned copy has, sharded like the source; what each holds.

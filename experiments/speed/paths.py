@@ -90,8 +90,7 @@ class TimedModel:
     def masked(self, choice: Choice) -> Weights:
         """The prunable weights at a level: dense storage with zeros where the level removes."""
         tensors = prunable_tensors(self.opened.model)
-        masks = {tensor.entry.name: torch.from_numpy(choice.mask(tensor)) for tensor in tensors}
-        return {name: weight.masked_fill(~masks[name], 0) for name, weight in self.dense.items()}
+        return {tensor.entry.name: torch.from_numpy(choice.after(tensor)) for tensor in tensors}
 
 
 class PrunedModel:

@@ -96,9 +96,7 @@ def _masked(opened: OpenModel) -> dict[str, Tensor]:
     """The prunable weights, half of every four the smallest of them zero."""
     tensors = prunable_tensors(opened.model)
     (choice,) = choose(tensors, Settings(pattern=PATTERN), [LEVEL])
-    masks = {tensor.entry.name: torch.from_numpy(choice.mask(tensor)) for tensor in tensors}
-    maps = linear_maps(opened.model)
-    return {one.name: one.weight.masked_fill(~masks[one.name], 0) for one in maps}
+    return {tensor.entry.name: torch.from_numpy(choice.after(tensor)) for tensor in tensors}
 
 
 def _product(module: nn.Module, weight: Tensor) -> Product:

@@ -3,10 +3,12 @@
 import copy
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -22,6 +24,7 @@ from experiments.models.opening import open_model
 from experiments.pruning import choosing
 from experiments.pruning.choosing import Prunable, Settings, choose, describe
 from experiments.pruning.masks import Axis
+from experiments.pruning.methods.table import METHODS
 from experiments.pruning.open_weights import InPlace, prunable_tensors
 from experiments.pruning.stored_model import StoredModel
 
@@ -207,11 +210,41 @@ def test_a_threshold_is_told_only_where_one_number_says_it() -> None:
 
 
 @pytest.mark.parametrize("fault", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("settings", [Settings(), Settings(scope="row"), Settings(pattern="2:4")])
-def test_a_tensor_with_nan_or_infinity_is_refused_by_name(fault: float, settings: Settings) -> None:
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "settings", [*(Settings(scope=scope) for scope in choosing.SCOPES), Settings(pattern="2:4")]
+)
+def test_a_tensor_with_nan_or_infinity_is_refused_by_name(
+    fault: float, method: str, settings: Settings, tmp_path: Path
+) -> None:
     tensors = [tensor([[1, 2, 3, 4]], name="h.0.w"), tensor([[1, 2, fault, 4]], name="h.1.w")]
-    with pytest.raises(ReportError, match=r"tensor h\.1\.w: expected finite weights"):
-        choose(tensors, settings, [0.5])
+    mixed = [tensors[0], Prunable(tensors[1].entry, tensors[1].weights.astype(np.float16))]
+    path = tmp_path / "model.safetensors"
+    safetensors.numpy.save_file({each.entry.name: each.weights for each in mixed}, path)
+    stored = Checkpoint("stored", tmp_path).tensors()
+    in_file = [Prunable(tensors[int(each.name[2])].entry, each) for each in stored]
+    for group in (tensors, mixed, in_file):
+        with pytest.raises(ReportError, match=r"tensor h\.1\.w: expected finite weights"):
+            choose(group, replace(settings, method=method), [0.5])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_weight_is_looked_at_once_for_what_has_no_rank(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse, looked = choosing.refuse_non_finite, []
+
+    def look(name: str, magnitudes: NDArray[np.unsignedinteger], dtype: object) -> None:
+        looked.append((name, magnitudes.size))
+        refuse(name, magnitudes, dtype)
+
+    monkeypatch.setattr(choosing, "refuse_non_finite", look)
+    tensors = [tensor([[1, 2, 3, 4]], name="h.0.w"), tensor([[5, 6, 7]], name="h.1.w")]
+    for choice in choose(
+        tensors, Settings(method=method), [0.3, 0.5]
+    ):  # keys of 32 bits: two readings
+        describe(tensors, choice)
+    assert sorted(looked) == [("h.0.w", 4), ("h.1.w", 3)]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from experiments.errors import UsageError
 from experiments.models.coverage import Entry
 from experiments.pruning.choosing import Prunable, Settings, choose
 from experiments.pruning.methods import random_control
+from experiments.pruning.methods.block import Block
 from experiments.pruning.methods.table import METHODS, method
 
 WORD = (1 << 64) - 1
@@ -136,7 +137,7 @@ def test_every_weight_is_as_likely_to_go_as_another() -> None:
 
 
 def test_the_controls_draws_are_never_zero() -> None:
-    drawn = random_control.keys(np.ones((300, 300), np.float32), name="w", start=0, seed=0)
+    drawn = random_control.keys(Block(name="w", start=0, weights=np.ones((300, 300), np.float32)))
     assert drawn.min() > 0
     assert drawn.max() <= 2**31
     assert len(np.unique(drawn)) > 89_900  # 90,000 of 2^31 numbers: about two pairs expected
@@ -145,10 +146,10 @@ def test_the_controls_draws_are_never_zero() -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_ranks_a_block_as_it_ranks_the_whole(name: str) -> None:
     weights = np.random.default_rng(0).standard_normal(100).astype(np.float32)
-    whole = METHODS[name].keys(weights, name="w", start=0, seed=1)
+    whole = METHODS[name].keys(Block(name="w", start=0, weights=weights, seed=1))
     for start, stop in ((0, 100), (0, 7), (7, 16), (8, 24), (99, 100)):
-        block = METHODS[name].keys(weights[start:stop], name="w", start=start, seed=1)
-        assert np.array_equal(block, whole[start:stop])
+        block = Block(name="w", start=start, weights=weights[start:stop], seed=1)
+        assert np.array_equal(METHODS[name].keys(block), whole[start:stop])
 
 
 def test_an_unknown_method_lists_the_near_ones() -> None:

@@ -1,37 +1,30 @@
 """The pruning methods, by name. What one needs is imported when it ranks, so that naming costs nothing.
 
-To add one: write a file beside this one with a function `keys(weights, *, name, start, seed)` that
-gives every weight an unsigned integer, the smallest to be removed first; add a line to METHODS; and
-add a slow, obvious reference for it to `tests/pruning/test_methods.py`.
+To add one: write a file beside this one with a function `keys(block)` that gives every weight of a
+block an unsigned integer, the smallest to be removed first, and where kept weights make up for removed
+ones a function `repair(block, keep)`; add a line to METHODS; and add a slow, obvious reference for it to
+`tests/pruning/test_methods.py`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from experiments.errors import unknown_name
 
 if TYPE_CHECKING:
     from experiments.pruning.magnitudes import Keys, Weights
-
-
-class Ranking(Protocol):
-    """How a method ranks a tensor's weights, block by block: unsigned integers of the same shape.
-
-    `start` is the row-major index of the block's first weight in the tensor `name`.
-    """
-
-    def __call__(self, weights: "Weights", *, name: str, start: int, seed: int) -> "Keys":
-        """Give the weights their ranks; the smallest is removed first."""
-        ...
+    from experiments.pruning.masks import Mask
+    from experiments.pruning.methods.block import Block
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One way to choose weights, by the `keys` of the `file` beside this one.
+    """One way to choose weights, by the functions of the `file` beside this one.
 
-    `nested`: a higher level's zeros contain a lower one's. `seeds` is
-    how many random seeds the report runs; 1 for a method without chance.
+    `nested`: a higher level's zeros contain a lower one's. `seeds` is how many random seeds the report
+    runs; 1 for a method without chance.
     """
 
     file: str
@@ -42,9 +35,19 @@ class Method:
     cite: str
 
     @property
-    def keys(self) -> Ranking:
-        """How it ranks."""
-        return cast(Ranking, import_module(f"{__package__}.{self.file}").keys)
+    def keys(self) -> "Callable[[Block], Keys]":
+        """How it ranks the weights of a block: unsigned integers of the same shape, the smallest go first."""
+        keys: Callable[[Block], Keys] = self._module.keys
+        return keys
+
+    @property
+    def repair(self) -> "Callable[[Block, Mask], Weights] | None":
+        """What it makes of the weights of a block, given which are kept; None where it leaves them be."""
+        return getattr(self._module, "repair", None)
+
+    @property
+    def _module(self) -> Any:
+        return import_module(f"{__package__}.{self.file}")
 
 
 METHODS: dict[str, Method] = {
