@@ -4,6 +4,7 @@ Opens models, computes, and yields records; it neither stores nor draws them.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from time import perf_counter
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.models import devices, opening
+from experiments.models.opening import OpenModel
 from experiments.pruning import choosing, inspection
 from experiments.pruning.choosing import Settings
 from experiments.pruning.methods.table import METHODS
@@ -22,20 +24,57 @@ from experiments.records.cell import Cell
 from experiments.records.provenance import machine, today, versions
 from experiments.records.record import Answer, Provenance, Record
 from experiments.speed import footprint, latency
-from experiments.study.plan import TIMED_THREADS, Job, Planned
+from experiments.study.kinds import KINDS, TIMED_THREADS
+from experiments.study.plan import Job, Planned
 
 Ask = Callable[[Cell], Answer]
+
+
+class Opened:
+    """A job's checkpoint, opened as its kinds of cells need it, each way once."""
+
+    def __init__(self, job: Job) -> None:
+        self.checkpoint, self.levels = job.first.checkpoint, job.levels
+        self._task = job.first.task
+
+    @property
+    def task(self) -> Task:
+        """The task that all cells share."""
+        assert self._task is not None
+        return self._task
+
+    @cached_property
+    def stored(self) -> StoredModel:
+        """Its tensors as they are stored."""
+        return StoredModel(self.checkpoint)
+
+    @cached_property
+    def model(self) -> OpenModel:
+        """The model as it runs: a task's where it is fastest, on the processor where it is timed."""
+        return opening.open_model(self.checkpoint, on=devices.device() if self._task else "cpu")
+
+    @cached_property
+    def weights(self) -> InPlace:
+        """The model's prunable weights, to be pruned in place level after level."""
+        return InPlace(self.model)
+
+    def prune(self, cell: Cell) -> None:
+        """Prune the model as a cell asks, if it does."""
+        if cell.method is not None:
+            self.weights.prune(settings(cell), cell.level or 0)
 
 
 def answers(job: Job) -> Iterator[tuple[Cell, Record | str]]:
     """Answer every cell of a job; one that cannot be answered says why and ends no other."""
     opening.be_quiet()
     torch.set_num_threads(TIMED_THREADS)
-    ask = _opened(job)
+    opened = Opened(job)
+    kinds = dict.fromkeys(planned.cell.kind for planned in job.cells)
+    asks: dict[str, Ask] = {kind: KINDS[kind].function(opened) for kind in kinds}
     for planned in job.cells:
         start = perf_counter()
         try:
-            found = ask(planned.cell)
+            found = asks[planned.cell.kind](planned.cell)
         except ReportError as error:
             yield planned.cell, str(error)
         except (RuntimeError, ValueError, MemoryError) as error:  # torch's own refusals
@@ -44,55 +83,50 @@ def answers(job: Job) -> Iterator[tuple[Cell, Record | str]]:
             yield planned.cell, _record(planned, found, job.command, perf_counter() - start)
 
 
-def _opened(job: Job) -> Ask:
-    """Open a job's checkpoint once; what answers its cells."""
-    if job.timed:
-        return _latency(job)
-    if (task := job.first.task) is not None:
-        ask = _perplexity if task.metric == "perplexity" else _evaluation
-        return ask(job.first.checkpoint, task)
-    return _structure(job)
+def inspected(opened: Opened) -> Ask:
+    """What the stored tensors are before anything is done to them."""
+    stored = opened.stored
+    return lambda cell: inspection.inspect(stored)
 
 
-def _structure(job: Job) -> Ask:
-    """What is read from the stored tensors: inspection, pruning, footprint."""
-    checkpoint = job.first.checkpoint
-    stored = StoredModel(checkpoint)
+def pruned(opened: Opened) -> Ask:
+    """What a level removes of the stored tensors."""
+    tensors = list(opened.stored.prunable.values())
 
     def ask(cell: Cell) -> Answer:
-        if cell.kind == "inspection":
-            return inspection.inspect(stored)
-        settings, tensors = _settings(cell), list(stored.prunable.values())
-        if cell.kind == "pruning":
-            (choice,) = choosing.choose(tensors, settings, [cell.level or 0])
-            return choosing.describe(tensors, choice)
-        choices = choosing.choose(tensors, settings, job.levels)
-        return footprint.footprint(stored, choices, method=settings.method)
+        (choice,) = choosing.choose(tensors, settings(cell), [cell.level or 0])
+        return choosing.describe(tensors, choice)
 
     return ask
 
 
-def _latency(job: Job) -> Ask:
-    """Timings of one open model."""
-    opened = opening.open_model(job.first.checkpoint)
+def weighed(opened: Opened) -> Ask:
+    """Bytes of the stored tensors at every level."""
+    stored, levels = opened.stored, opened.levels
 
     def ask(cell: Cell) -> Answer:
-        return latency.measure(opened, _settings(cell), job.levels, threads=TIMED_THREADS)
+        asked = settings(cell)
+        choices = choosing.choose(list(stored.prunable.values()), asked, levels)
+        return footprint.footprint(stored, choices, method=asked.method)
 
     return ask
 
 
-def _evaluation(checkpoint: Checkpoint, task: Task) -> Ask:
-    """Dense and pruned answers of one open model, pruned in place level after level."""
-    opened = opening.open_model(checkpoint, on=devices.device())
-    question = answering.prepare(opened, task)
-    weights = InPlace(opened)
-    warnings = overlap_warnings(checkpoint, task)
+def timed(opened: Opened) -> Ask:
+    """Milliseconds of a pass at every level."""
+    model, levels = opened.model, opened.levels
+    return lambda cell: latency.measure(model, settings(cell), levels, threads=TIMED_THREADS)
+
+
+def evaluated(opened: Opened) -> Ask:
+    """The model's answers to a task, dense and pruned."""
+    model, weights = opened.model, opened.weights
+    question = answering.prepare(model, opened.task)
+    warnings = overlap_warnings(opened.checkpoint, opened.task)
 
     def ask(cell: Cell) -> Answer:
-        if cell.method is not None:
-            weights.prune(_settings(cell), cell.level or 0)
-        predictions = answering.predict(opened, question)
+        opened.prune(cell)
+        predictions = answering.predict(model, question)
         return evaluation.score(
             question, predictions, prunable=weights.count, zeros=weights.zeros, warnings=warnings
         )
@@ -100,22 +134,21 @@ def _evaluation(checkpoint: Checkpoint, task: Task) -> Ask:
     return ask
 
 
-def _perplexity(checkpoint: Checkpoint, task: Task) -> Ask:
-    """The same of a text foretold."""
-    opened = opening.open_model(checkpoint, on=devices.device())
-    text = perplexity.prepare(opened, task)
-    weights = InPlace(opened)
+def predicted(opened: Opened) -> Ask:
+    """How well the model predicts a text, dense and pruned."""
+    model, weights = opened.model, opened.weights
+    text = perplexity.prepare(model, opened.task)
 
     def ask(cell: Cell) -> Answer:
-        if cell.method is not None:
-            weights.prune(_settings(cell), cell.level or 0)
-        losses = perplexity.losses(opened, text)
+        opened.prune(cell)
+        losses = perplexity.losses(model, text)
         return perplexity.score(text, losses, prunable=weights.count, zeros=weights.zeros)
 
     return ask
 
 
-def _settings(cell: Cell) -> Settings:
+def settings(cell: Cell) -> Settings:
+    """How a cell asks to prune: its method, at that method's own scope."""
     method = cell.method or "magnitude"
     return Settings(method=method, scope=METHODS[method].scope, seed=cell.seed or 0)
 
@@ -145,7 +178,7 @@ def _record(planned: Planned, found: Answer, command: str, seconds: float) -> Re
             revision=planned.checkpoint.revision,
             data=task.name if task else None,
             data_digest=planned.identity.get("data"),
-            dtype="float32" if task or planned.cell.kind == "latency" else None,
+            dtype="float32" if task or KINDS[planned.cell.kind].timed else None,
             seed=planned.cell.seed,
         ),
         answer=found,

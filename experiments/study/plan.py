@@ -10,30 +10,15 @@ from functools import cache
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
-from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.pruning.methods.table import METHODS
 from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
-from experiments.records.provenance import Digests, digest_text, processor, version_of
+from experiments.records.provenance import Digests, digest_text
 from experiments.records.study import Study, StudyModel
+from experiments.study.kinds import DENSE, KINDS, Kind
 from experiments.study.study import LoadedStudy
-
-# Raised by hand when a kind's measurement changes, so that older records are not taken for it.
-VERSIONS = {
-    "inspection": 2,
-    "pruning": 2,
-    "evaluation": 5,
-    "comparison": 2,
-    "perplexity": 2,
-    "perplexity_change": 2,
-    "footprint": 3,
-    "latency": 4,
-}
-JOINED = {"evaluation": "comparison", "perplexity": "perplexity_change"}
-DENSE = "dense"
-TIMED_THREADS = 1
 
 
 @dataclass(frozen=True)
@@ -56,57 +41,19 @@ class Plan:
 
 
 def questions(study: Study, model: StudyModel) -> Iterator[Cell]:
-    """Every cell of one row of the report, in the order in which pages show them."""
-    name = model.name
-    yield Cell(kind="inspection", model=name)
-    for method, seed in runs(study.methods):
-        for level in study.levels:
-            yield Cell(kind="pruning", model=name, method=method, level=level, seed=seed)
-    yield Cell(kind="footprint", model=name, method=study.methods[0])
-    yield Cell(kind="latency", model=name, method=study.methods[0])
-    foretold = {task.name for task in study.tasks if task.metric == "perplexity"}
-    for task in model.tasks:
-        kind = "perplexity" if task in foretold else "evaluation"
-        yield Cell(kind=kind, model=name, level=0.0, task=task)
-        for method, seed in runs(study.methods):
-            for level in study.levels:
-                cell = Cell(kind=kind, model=name, method=method, level=level, task=task, seed=seed)
-                yield cell
-                yield from comparisons(cell, study)
-
-
-def runs(methods: Sequence[str]) -> Iterator[tuple[str, int | None]]:
-    """Each method with each of its seeds; None for a method without chance.
-
-    >>> list(runs(["magnitude", "random"]))
-    [('magnitude', None), ('random', 0), ('random', 1), ('random', 2)]
-    """
-    for method in methods:
-        seeds = METHODS[method].seeds
-        yield from ((method, seed) for seed in (range(seeds) if seeds > 1 else [None]))
-
-
-def comparisons(cell: Cell, study: Study) -> Iterator[Cell]:
-    """What a pruned evaluation is held against: dense, and each run of the methods after it."""
-    yield _comparison(cell, DENSE)
-    position = study.methods.index(cell.method or "")
-    for method, seed in runs(study.methods[position + 1 :]):
-        yield _comparison(cell, method if seed is None else f"{method} seed {seed}")
-
-
-def _comparison(cell: Cell, against: str) -> Cell:
-    return replace(cell, kind=JOINED[cell.kind], against=against)
+    """Every cell of one row of the report, kind by kind."""
+    for kind in KINDS.values():
+        yield from kind.questions(study, model)
 
 
 def joins(cell: Cell) -> bool:
     """Whether it joins two other cells, and is answered from their records."""
-    return cell.kind in JOINED.values()
+    return bool(KINDS[cell.kind].joins)
 
 
 def sides(cell: Cell) -> tuple[Cell, Cell]:
     """The two answers that a comparison joins."""
-    kind = next(kind for kind, joined in JOINED.items() if joined == cell.kind)
-    asked = replace(cell, kind=kind, against=None)
+    asked = replace(cell, kind=KINDS[cell.kind].joins, against=None)
     if cell.against == DENSE:
         return asked, replace(asked, method=None, level=0.0, seed=None)
     method, _, seed = (cell.against or "").partition(" seed ")
@@ -148,38 +95,32 @@ def _planned(
 ) -> list[Planned]:
     """A row's cells with their identities; comparisons come after what they join."""
     planned: dict[Cell, Planned] = {}
-    for cell in sorted(questions(study, model), key=joins):
+    for cell in questions(study, model):
         if cell.task not in asked:
             continue
         checkpoint, task = asked[cell.task]
-        if joins(cell):
-            identity = joined(cell.kind, [planned[side].identity for side in sides(cell)])
+        kind = KINDS[cell.kind]
+        if kind.joins:
+            identity = joined(kind, [planned[side].identity for side in sides(cell)])
         else:
-            identity = _identity(cell, checkpoint, task, study, digests)
+            identity = _identity(cell, checkpoint, task, digests) | kind.depends(study)
         planned[cell] = Planned(cell, identity, checkpoint, task)
     return list(planned.values())
 
 
-def joined(kind: str, identities: Sequence[dict[str, str]]) -> dict[str, str]:
+def joined(kind: Kind, identities: Sequence[dict[str, str]]) -> dict[str, str]:
     """The identity of what joins other answers: a digest of theirs."""
     text = json.dumps(list(identities), sort_keys=True)
-    return {"version": str(VERSIONS[kind]), "joins": digest_text(text)}
+    return {"version": str(kind.version), "joins": digest_text(text)}
 
 
 def _identity(
-    cell: Cell, checkpoint: Checkpoint, task: Task | None, study: Study, digests: Digests
+    cell: Cell, checkpoint: Checkpoint, task: Task | None, digests: Digests
 ) -> dict[str, str]:
-    """Everything an answer depends on, as text."""
-    found = {"version": str(VERSIONS[cell.kind]), **_given(checkpoint, task, digests)}
+    """What an answer of any kind depends on, as text."""
+    found = {"version": str(KINDS[cell.kind].version), **_given(checkpoint, task, digests)}
     if cell.method is not None:
         found["scope"] = METHODS[cell.method].scope
-    if cell.kind in ("footprint", "latency"):
-        found["levels"] = " ".join(map(str, study.levels))
-    if cell.kind == "latency":
-        found["processor"] = processor()
-        found["threads"] = str(TIMED_THREADS)
-        found["cores"] = str(usable_cores())
-        found["torch"] = version_of("torch") or ""
     return found
 
 
@@ -214,24 +155,25 @@ class Job:
     @property
     def timed(self) -> bool:
         """Whether it reads a stopwatch, so that nothing may run beside it."""
-        return self.first.cell.kind == "latency"
+        return KINDS[self.first.cell.kind].timed
 
     @property
     def title(self) -> str:
         """What it is about, in a few words."""
         cell = self.first.cell
-        what = cell.task or ("latency" if self.timed else "structure")
+        what = cell.task or (cell.kind if self.timed else "structure")
         run = "" if cell.method is None or not cell.task else f", {cell.method}"
         seed = "" if cell.seed is None else f" seed {cell.seed}"
         return f"{cell.model}: {what}{run}{seed}"
 
 
 def jobs_of(planned: Sequence[Planned], levels: tuple[float, ...], command: str) -> list[Job]:
-    """Group cells into jobs: by row, task and run. Timed jobs come last."""
+    """Group cells into jobs: by row, task and run, each timed kind apart. Timed jobs come last."""
     groups: dict[tuple[object, ...], list[Planned]] = {}
     for one in planned:
         cell = one.cell
-        run = (cell.method, cell.seed) if cell.task else (cell.kind == "latency",)
-        groups.setdefault((cell.model, cell.task, *run), []).append(one)
+        run = (cell.method, cell.seed) if cell.task else ()
+        alone = cell.kind if KINDS[cell.kind].timed else None
+        groups.setdefault((cell.model, cell.task, alone, *run), []).append(one)
     jobs = [Job(tuple(cells), levels, command) for cells in groups.values()]
     return sorted(jobs, key=lambda job: job.timed)

@@ -11,7 +11,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,14 +18,12 @@ from typing import Any
 from experiments.checkpoint.folder import Checkpoint
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
-from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
-from experiments.records.evaluation import Comparison, Evaluation
-from experiments.records.perplexity import Perplexity, PerplexityChange
 from experiments.records.provenance import Digests, command
-from experiments.records.record import Answer, Held, Record
+from experiments.records.record import Held, Record
 from experiments.records.store import Memory, Recorded, Results
 from experiments.records.study import Study
+from experiments.study.kinds import KINDS
 from experiments.study.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
 from experiments.study.study import LoadedStudy
 
@@ -237,7 +234,8 @@ def _compare(planned: Planned, known: Known) -> Record | None:
     if planned.task is None or len(records) < 2:
         return None
     start = perf_counter()
-    answer = _joined(planned.task, *(record.answer for record in records))
+    join = KINDS[planned.cell.kind].function
+    answer = join(planned.task, *(record.answer for record in records))
     base = next(record.provenance for record in records if record.provenance is not None)
     return Record(
         cell=planned.cell,
@@ -245,22 +243,6 @@ def _compare(planned: Planned, known: Known) -> Record | None:
         provenance=replace(base, seconds=round(perf_counter() - start, 3)),
         answer=answer,
     )
-
-
-def _joined(task: Task, first: Answer, other: Answer) -> Comparison | PerplexityChange:
-    from experiments.quality.comparison import compare, compare_perplexity
-
-    if isinstance(first, Perplexity) and isinstance(other, Perplexity):
-        return compare_perplexity(first, other)
-    assert isinstance(first, Evaluation)
-    assert isinstance(other, Evaluation)
-    return compare(first, other, clusters=_clusters(task))
-
-
-@lru_cache
-def _clusters(task: Task) -> tuple[str, ...] | None:
-    """Which examples of a task belong together."""
-    return task.load().clusters
 
 
 def study_record(loaded: LoadedStudy) -> Record:

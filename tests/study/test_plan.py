@@ -12,7 +12,8 @@ import pytest
 from experiments.records.cell import Cell
 from experiments.records.provenance import Digests
 from experiments.records.study import Study, StudyModel
-from experiments.study import plan
+from experiments.study import kinds, plan
+from experiments.study.kinds import KINDS
 from experiments.study.plan import Plan, jobs_of, make_plan, questions, sides
 from experiments.study.study import load_study
 
@@ -105,7 +106,7 @@ def identities(folder: Path) -> dict[tuple[str, float | None], dict[str, str]]:
     return {(one.cell.kind, one.cell.level): one.identity for one in found.here}
 
 
-KINDS = {"inspection", "pruning", "footprint", "latency", "evaluation", "comparison"}
+EVERY = {"inspection", "pruning", "footprint", "latency", "evaluation", "comparison"}
 
 
 def edit(folder: Path, file: str, old: str, new: str) -> None:
@@ -123,11 +124,11 @@ def swap_weights(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "kinds"),
+    ("change", "hit"),
     [
-        (swap_weights, KINDS),
-        (lambda folder: edit(folder, "tiny/config.json", '"n_head": 2', '"n_head": 4'), KINDS),
-        (lambda folder: edit(folder, "tiny/tokenizer.json", "dull", "duller"), KINDS),
+        (swap_weights, EVERY),
+        (lambda folder: edit(folder, "tiny/config.json", '"n_head": 2', '"n_head": 4'), EVERY),
+        (lambda folder: edit(folder, "tiny/tokenizer.json", "dull", "duller"), EVERY),
         (lambda folder: edit(folder, "films.tsv", "dull", "bad"), {"evaluation", "comparison"}),
         (
             lambda folder: edit(folder, "study.toml", '"accuracy"', '"mcc"'),
@@ -144,19 +145,19 @@ def swap_weights(folder: Path) -> None:
     ids=["weights", "config", "tokenizer", "data", "metric", "levels", "family", "notes", "time"],
 )
 def test_an_answer_hangs_on_what_it_was_made_from_and_on_nothing_else(
-    change: Callable[[Path], object], kinds: set[str], folder: Path
+    change: Callable[[Path], object], hit: set[str], folder: Path
 ) -> None:
     before = identities(folder)
     change(folder)
     after = identities(folder)
-    assert {kind for kind, level in before if after[kind, level] != before[kind, level]} == kinds
+    assert {kind for kind, level in before if after[kind, level] != before[kind, level]} == hit
 
 
 def test_raising_a_version_by_hand_asks_for_that_kind_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = identities(folder)
-    monkeypatch.setitem(plan.VERSIONS, "evaluation", 99)
+    monkeypatch.setitem(KINDS, "evaluation", replace(KINDS["evaluation"], version=99))
     after = identities(folder)
     changed = {kind for kind, level in before if after[kind, level] != before[kind, level]}
     assert changed == {"evaluation", "comparison"}
@@ -170,7 +171,7 @@ def test_a_folder_that_moved_is_the_same_checkpoint(folder: Path, tmp_path: Path
 
 def test_times_hang_on_the_processor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = identities(folder)
-    monkeypatch.setattr(plan, "processor", lambda: "another")
+    monkeypatch.setattr(kinds, "processor", lambda: "another")
     after = identities(folder)
     assert {kind for kind, level in before if after[kind, level] != before[kind, level]} == {
         "latency"

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -28,9 +28,11 @@ from experiments.records.evaluation import Evaluation
 from experiments.records.inspection import Inspection
 from experiments.records.latency import Latency
 from experiments.records.pruning import Pruning
-from experiments.records.record import Held
+from experiments.records.record import ANSWERS, Held
 from experiments.records.store import Recorded, Results
-from experiments.study import jobs, run
+from experiments.records.study import Study, StudyModel
+from experiments.study import jobs, joins, run
+from experiments.study.kinds import KINDS, Kind
 from experiments.study.run import Outcome, forecast, missing, promote, run_study, shown, status
 from experiments.study.study import LoadedStudy, load_study
 
@@ -110,10 +112,10 @@ def folder(measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     """A copy of the measured study; jobs run in this process."""
     monkeypatch.setattr(run, "ProcessPoolExecutor", InProcess)
     monkeypatch.setattr(InProcess, "started", 0)
-    run._clusters.cache_clear()
+    joins.clusters.cache_clear()
     shutil.copytree(measured, tmp_path / "copy")
     yield tmp_path / "copy"
-    run._clusters.cache_clear()
+    joins.clusters.cache_clear()
 
 
 def of(folder: Path) -> tuple[LoadedStudy, Results, Recorded]:
@@ -444,3 +446,34 @@ def test_a_checkpoint_trained_on_the_tasks_own_sentences_is_flagged(
     found = jobs.overlap_warnings(Checkpoint("tiny", tmp_path), reviews)
     expected = (f"trained on {named}, which overlaps the sentences of reviews",)
     assert found == (expected if flagged else ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """How many tensors a checkpoint stores: a kind of this test's own."""
+
+    kind: ClassVar[str] = "counted"
+    tensors: int
+
+
+def counting(opened: Any) -> Callable[[Cell], Counted]:
+    return lambda cell: Counted(tensors=len(opened.stored.tensors))
+
+
+def test_a_line_in_the_table_of_kinds_is_planned_asked_kept_and_held_by_level(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_level(study: Study, model: StudyModel) -> Iterator[dict[str, Any]]:
+        return ({"level": level} for level in study.levels)
+
+    row: Any = {"answer": Counted, "version": 7, "ask": f"{__name__}:counting"}
+    monkeypatch.setitem(ANSWERS, "counted", Counted)
+    monkeypatch.setitem(KINDS, "counted", Kind(cells=by_level, **row))
+    outcome, said = again(folder)
+    assert said == ["[1/1] Tiny: structure"]
+    assert kinds(outcome) == CELLS | {"counted": 1}
+    (found,) = (x.record for x in outcome.held if x.record.cell.kind == "counted")
+    with safetensors.safe_open(folder / "tiny" / "model.safetensors", "numpy") as file:
+        assert found.answer == Counted(tensors=len(file.keys()))
+    assert (found.cell.level, found.identity["version"]) == (0.5, "7")
+    assert again(folder)[1] == []

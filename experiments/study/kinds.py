@@ -1,0 +1,201 @@
+"""The kinds of experiment: what each asks about a row, what its answer hangs on, and who answers.
+
+To add one: write its record in `experiments/records/`, and what measures it with a function that is given
+what a job opened (`experiments.study.jobs.Opened`) and returns what answers a cell; add a line to KINDS.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from experiments.cores import usable_cores
+from experiments.pruning.methods.table import METHODS
+from experiments.records.cell import Cell
+from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.footprint import Footprint
+from experiments.records.inspection import Inspection
+from experiments.records.latency import Latency
+from experiments.records.perplexity import Perplexity, PerplexityChange
+from experiments.records.provenance import processor, version_of
+from experiments.records.pruning import Pruning
+from experiments.records.record import Answer
+from experiments.records.study import Study, StudyModel
+
+DENSE = "dense"
+TIMED_THREADS = 1
+Asked = dict[str, Any]  # what a cell says beside its kind and its row
+Cells = Callable[[Study, StudyModel], Iterator[Asked]]
+
+
+def nothing(study: Study) -> dict[str, str]:
+    """What an answer depends on where its checkpoint, task and method are all there is."""
+    del study
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of experiment.
+
+    `version` is raised by hand when its measurement changes, so that older records are not taken for
+    it. `cells` gives what is asked about a row; `depends` what of the study and of this machine is part
+    of an answer's identity. Nothing runs beside what is `timed`. `ask` names the function that answers,
+    as "module:function", so that planning imports none; of a kind that `joins` the answers of another,
+    it is given a task and the two answers.
+    """
+
+    answer: type[Answer]
+    version: int
+    cells: Cells
+    ask: str
+    depends: Callable[[Study], dict[str, str]] = nothing
+    timed: bool = False
+    joins: str = ""
+
+    @property
+    def name(self) -> str:
+        """What cells and records call it."""
+        return self.answer.kind
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function that answers, imported."""
+        module, _, name = self.ask.partition(":")
+        function: Callable[..., Any] = getattr(import_module(module), name)
+        return function
+
+    def questions(self, study: Study, model: StudyModel) -> Iterator[Cell]:
+        """Its cells of one row of the report."""
+        return (
+            Cell(kind=self.name, model=model.name, **asked) for asked in self.cells(study, model)
+        )
+
+
+def once(study: Study, model: StudyModel) -> Iterator[Asked]:
+    """A question about a row as it is."""
+    del study, model
+    yield {}
+
+
+def of_the_first(study: Study, model: StudyModel) -> Iterator[Asked]:
+    """A question about the method the report is about, all its levels together."""
+    del model
+    yield {"method": study.methods[0]}
+
+
+def every_run(study: Study, model: StudyModel) -> Iterator[Asked]:
+    """A question about each method, seed and level."""
+    del model
+    for method, seed in runs(study.methods):
+        for level in study.levels:
+            yield {"method": method, "level": level, "seed": seed}
+
+
+def runs(methods: Sequence[str]) -> Iterator[tuple[str, int | None]]:
+    """Each method with each of its seeds; None for a method without chance.
+
+    >>> list(runs(["magnitude", "random"]))
+    [('magnitude', None), ('random', 0), ('random', 1), ('random', 2)]
+    """
+    for method in methods:
+        seeds = METHODS[method].seeds
+        yield from ((method, seed) for seed in (range(seeds) if seeds > 1 else [None]))
+
+
+def answers(study: Study, model: StudyModel, *, of_texts: bool) -> Iterator[Asked]:
+    """A row's tasks, dense and by every run: those of labelled sentences, or those of texts."""
+    texts = {task.name for task in study.tasks if task.metric == "perplexity"}
+    for task in model.tasks:
+        if (task in texts) == of_texts:
+            yield {"task": task, "level": 0.0}
+            for run in every_run(study, model):
+                yield {"task": task, **run}
+
+
+def differences(study: Study, model: StudyModel, *, of_texts: bool) -> Iterator[Asked]:
+    """Each of these pruned answers against dense, and against each run of the methods after its own."""
+    for asked in answers(study, model, of_texts=of_texts):
+        if (method := asked.get("method")) is not None:
+            yield {**asked, "against": DENSE}
+            after = study.methods[study.methods.index(method) + 1 :]
+            for rival, seed in runs(after):
+                yield {**asked, "against": rival if seed is None else f"{rival} seed {seed}"}
+
+
+def levels(study: Study) -> dict[str, str]:
+    """What depends on all levels at once."""
+    return {"levels": " ".join(map(str, study.levels))}
+
+
+def levels_and_machine(study: Study) -> dict[str, str]:
+    """What is timed, at all levels."""
+    return {
+        **levels(study),
+        "processor": processor(),
+        "threads": str(TIMED_THREADS),
+        "cores": str(usable_cores()),
+        "torch": version_of("torch") or "",
+    }
+
+
+# In the order in which pages show them; what joins others stands after them.
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            answer=Inspection,
+            version=2,
+            cells=once,
+            ask="experiments.study.jobs:inspected",
+        ),
+        Kind(
+            answer=Pruning,
+            version=2,
+            cells=every_run,
+            ask="experiments.study.jobs:pruned",
+        ),
+        Kind(
+            answer=Footprint,
+            version=3,
+            cells=of_the_first,
+            depends=levels,
+            ask="experiments.study.jobs:weighed",
+        ),
+        Kind(
+            answer=Latency,
+            version=4,
+            cells=of_the_first,
+            depends=levels_and_machine,
+            timed=True,
+            ask="experiments.study.jobs:timed",
+        ),
+        Kind(
+            answer=Evaluation,
+            version=5,
+            cells=partial(answers, of_texts=False),
+            ask="experiments.study.jobs:evaluated",
+        ),
+        Kind(
+            answer=Perplexity,
+            version=2,
+            cells=partial(answers, of_texts=True),
+            ask="experiments.study.jobs:predicted",
+        ),
+        Kind(
+            answer=Comparison,
+            version=2,
+            cells=partial(differences, of_texts=False),
+            joins="evaluation",
+            ask="experiments.study.joins:compared",
+        ),
+        Kind(
+            answer=PerplexityChange,
+            version=2,
+            cells=partial(differences, of_texts=True),
+            joins="perplexity",
+            ask="experiments.study.joins:changed",
+        ),
+    )
+}
