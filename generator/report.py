@@ -3,6 +3,7 @@
 Only lookups and trivial ratios: whatever is not in a record is not computed here.
 """
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TypeVar
@@ -19,8 +20,8 @@ from experiments.records.study import Study, StudyModel, StudyTask
 from generator.render import Markdown
 
 T = TypeVar("T")
-CONTROL = "random"
 RECORDED = "recorded"
+SEED = " seed "  # in the name of a run of the control
 NOTE = (
     "(recorded): published numbers, made on a machine that Reproduce names and never compared with "
     "numbers measured here."
@@ -28,16 +29,19 @@ NOTE = (
 
 
 class Report:
-    """The records of one study, each with its origin."""
+    """The records of one study, each with its origin, as the study's first method has them.
+
+    What is run with seeds, and held against by the name of a seed, is the control.
+    """
 
     def __init__(self, held: Iterable[Held], gaps: Sequence[str] = ()) -> None:
         self.held = list(held)
         self.gaps = tuple(gaps)
         self.by_cell = {one.cell: one for one in self.held}
-        self.by_run: dict[tuple[object, ...], list[Held]] = {}
+        self.by_question: dict[tuple[object, ...], list[Held]] = {}
         for one in self.by_cell.values():
-            run = (one.cell.model, one.cell.task, one.cell.method, one.cell.level)
-            self.by_run.setdefault(run, []).append(one)
+            asked = (one.cell.model, one.cell.task, one.cell.level)
+            self.by_question.setdefault(asked, []).append(one)
         self.origins: dict[str, str] = {}
         for one in self.held:
             if one.cell.kind != Study.kind:
@@ -48,6 +52,26 @@ class Report:
             if studies
             else Study(title="Sparsity report", levels=(), methods=(), tasks=(), models=())
         )
+        self.methods = tuple(self._methods())
+        self.method = next(iter(self.methods), "")
+
+    def _methods(self) -> Iterator[str]:
+        """The study's first method, and the others that are on record, but for the control."""
+        on_record = {cell.method for cell in self.by_cell}
+        control = {cell.method for cell in self.by_cell if cell.seed is not None}
+        for place, method in enumerate(self.study.methods):
+            if place == 0 or method in on_record - control:
+                yield method
+
+    def under(self, method: str) -> "Report":
+        """The same records as one of the methods has them."""
+        view = copy.copy(self)
+        view.method = method
+        return view
+
+    def by_method(self, rows: Iterable[StudyModel]) -> list[tuple["Report", StudyModel]]:
+        """Each row under each method on record, the methods of a row one after the other."""
+        return [(self.under(method), row) for row in rows for method in self.methods]
 
     def find(self, kind: type[T], **question: object) -> T | None:
         """The answer to a question, None where it has not been measured."""
@@ -59,10 +83,22 @@ class Report:
         """Where a row's numbers were measured: "here", "recorded", or empty for nowhere."""
         return self.origins.get(model, "")
 
+    def marked(self, row: StudyModel) -> bool:
+        """Whether a row is recorded and others are not."""
+        return self.mixed and self.origin(row.name) == RECORDED
+
     def label(self, row: StudyModel) -> str:
         """A row's name where several rows are shown: marked if it is recorded and others are not."""
-        marked = self.mixed and self.origin(row.name) == RECORDED
-        return f"{row.name} ({RECORDED})" if marked else row.name
+        return f"{row.name} ({RECORDED})" if self.marked(row) else row.name
+
+    def pruned_title(self, row: StudyModel) -> str:
+        """A row's name above what a method did to it: with the method's where there are several."""
+        return f"{row.name} by {self.method}" if len(self.methods) > 1 else row.name
+
+    def pruned_label(self, row: StudyModel) -> str:
+        """The same where several rows are shown."""
+        title = self.pruned_title(row)
+        return f"{title} ({RECORDED})" if self.marked(row) else title
 
     @cached_property
     def mixed(self) -> bool:
@@ -71,7 +107,7 @@ class Report:
 
     def note(self, rows: Iterable[StudyModel]) -> Markdown:
         """What the mark of recorded rows means, where one of these rows has it."""
-        return Markdown(NOTE if any(self.label(row) != row.name for row in rows) else "")
+        return Markdown(NOTE if any(map(self.marked, rows)) else "")
 
     def by_origin(self, rows: Iterable[StudyModel]) -> dict[str, list[StudyModel]]:
         """Rows apart by where their numbers were measured: only within one group may they meet."""
@@ -85,6 +121,16 @@ class Report:
         if isinstance(shown, StudyModel):
             return f"model-{self.study.models.index(shown) + 1}"
         return f"task-{self.study.tasks.index(shown) + 1}"
+
+    def pruned_stem(self, row: StudyModel) -> str:
+        """A file name for a row under the report's method."""
+        place = self.methods.index(self.method)
+        return self.stem(row) + (f"-method-{place + 1}" if place else "")
+
+    def place(self, row: StudyModel) -> int:
+        """The place of a row under the report's method among all: it decides the colour."""
+        models = self.study.models
+        return models.index(row) + len(models) * self.methods.index(self.method)
 
     @property
     def seeds(self) -> list[int]:
@@ -106,11 +152,6 @@ class Report:
     def checkpoints(self) -> list[tuple[str, str]]:
         """Each measured row with the checkpoint by which it is inspected, pruned, weighed and timed."""
         return [(row.name, checkpoint_name(row.checkpoint)) for row in self.measured]
-
-    @property
-    def method(self) -> str:
-        """The method the report is about: the study's first."""
-        return self.study.methods[0] if self.study.methods else ""
 
     def inspection(self, model: str) -> Inspection | None:
         """How sparse a row's checkpoint is."""
@@ -137,7 +178,7 @@ class Report:
 
     def control(self, model: str, task: str, level: float) -> list[Evaluation]:
         """The answers of the model pruned at random, one a seed."""
-        return list(self._runs(Evaluation, model, task, CONTROL, level))
+        return self._control(Evaluation, model, task, level)
 
     def loss(self, model: str, task: str, level: float) -> Comparison | None:
         """The pruned model against dense, on the same examples."""
@@ -147,7 +188,7 @@ class Report:
 
     def against_control(self, model: str, task: str, level: float) -> list[Comparison]:
         """The pruned model against each random control of the same level."""
-        return list(self._runs(Comparison, model, task, self.method, level))
+        return self._against_control(Comparison, model, task, level)
 
     def perplexity(self, model: str, task: str, level: float) -> Perplexity | None:
         """How well the model pruned by the report's method foretells a text; dense at level 0."""
@@ -161,20 +202,29 @@ class Report:
 
     def perplexity_control(self, model: str, task: str, level: float) -> list[Perplexity]:
         """How well the model pruned at random foretells it, one a seed."""
-        return list(self._runs(Perplexity, model, task, CONTROL, level))
+        return self._control(Perplexity, model, task, level)
 
     def perplexity_against_control(
         self, model: str, task: str, level: float
     ) -> list[PerplexityChange]:
         """The pruned model against each random control of the same level."""
-        return list(self._runs(PerplexityChange, model, task, self.method, level))
+        return self._against_control(PerplexityChange, model, task, level)
 
-    def _runs(self, kind: type[T], model: str, task: str, method: str, level: float) -> Iterator[T]:
-        """Answers of a kind by seed: the control's own, or a method's against each of them."""
-        for held in self.by_run.get((model, task, method, level), []):
-            answer, rival = held.record.answer, (held.cell.against or "").startswith(CONTROL)
-            if isinstance(answer, kind) and (rival or method == CONTROL):
-                yield answer
+    def _control(self, kind: type[T], model: str, task: str, level: float) -> list[T]:
+        """The control's answers of a kind, by seed."""
+        found = self._at(kind, model, task, level)
+        return [answer for cell, answer in found if cell.seed is not None]
+
+    def _against_control(self, kind: type[T], model: str, task: str, level: float) -> list[T]:
+        """The method's answers of a kind against the control's, by seed."""
+        found = ((c, a) for c, a in self._at(kind, model, task, level) if c.method == self.method)
+        return [answer for cell, answer in found if SEED in (cell.against or "")]
+
+    def _at(self, kind: type[T], model: str, task: str, level: float) -> Iterator[tuple[Cell, T]]:
+        """Every answer of a kind about a model, task and level."""
+        for held in self.by_question.get((model, task, level), []):
+            if isinstance(answer := held.record.answer, kind):
+                yield held.cell, answer
 
     def footprint(self, model: str) -> Footprint | None:
         """What the row's checkpoint weighs."""

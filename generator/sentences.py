@@ -124,7 +124,7 @@ def finding(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
 
 
 def _about(report: Report, model: StudyModel, task: StudyTask) -> str:
-    return f"**{escape(report.label(model))}**, {escape(task.name)}"
+    return f"**{escape(report.pruned_label(model))}**, {escape(task.name)}"
 
 
 def _losses(dense: Evaluation, taken: Sequence[Step]) -> list[str]:

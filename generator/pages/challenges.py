@@ -32,9 +32,9 @@ def context(report: Report) -> Context:
         embeddings=tuple(_embeddings(report)),
         noise=_noise(report),
         speed=tuple(
-            Markdown(f"**{escape(report.label(row))}**. {latency_sentence(found.rows)}")
-            for row in report.measured
-            if (found := report.latency(row.name))
+            Markdown(f"**{escape(view.pruned_label(row))}**. {latency_sentence(found.rows)}")
+            for view, row in report.by_method(report.measured)
+            if (found := view.latency(row.name))
         ),
         bytes=tuple(_bytes(report)),
         note=report.note(report.measured),
@@ -43,18 +43,20 @@ def context(report: Report) -> Context:
 
 def _collapse(report: Report) -> Iterator[Markdown]:
     """Layers that a global threshold empties."""
-    for row in report.measured:
-        empty = [(one, emptied(one)) for one in report.prunings(row.name) if emptied(one)]
+    for view, row in report.by_method(report.measured):
+        if not (pruned := view.prunings(row.name)):
+            continue
+        empty = [(one, emptied(one)) for one in pruned if emptied(one)]
         if empty:
             first, gone = empty[0]
             names = listed([short(layer.name) for layer in gone[:3]])
             yield Markdown(
-                f"**{escape(report.label(row))}**: layers are first emptied at "
+                f"**{escape(view.pruned_label(row))}**: layers are first emptied at "
                 f"{level_name(first.level)}: {len(gone)} of {len(first.layers)}, {names} among them."
             )
         else:
             yield Markdown(
-                f"**{escape(report.label(row))}**: no layer is emptied at any level tried."
+                f"**{escape(view.pruned_label(row))}**: no layer is emptied at any level tried."
             )
 
 
@@ -62,10 +64,10 @@ def _hidden(report: Report) -> Iterator[Markdown]:
     """Answers whose accuracy looks fine although the model says one thing to everything."""
     for task in report.study.tasks:
         found = [
-            (report.label(row), level, answer)
-            for row in report.measured
+            (view.pruned_label(row), level, answer)
+            for view, row in report.by_method(report.measured)
             for level in report.study.levels
-            if (answer := report.evaluation(row.name, task.name, level))
+            if (answer := view.evaluation(row.name, task.name, level))
             and answer.constant_prediction
             and answer.metric == "mcc"
         ]
@@ -101,10 +103,10 @@ def _noise(report: Report) -> Markdown:
 def _smallest(report: Report, rows: Sequence[StudyModel]) -> str:
     losses = [
         loss
-        for row in rows
+        for view, row in report.by_method(rows)
         for task in report.study.tasks
         for level in report.study.levels
-        if (loss := report.loss(row.name, task.name, level))
+        if (loss := view.loss(row.name, task.name, level))
     ]
     if not losses:
         return ""
@@ -120,13 +122,13 @@ def _smallest(report: Report, rows: Sequence[StudyModel]) -> str:
 
 def _bytes(report: Report) -> Iterator[Markdown]:
     """Files before and after masking."""
-    for row in report.measured:
-        weighed = report.footprint(row.name)
+    for view, row in report.by_method(report.measured):
+        weighed = view.footprint(row.name)
         dense = {r.bytes for r in as_stored(weighed, "dense").values()} if weighed else set()
         if weighed and len(dense) == 1:
             packed = list(as_stored(weighed, "gzip").values())
             yield Markdown(
-                f"**{escape(report.label(row))}**: {written(report.inspection(row.name))}, dense, has "
+                f"**{escape(view.pruned_label(row))}**: {written(report.inspection(row.name))}, dense, has "
                 f"the same {whole(dense.pop())} bytes at every level; only compressing it shows the "
                 f"zeros: by gzip it takes {percent(packed[0].ratio)} of that before anything is pruned "
                 f"and {percent(packed[-1].ratio)} at {level_name(packed[-1].level)}."

@@ -27,7 +27,7 @@ MOST_ROWS = 40
 
 @dataclass(frozen=True)
 class ModelSection:
-    """One model: the cuts of its levels and what they leave of each layer."""
+    """One model under one method: the cuts of its levels and what they leave of each layer."""
 
     name: str
     cuts: Table
@@ -55,6 +55,7 @@ def context(report: Report) -> Context:
     """Every pruned model."""
     rows = [row for row in report.measured if report.prunings(row.name)]
     first = report.prunings(rows[0].name) if rows else []
+    pruned = report.by_method(report.measured)
     example = next((one for one in first if one.level == 0.5), first[0] if first else None)
     return Context(
         checkpoints=tuple(report.checkpoints),
@@ -63,18 +64,18 @@ def context(report: Report) -> Context:
         example_prunable=example.prunable if example else 0,
         example_zeros=example.zeros if example else 0,
         control=len(report.seeds),
-        sections=tuple(_section(report, row) for row in rows),
+        sections=tuple(_section(view, row) for view, row in pruned if view.prunings(row.name)),
     )
 
 
 def _section(report: Report, row: StudyModel) -> ModelSection:
     prunings = report.prunings(row.name)
-    name = report.stem(row)
+    name, title = report.pruned_stem(row), report.pruned_title(row)
     return ModelSection(
-        name=row.name,
+        name=title,
         cuts=_cuts(name, prunings),
         layers=_layers(name, prunings),
-        heat=_heat(row.name, name, prunings),
+        heat=_heat(title, name, prunings),
         spread=_spread(prunings),
         wiped=tuple(filter(None, map(_wiped, prunings))),
     )
@@ -96,7 +97,7 @@ def _cuts(name: str, prunings: Sequence[Pruning]) -> Table:
             (
                 one.level,
                 one.prunable,
-                round(one.level * one.prunable),
+                round(one.level * one.prunable) if one.scope == "global" else None,
                 one.zeros_before,
                 one.zeros,
                 one.threshold,

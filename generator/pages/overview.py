@@ -23,7 +23,7 @@ class Context:
     families: Markdown
     levels: Markdown
     tasks: Markdown
-    method: str
+    method: Markdown
     figure: Drawing | None
     findings: tuple[Markdown, ...]
     buys: tuple[Markdown, ...]
@@ -35,7 +35,10 @@ class Context:
 def context(report: Report) -> Context:
     """The whole report in one screen."""
     findings = [
-        finding(report, row, task) for row in report.measured for task in report.tasks_of(row)
+        finding(view, row, task)
+        for row in report.measured
+        for task in report.tasks_of(row)
+        for view, _ in report.by_method([row])
     ]
     return Context(
         title=report.study.title,
@@ -43,10 +46,12 @@ def context(report: Report) -> Context:
         families=listed(list(dict.fromkeys(row.family for row in report.measured))),
         levels=listed([level_name(level) for level in report.study.levels]),
         tasks=_tasks(report),
-        method=report.method,
+        method=listed(report.methods),
         figure=_figure(report),
         findings=tuple(filter(None, findings)),
-        buys=tuple(filter(None, (runtime.in_short(report, row) for row in report.measured))),
+        buys=tuple(
+            filter(None, (runtime.in_short(*one) for one in report.by_method(report.measured)))
+        ),
         scale=_scale(report),
         waiting=len(report.waiting),
         gaps=report.gaps,

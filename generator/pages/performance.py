@@ -24,7 +24,7 @@ from generator.render import (
     whole,
 )
 from generator.report import Report
-from generator.sentences import METRIC_NAMES, control_sentence, finding
+from generator.sentences import METRIC_NAMES, control_sentence, finding, steps
 
 # Ways to answer, as records name them: in words for a list, and what each is.
 WAYS = {
@@ -88,9 +88,9 @@ def context(report: Report) -> Context:
     answers = [
         answer
         for task in asked
-        for row in answering(report, task)
+        for view, row in report.by_method(answering(report, task))
         for level in report.study.levels
-        if (answer := report.evaluation(row.name, task.name, level))
+        if (answer := view.evaluation(row.name, task.name, level))
     ]
     return Context(
         sections=sections,
@@ -142,6 +142,7 @@ def _section(report: Report, task: StudyTask) -> TaskSection:
     rows = answering(report, task)
     dense = [answer for row in rows if (answer := report.dense(row.name, task.name))]
     metrics = sorted({METRIC_NAMES[answer.metric] for answer in dense})
+    pruned = report.by_method(rows)
     return TaskSection(
         task=task,
         glue=task.name in GLUE,
@@ -159,8 +160,8 @@ def _section(report: Report, task: StudyTask) -> TaskSection:
             caption=f"{task.question} Levels stand at equal steps. {legend(report, rows)}",
             draw=partial(quality_by_level.draw, [panel(report, task)]),
         ),
-        findings=tuple(filter(None, (finding(report, row, task) for row in rows))),
-        controls=tuple(filter(None, (control_sentence(report, row, task) for row in rows))),
+        findings=tuple(filter(None, (finding(view, row, task) for view, row in pruned))),
+        controls=tuple(filter(None, (control_sentence(view, row, task) for view, row in pruned))),
         warnings=tuple(
             f"{report.label(row)}: {warning}"
             for row, a in zip(rows, dense)
@@ -179,9 +180,8 @@ def legend(report: Report, rows: Sequence[StudyModel]) -> str:
 
 
 def panel(report: Report, task: StudyTask) -> Panel:
-    """The figure's data: a line a model, with its random control."""
+    """The figure's data: a line a model and method, with its random control."""
     rows = answering(report, task)
-    levels = (0.0, *report.study.levels)
     dense = [report.dense(row.name, task.name) for row in rows]
     metric = next(answer.metric for answer in dense if answer)
     majority = next(answer.majority for answer in dense if answer)
@@ -190,18 +190,22 @@ def panel(report: Report, task: StudyTask) -> Panel:
         metric="MCC" if metric == "mcc" else "accuracy",
         floor=0.0 if metric == "mcc" else majority,
         lines=tuple(
-            Line(
-                report.label(row),
-                tuple(
-                    _point(level, answer)
-                    for level in levels
-                    if (answer := report.evaluation(row.name, task.name, level))
-                ),
-                _control(report, row.name, task.name),
-                report.study.models.index(row),
-            )
-            for row in rows
+            _line(view, row, task)
+            for view, row in report.by_method(rows)
+            if view.method == report.method or steps(view, row.name, task.name)
         ),
+    )
+
+
+def _line(report: Report, row: StudyModel, task: StudyTask) -> Line:
+    """A model's line under the report's method; the control, which is of no method, by the first."""
+    levels = (0.0, *report.study.levels)
+    asked = [(level, report.evaluation(row.name, task.name, level)) for level in levels]
+    return Line(
+        report.pruned_label(row),
+        tuple(_point(level, answer) for level, answer in asked if answer),
+        _control(report, row.name, task.name) if report.method == report.methods[0] else (),
+        report.place(row),
     )
 
 
@@ -232,11 +236,13 @@ def table(report: Report, task: StudyTask) -> Table:
     """Every model and level: score, interval, difference from dense, and what to be wary of."""
     rows = []
     for row in answering(report, task):
-        for level in (0.0, *report.study.levels):
-            answer = report.evaluation(row.name, task.name, level)
-            if answer is not None:
-                loss = report.loss(row.name, task.name, level)
-                rows.append(_row(report.label(row), level, answer, loss))
+        if dense := report.dense(row.name, task.name):
+            rows.append(_row(report.label(row), 0.0, dense, None))
+        for view, _ in report.by_method([row]):
+            for level in report.study.levels:
+                if answer := view.evaluation(row.name, task.name, level):
+                    loss = view.loss(row.name, task.name, level)
+                    rows.append(_row(view.pruned_label(row), level, answer, loss))
     unit = "mcc" if task.metric == "mcc" else "accuracy"
     bounds = ("low", "high")
     return Table(

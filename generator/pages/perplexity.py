@@ -55,6 +55,7 @@ def foretelling(report: Report, task: StudyTask) -> list[StudyModel]:
 
 def _section(report: Report, task: StudyTask) -> Section:
     rows = foretelling(report, task)
+    pruned = report.by_method(rows)
     dense = [
         (report.label(row), answer)
         for row in rows
@@ -67,8 +68,8 @@ def _section(report: Report, task: StudyTask) -> Section:
         table=_table(report, task),
         note=report.note(rows),
         figure=drawing(report, task, f"perplexity-{report.stem(task)}"),
-        findings=tuple(filter(None, (finding(report, row, task) for row in rows))),
-        controls=tuple(filter(None, (control_sentence(report, row, task) for row in rows))),
+        findings=tuple(filter(None, (finding(view, row, task) for view, row in pruned))),
+        controls=tuple(filter(None, (control_sentence(view, row, task) for view, row in pruned))),
         warnings=tuple(f"{name}: {warning}" for name, a in dense for warning in a.warnings),
     )
 
@@ -98,30 +99,41 @@ def drawing(report: Report, task: StudyTask, name: str) -> Drawing:
 
 
 def _panel(report: Report, task: StudyTask) -> Panel:
-    """The figure's data: a line a model, with its random control."""
-    levels = (0.0, *report.study.levels)
+    """The figure's data: a line a model and method, with its random control."""
     return Panel(
         title=task.name,
         metric=PERPLEXITY,
         floor=None,
         lines=tuple(
-            Line(
-                report.label(row),
-                tuple(
-                    (level, answer.value, *(answer.interval or (answer.value, answer.value)))
-                    for level in levels
-                    if (answer := report.perplexity(row.name, task.name, level))
-                ),
-                tuple(
-                    (level, min(values), max(values))
-                    for level in levels
-                    if (values := _by_seed(report, row, task, level))
-                ),
-                report.study.models.index(row),
-            )
-            for row in foretelling(report, task)
+            _line(view, row, task)
+            for view, row in report.by_method(foretelling(report, task))
+            if view.method == report.method or _pruned(view, row, task)
         ),
     )
+
+
+def _line(report: Report, row: StudyModel, task: StudyTask) -> Line:
+    """A model's line under the report's method; the control, which is of no method, by the first."""
+    asked = [(0.0, report.perplexity(row.name, task.name, 0.0)), *_pruned(report, row, task)]
+    first = report.method == report.methods[0]
+    seeds = [(level, _by_seed(report, row, task, level)) for level in report.study.levels if first]
+    return Line(
+        report.pruned_label(row),
+        tuple(
+            (level, answer.value, *(answer.interval or (answer.value, answer.value)))
+            for level, answer in asked
+            if answer
+        ),
+        tuple((level, min(values), max(values)) for level, values in seeds if values),
+        report.place(row),
+    )
+
+
+def _pruned(report: Report, row: StudyModel, task: StudyTask) -> list[tuple[float, Perplexity]]:
+    """The perplexities of a model pruned by the report's method, by level."""
+    levels = report.study.levels
+    asked = [(level, report.perplexity(row.name, task.name, level)) for level in levels]
+    return [(level, answer) for level, answer in asked if answer]
 
 
 def _by_seed(report: Report, row: StudyModel, task: StudyTask, level: float) -> list[float]:
@@ -133,12 +145,14 @@ def _table(report: Report, task: StudyTask) -> Table:
     bounds = ("low", "high")
     rows = []
     for row in foretelling(report, task):
-        for level in (0.0, *report.study.levels):
-            answer = report.perplexity(row.name, task.name, level)
-            change = report.perplexity_change(row.name, task.name, level)
-            if answer is not None:
+        if dense := report.perplexity(row.name, task.name, 0.0):
+            rows.append((report.label(row), 0.0, dense.value, dense.interval, None, None))
+        for view, _ in report.by_method([row]):
+            for level, answer in _pruned(view, row, task):
+                change = view.perplexity_change(row.name, task.name, level)
                 ratio = (change.ratio, change.ratio_interval) if change else (None, None)
-                rows.append((report.label(row), level, answer.value, answer.interval, *ratio))
+                name = view.pruned_label(row)
+                rows.append((name, level, answer.value, answer.interval, *ratio))
     return Table(
         name=f"perplexity-{report.stem(task)}",
         columns=(

@@ -23,7 +23,8 @@ def drawings(report: Report) -> tuple[Drawing, ...]:
         rows = [row for row in report.measured if task in report.tasks_of(row)]
         for origin, some in report.by_origin(rows).items():
             for cost, axis in AXES.items():
-                lines = [line for row in some if (line := _line(report, row, task, cost))]
+                pruned = report.by_method(some)
+                lines = [line for view, row in pruned if (line := _line(view, row, task, cost))]
                 if lines:
                     found.append(_drawing(report, task, origin, cost, axis, lines))
     return tuple(found)
@@ -52,8 +53,7 @@ def _line(report: Report, row: StudyModel, task: StudyTask, cost: str) -> Line |
         if answer is not None and level in costs:
             low, high = answer.interval or (answer.value, answer.value)
             points.append(Point(level, costs[level], answer.value, low, high))
-    place = report.study.models.index(row)
-    return Line(report.label(row), tuple(points), place) if points else None
+    return Line(report.pruned_label(row), tuple(points), report.place(row)) if points else None
 
 
 def _megabytes(report: Report, row: StudyModel) -> dict[float, float]:

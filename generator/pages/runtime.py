@@ -74,10 +74,9 @@ class Context:
 
 def context(report: Report) -> Context:
     """Every model that was weighed and timed."""
-    sections = tuple(
-        section for row in report.measured if (section := _section(report, row)) is not None
-    )
-    timed = [row for row in report.measured if report.latency(row.name)]
+    pruned = report.by_method(report.measured)
+    sections = tuple(section for one in pruned if (section := _section(*one)) is not None)
+    timed = [row for row in report.measured if _timed(report, row)]
     return Context(
         checkpoints=tuple(report.checkpoints),
         sections=sections,
@@ -89,15 +88,20 @@ def context(report: Report) -> Context:
     )
 
 
+def _timed(report: Report, row: StudyModel) -> bool:
+    return any(view.latency(row.name) for view, _ in report.by_method([row]))
+
+
 def _processors(report: Report, timed: Sequence[StudyModel]) -> Markdown:
     """What the rows were timed on: those measured here, and apart those on record."""
     found = []
     for origin, rows in report.by_origin(timed).items():
         asked = [
-            report.provenance(kind="latency", model=row.name, method=report.method) for row in rows
+            view.provenance(kind="latency", model=row.name, method=view.method)
+            for view, row in report.by_method(rows)
         ]
         names = listed(sorted({one.machine.processor for one in asked if one}))
-        marked = any(report.label(row) != row.name for row in rows)
+        marked = any(map(report.marked, rows))
         found.append(f"{names} for rows marked ({origin})" if marked else names)
     return Markdown("; ".join(found))
 
@@ -107,9 +111,9 @@ def _section(report: Report, row: StudyModel) -> ModelSection | None:
     if weighed is None or timed is None:
         return None
     pruned = [one.rounds for one in timed.rows if one.level]
-    stem = report.stem(row)
+    stem, title = report.pruned_stem(row), report.pruned_title(row)
     return ModelSection(
-        name=row.name,
+        name=title,
         headline=in_short(report, row),
         break_even=tuple(_break_even(weighed, name) for name in FORMATS if name != "dense"),
         masked=latency_sentence(timed.rows),
@@ -121,8 +125,8 @@ def _section(report: Report, row: StudyModel) -> ModelSection | None:
         sizes=_sizes(stem, weighed),
         size_figure=Drawing(
             name=f"size-{stem}",
-            alt=f"Bytes of {row.name}'s file by format and level",
-            caption=f"{row.name}: bytes of the whole file in each format, dense at the stored "
+            alt=f"Bytes of {title}'s file by format and level",
+            caption=f"{title}: bytes of the whole file in each format, dense at the stored "
             "precision = 1. What is not prunable stays dense.",
             draw=partial(size_by_level.draw, *_size_lines(weighed)),
         ),
@@ -130,8 +134,8 @@ def _section(report: Report, row: StudyModel) -> ModelSection | None:
         layers=_layers(stem, timed.trials),
         layer_figure=Drawing(
             name=f"sparse-layers-{stem}",
-            alt=f"Which of {row.name}'s layers ran faster sparse",
-            caption=f"{row.name}: percent of the layers of a kind that ran faster sparse, by level and "
+            alt=f"Which of {title}'s layers ran faster sparse",
+            caption=f"{title}: percent of the layers of a kind that ran faster sparse, by level and "
             "batch × tokens. The others stay dense.",
             draw=partial(heat_map.draw, *_layer_shares(timed.trials), axis="level, batch × tokens"),
         ),
@@ -159,8 +163,8 @@ def in_short(report: Report, row: StudyModel) -> Markdown:
     found = report.inspection(row.name)
     came = f" (as it came, {size(found.file_bytes)})" if found and dequantised(found) else ""
     return Markdown(
-        f"**{escape(report.label(row))}** with {level_name(level)} of its prunable weights set to zero: "
-        f"{written(found)} takes {size(files[level].bytes)}{came}, {same}; a forward "
+        f"**{escape(report.pruned_label(row))}** with {level_name(level)} of its prunable weights set to "
+        f"zero: {written(found)} takes {size(files[level].bytes)}{came}, {same}; a forward "
         f"pass of {shape[0]} × {shape[1]} tokens takes {masked.median_ms:.2f} ms, {_speed(masked)}. "
         "Stored as bit masks it takes "
         f"{size(masks[level].bytes)}, {percent(masks[level].ratio)} of dense; by arithmetic that skips "
@@ -199,7 +203,8 @@ def _when(level: float) -> Markdown:
 
 def _compressed(report: Report) -> Markdown:
     """Whether plain compression makes a smaller file than bit masks, at the level that stands first."""
-    weighed = [found for row in report.measured if (found := report.footprint(row.name))]
+    pruned = report.by_method(report.measured)
+    weighed = [found for view, row in pruned if (found := view.footprint(row.name))]
     pairs = [
         (as_stored(one, "gzip")[EXAMPLE].bytes, as_stored(one, "bitmask")[EXAMPLE].bytes)
         for one in weighed
@@ -325,16 +330,17 @@ def _times(name: str, rows: tuple[LatencyRow, ...]) -> Table:
 
 
 def _latency_figure(report: Report, rows: Sequence[StudyModel]) -> Drawing:
-    timed = [(row, found) for row in rows if (found := report.latency(row.name))]
-    shapes = dict.fromkeys((r.batch, r.tokens) for _, found in timed for r in found.rows)
+    pruned = report.by_method(rows)
+    timed = [(view, row, found) for view, row in pruned if (found := view.latency(row.name))]
+    shapes = dict.fromkeys((r.batch, r.tokens) for *_, found in timed for r in found.rows)
     panels = []
     for batch, tokens in shapes:
         series = []
-        for row, found in timed:
+        for view, row, found in timed:
             here = [r for r in found.rows if (r.batch, r.tokens) == (batch, tokens)]
-            place = report.study.models.index(row)
             sparse, masked = (_points(here, path) for path in ("sparse", "masked"))
-            series.append(latency_ratio.Series(report.label(row), sparse, masked, place))
+            name, place = view.pruned_label(row), view.place(row)
+            series.append(latency_ratio.Series(name, sparse, masked, place))
         panels.append(latency_ratio.Panel(f"{batch} × {tokens} tokens", tuple(series)))
     return Drawing(
         name="latency-ratio",
