@@ -139,7 +139,9 @@ def test_what_is_found_is_said_of_each_method(files: dict[str, str]) -> None:
     page = files["performance.md"].replace("\u00a0", " ")
     assert "**GPT-2 by wanda**, reviews: accuracy 80.0 % [75.0, 85.0] unpruned. Up to 90" in page
     assert "**GPT-2 by magnitude**, reviews: accuracy 80.0 % [75.0, 85.0] unpruned. Already" in page
-    assert "**GPT-2 by wanda**, novel: perplexity 20.0 [18.0, 22.0] unpruned. Already at 50" in page
+    assert (
+        "**GPT-2 by wanda**, novel: perplexity 20.00 [18.00, 22.00] unpruned. Already at 50" in page
+    )
 
 
 def test_exhibits_of_two_methods_have_names_of_their_own() -> None:
