@@ -158,14 +158,14 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             answer=Footprint,
-            version=3,
+            version=4,
             cells=of_the_first,
             depends=levels,
             ask="experiments.study.jobs:weighed",
         ),
         Kind(
             answer=Latency,
-            version=4,
+            version=5,
             cells=of_the_first,
             depends=levels_and_machine,
             timed=True,

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("drawn_once")
 def one(methods: tuple[str, ...] = ("magnitude", "random")) -> list[Held]:
     """A report of two models in which magnitude alone is on record, with a control."""
     return [
-        replace(x, record=replace(x.record, answer=replace(x.record.answer, methods=methods)))
+        replace(x, source=replace(x.record, answer=replace(x.record.answer, methods=methods)))
         if isinstance(x.record.answer, Study)
         else x
         for x in synthetic.held(tasks=TASKS)
@@ -42,7 +42,7 @@ def two() -> list[Held]:
         if x.record.cell.method == "magnitude":
             cell = replace(x.record.cell, method="wanda")
             held.append(
-                replace(x, record=replace(x.record, cell=cell, answer=of_wanda(x.record.answer)))
+                replace(x, source=replace(x.record, cell=cell, answer=of_wanda(x.record.answer)))
             )
     return held
 
