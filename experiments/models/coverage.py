@@ -1,22 +1,21 @@
 """Coverage: of every stored tensor, whether it is prunable, or skipped and why.
 
-Kinds come from the modules of the architecture itself, built on torch's meta device (no weights, no
-code of the checkpoint). Touches neither disk nor network.
+Verdicts come from the outline of the architecture: its names, kinds and ties, never a checkpoint's
+own code. Touches neither disk nor network.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
-
-import torch
-from torch import nn
-from transformers.pytorch_utils import Conv1D
+from typing import TYPE_CHECKING, Literal
 
 from experiments.checkpoint.tensor import StoredTensor
+from experiments.models.outline import Kind, Outline
 
-LINEAR = (nn.Linear, Conv1D)
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 # What a linear map inside a block does, by the end of its module's name, first match first.
 ROLES: tuple[tuple[str, str], ...] = (
@@ -62,19 +61,15 @@ class Coverage:
     """
 
     def __init__(
-        self, model: nn.Module, *, include_head: bool = False, stored: Iterable[str] = ()
+        self, outline: Outline, *, include_head: bool = False, stored: Iterable[str] = ()
     ) -> None:
-        self.architecture = type(model).__name__
-        self.prefix = f"{getattr(model, 'base_model_prefix', '')}."
+        self.architecture = outline.architecture
+        self.prefix = f"{outline.prefix}."
         self.wrapper = ""
-        tied = ties(model)
-        stacks = [
-            path for path, module in model.named_modules() if isinstance(module, nn.ModuleList)
-        ]
         self.entries: dict[str, Entry] = {}
-        for name, module, tensor in _named_tensors(model):
-            depth = _depth(name, stacks)
-            self.entries[name] = _entry(name, module, tensor, tied.get(name), depth, include_head)
+        for name, kind in outline.kinds.items():
+            tied_to, depth = outline.tied.get(name), _depth(name, outline.stacks)
+            self.entries[name] = _entry(name, kind, tied_to, depth, include_head)
         # A tied head that was asked for is stored under the name of what it is tied to.
         heads = {entry.tied_to: entry.name for entry in self.entries.values() if entry.prunable}
         for name, entry in self.entries.items():
@@ -177,55 +172,32 @@ def _why_by_name(prunable: bool, matrix: bool, kind: str) -> str:
 
 
 def prunable_parameters(
-    model: nn.Module, *, include_head: bool = False
-) -> Iterator[tuple[Entry, torch.Tensor]]:
+    model: "nn.Module", *, include_head: bool = False
+) -> "Iterator[tuple[Entry, torch.Tensor]]":
     """The prunable tensors of an open model with their verdicts, in canonical order."""
+    from experiments.models.modules import outline_of
+
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    entries = Coverage(model, include_head=include_head).entries
+    entries = Coverage(outline_of(model), include_head=include_head).entries
     for name in sorted(entries, key=str.encode):
         if entries[name].prunable and entries[name].tied_to is None:
             yield entries[name], parameters[name].detach()
 
 
-def ties(model: nn.Module) -> dict[str, str]:
-    """Names that share another's parameter, and that other name (the first in the model)."""
-    first: dict[int, str] = {}
-    shared = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        owner = first.setdefault(id(parameter), name)
-        if owner != name:
-            shared[name] = owner
-    return shared
-
-
-def _named_tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, torch.Tensor]]:
-    """Every parameter and buffer with the module that holds it, buffers that are not saved too."""
-    for path, module in model.named_modules(remove_duplicate=False):
-        held = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-        for leaf, tensor in held:
-            yield (f"{path}.{leaf}" if path else leaf), module, tensor
-
-
-def _depth(name: str, stacks: list[str]) -> int | None:
-    """The number of the block a tensor stands in: its place in the outermost list of modules."""
-    for stack in sorted(stacks, key=len):
-        prefix = f"{stack}." if stack else ""
-        if name.startswith(prefix):
-            return int(name.removeprefix(prefix).split(".")[0])
+def _depth(name: str, stacks: Iterable[str]) -> int | None:
+    """The number of the block a tensor stands in: its place in an outermost list of modules."""
+    for stack in stacks:
+        if name.startswith(f"{stack}."):
+            return int(name.removeprefix(f"{stack}.").split(".")[0])
     return None
 
 
 def _entry(
-    name: str,
-    module: nn.Module,
-    tensor: torch.Tensor,
-    tied_to: str | None,
-    depth: int | None,
-    include_head: bool,
+    name: str, kind: Kind, tied_to: str | None, depth: int | None, include_head: bool
 ) -> Entry:
     parts = name.split(".")
     stack = next((part for part in parts if part in ("encoder", "decoder")), "")
-    if isinstance(module, LINEAR) and parts[-1] == "weight" and tensor.ndim == 2:
+    if kind in ("linear", "transposed linear"):
         inside = depth is not None
         return Entry(
             name=name,
@@ -234,10 +206,10 @@ def _entry(
             reason=_why(inside, include_head, tied_to),
             stack=stack,
             depth=depth,
-            input_axis=0 if isinstance(module, Conv1D) else 1,
+            input_axis=0 if kind == "transposed linear" else 1,
             tied_to=tied_to,
         )
-    role = _other_role(name, module, tensor)
+    role = _other_role(name, kind)
     return Entry(
         name=name, role=role, prunable=False, reason=SKIPPED[role], stack=stack, depth=depth,
         tied_to=tied_to,
@@ -269,13 +241,10 @@ SKIPPED = {
 }
 
 
-def _other_role(name: str, module: nn.Module, tensor: torch.Tensor) -> str:
-    leaf = name.rsplit(".", 1)[-1]
-    if not isinstance(tensor, nn.Parameter):
-        return "buffer"
-    if isinstance(module, nn.Embedding):
+def _other_role(name: str, kind: Kind) -> str:
+    if kind == "embedding":
         where = name.lower()
-        return "position table" if re.search(r"posit|wpe|rel_emb|relative", where) else "embedding"
-    if "norm" in type(module).__name__.lower():
-        return "norm"
-    return "bias" if leaf.endswith("bias") else "other"
+        return "position table" if re.search(r"posit|wpe|rel_emb|relative", where) else kind
+    if kind == "other":
+        return "bias" if name.rsplit(".", 1)[-1].endswith("bias") else kind
+    return kind

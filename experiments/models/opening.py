@@ -6,7 +6,6 @@ Reads files, never the network, and never runs code that a checkpoint brings.
 import errno
 import logging
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,10 +35,10 @@ from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.safetensors_header import is_masked
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
-from experiments.records.inspection import Architecture
+from experiments.models.companions import copy_companions
+from experiments.models.known import OLDER_NAMES
 
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a path that is no UTF-8
-OLDER_NAMES = {"T5WithLMHeadModel": "T5ForConditionalGeneration"}  # still in google-t5/t5-3b
 MARKS = (
     "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id",
     "forced_bos_token_id", "forced_eos_token_id",
@@ -77,7 +76,7 @@ def skeleton(checkpoint: Checkpoint) -> PreTrainedModel | None:
     None where transformers does not know it. A class it does not know, of a model type it does (a
     backbone in a wrapper of its own), stands for that type's plain model.
     """
-    config = _config(checkpoint)
+    config = configuration(checkpoint)
     kind: Any = _class_of(config) or MODEL_MAPPING.get(type(config), None)
     if kind is None:
         return None
@@ -96,7 +95,7 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
         ReportError: where the file lacks a weight of its architecture (a head never trained).
     """
     checkpoint.check()  # a damaged file is told as such, before transformers meets it
-    config = _config(checkpoint)
+    config = configuration(checkpoint)
     kind: Any = _class_of(config)
     if kind is None and not getattr(config, "architectures", None):
         kind = MODEL_MAPPING.get(type(config), None)  # it names no class: the plain model
@@ -140,7 +139,7 @@ def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenMode
         ReportError: where its architecture cannot be trained for a task, or weights are missing.
     """
     checkpoint.check()
-    config = _config(checkpoint)
+    config = configuration(checkpoint)
     table = (
         MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
         if config is not None and config.is_encoder_decoder
@@ -264,13 +263,11 @@ def _link_weights(checkpoint: Checkpoint, folder: Path) -> None:
         (folder / index.name).symlink_to(index.resolve())
 
 
-def copy_companions(checkpoint: Checkpoint, folder: Path, *, tokenizer: bool = True) -> None:
-    """Copy configuration, tokenizer and model card; of a GGUF file, make them from its metadata."""
-    for path in checkpoint.copied():
-        shutil.copyfile(path, folder / path.name)
-    if (file := checkpoint.gguf) is None:
-        return
-    config = _config(checkpoint)
+def write_companions(
+    checkpoint: Checkpoint, file: Path, folder: Path, *, tokenizer: bool = True
+) -> None:
+    """Write the configuration and the tokenizer that a GGUF file's metadata state, where none is."""
+    config = configuration(checkpoint)
     if not (folder / "config.json").is_file():
         config.dtype = "float32"
         config.save_pretrained(folder)
@@ -282,37 +279,7 @@ def copy_companions(checkpoint: Checkpoint, folder: Path, *, tokenizer: bool = T
         made.save_pretrained(folder)
 
 
-def architecture(checkpoint: Checkpoint) -> Architecture:
-    """What the configuration says of the model's shape; nothing where there is none known."""
-    config = _config(checkpoint)
-    if config is None:
-        return Architecture(
-            name="unknown", blocks=None, width=None, heads=None, vocabulary=None, positions=None
-        )
-
-    def first(*names: str) -> int | None:
-        values = [getattr(config, name, None) for name in names]
-        return next((value for value in values if type(value) is int), None)
-
-    blocks = [first("num_hidden_layers", "n_layer", "num_layers", "encoder_layers")]
-    if config.is_encoder_decoder:
-        blocks = [
-            first("encoder_layers", "num_layers"),
-            first("decoder_layers", "num_decoder_layers"),
-        ]
-    return Architecture(
-        name=_stated(config),
-        blocks=sum(block or 0 for block in blocks) or None,
-        width=first("hidden_size", "d_model", "n_embd"),
-        heads=first("num_attention_heads", "n_head", "encoder_attention_heads"),
-        vocabulary=first("vocab_size"),
-        positions=first(
-            "max_position_embeddings", "n_positions", "max_encoder_position_embeddings"
-        ),
-    )
-
-
-def _config(checkpoint: Checkpoint) -> Any:
+def configuration(checkpoint: Checkpoint) -> Any:
     """The configuration as transformers has it; None where there is none that it knows."""
     stated, file = checkpoint.config(), checkpoint.gguf
     if not stated and file is None:
@@ -353,7 +320,8 @@ def _class_of(config: Any) -> type[PreTrainedModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, PreTrainedModel) else None
 
 
-def _stated(config: Any) -> str:
+def stated_name(config: Any) -> str:
+    """The class as a configuration names it."""
     return str((getattr(config, "architectures", None) or ["unnamed"])[0])
 
 

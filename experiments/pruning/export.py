@@ -16,7 +16,7 @@ from experiments.checkpoint.bitmask_file import BitmaskTensor
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
-from experiments.models import opening
+from experiments.models.companions import copy_companions
 from experiments.output import appearing_whole, check_output
 from experiments.progress import SILENT, Progress
 from experiments.pruning import choosing
@@ -89,7 +89,7 @@ def unpack(checkpoint: Checkpoint, out: Path, *, force: bool = False) -> int:
             metadata = bitmask_file.read_header(path)[1]
             safetensors_file.write(folder / name, tensors, StoredTensor.blocks, metadata)
         _write_index(checkpoint, files, folder / formats.INDEX)
-        opening.copy_companions(checkpoint, folder)
+        copy_companions(checkpoint, folder)
         if (told := checkpoint.folder / PRUNED).is_file():
             shutil.copyfile(told, folder / PRUNED)
         return sum((folder / name).stat().st_size for name in files)
@@ -180,7 +180,7 @@ def _write(
         bitmask_file.write(folder / names[name], tensors, masked, content, metadata)
     index = formats.MASKED_INDEX if masked else formats.INDEX
     _write_index(stored.checkpoint, {names[name]: files[name] for name in files}, folder / index)
-    opening.copy_companions(stored.checkpoint, folder)
+    copy_companions(stored.checkpoint, folder)
     prunable = list(stored.prunable.values())
     return choosing.summary(prunable, choice, [counted[tensor.entry.name] for tensor in prunable])
 

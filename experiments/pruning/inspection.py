@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments import cores
 from experiments.checkpoint.tensor import DTYPES, StoredTensor
-from experiments.models import opening
+from experiments.models.architecture import architecture
 from experiments.progress import SILENT, Progress
 from experiments.pruning.magnitudes import Summary, summarise
 from experiments.pruning.stored_model import StoredModel
@@ -62,7 +62,7 @@ def inspect(
     totals = _totals(rows, {tensor.name for tensor in stored.tensors if tensor.floating})
     prunable = max(totals.prunable.count, 1)
     return Inspection(
-        architecture=opening.architecture(stored.checkpoint),
+        architecture=architecture(stored.checkpoint),
         tensors=tuple(rows),
         totals=totals,
         packed_weights=sum(row.logical for row in rows if row.packed),

@@ -14,7 +14,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.packed import packings
 from experiments.checkpoint.tensor import StoredTensor, same_bytes
 from experiments.errors import ReportError, UsageError
-from experiments.models import opening
+from experiments.models.architecture import outline
 from experiments.models.coverage import Coverage, Entry, NameCoverage
 from experiments.pruning import masks
 from experiments.pruning.choosing import Choice, Prunable
@@ -28,8 +28,8 @@ class StoredModel:
         self.checkpoint = checkpoint
         self.tensors = checkpoint.check()
         self.packed = packings(self.tensors, checkpoint.config())
-        model = opening.skeleton(checkpoint)
-        if model is None and include_head:
+        known = outline(checkpoint)
+        if known is None and include_head:
             raise UsageError(
                 f"{checkpoint.name} with --include head",
                 "an architecture that transformers knows, to tell its head",
@@ -37,9 +37,9 @@ class StoredModel:
             )
         self.coverage = (
             NameCoverage(self.tensors)
-            if model is None
+            if known is None
             else Coverage(
-                model, include_head=include_head, stored=[tensor.name for tensor in self.tensors]
+                known, include_head=include_head, stored=[tensor.name for tensor in self.tensors]
             )
         )
 

@@ -15,6 +15,7 @@ from torch import nn
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.models.coverage import Coverage, by_name, prunable_parameters
+from experiments.models.modules import outline_of
 from experiments.pruning.stored_model import StoredModel
 
 TinyModel = Callable[..., nn.Module]
@@ -84,14 +85,14 @@ def test_the_skeleton_without_weights_gives_the_verdicts_of_the_open_model(
     architecture: str, saved: Callable[[str], Path], tiny_model: TinyModel
 ) -> None:
     skeleton = StoredModel(Checkpoint("tiny", saved(architecture))).coverage
-    assert skeleton.entries == Coverage(tiny_model(architecture)).entries
+    assert skeleton.entries == Coverage(outline_of(tiny_model(architecture))).entries
 
 
 def test_inputs_run_down_the_rows_of_a_conv1d_and_along_those_of_a_linear(
     tiny_model: TinyModel,
 ) -> None:
-    gpt2 = Coverage(tiny_model("GPT-2")).entries["transformer.h.0.mlp.c_fc.weight"]
-    bert = Coverage(tiny_model("BERT")).entries["bert.encoder.layer.0.intermediate.dense.weight"]
+    gpt2 = Coverage(outline_of(tiny_model("GPT-2"))).entries["transformer.h.0.mlp.c_fc.weight"]
+    bert = Coverage(outline_of(tiny_model("BERT"))).entries["bert.encoder.layer.0.intermediate.dense.weight"]
     assert (gpt2.role, gpt2.input_axis) == ("feed-forward in", 0)
     assert (bert.role, bert.input_axis) == ("feed-forward in", 1)
 
@@ -100,7 +101,7 @@ def test_a_name_is_known_with_and_without_the_backbones_prefix(tiny_model: TinyM
     whole = tiny_model("GPT-2")
     full, bare = "transformer.h.1.attn.c_attn.weight", "h.1.attn.c_attn.weight"
     for model, canonical in ((whole, full), (whole.transformer, bare)):
-        coverage = Coverage(model)
+        coverage = Coverage(outline_of(model))
         for name in (full, bare):
             entry = coverage.of(stored(name))
             assert (entry.name, entry.prunable) == (canonical, True)
@@ -109,7 +110,7 @@ def test_a_name_is_known_with_and_without_the_backbones_prefix(tiny_model: TinyM
 def test_a_tensor_the_architecture_does_not_know_is_skipped_and_says_so(
     tiny_model: TinyModel,
 ) -> None:
-    entry = Coverage(tiny_model("BERT")).of(stored("h.1.attn.c_attn.weight"))
+    entry = Coverage(outline_of(tiny_model("BERT"))).of(stored("h.1.attn.c_attn.weight"))
     assert (entry.prunable, entry.role) == (False, "unknown")
     assert entry.reason == "no tensor of BertForSequenceClassification"
 
@@ -117,14 +118,14 @@ def test_a_tensor_the_architecture_does_not_know_is_skipped_and_says_so(
 def test_a_head_of_several_numbered_layers_is_no_block(tiny_model: TinyModel) -> None:
     model = tiny_model("BERT")
     model.classifier = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 2))
-    entries = Coverage(model).entries
+    entries = Coverage(outline_of(model)).entries
     assert [entries[f"classifier.{n}.weight"].prunable for n in (0, 2)] == [False, False]
     assert entries["bert.encoder.layer.0.output.dense.weight"].depth == 0
 
 
 @pytest.mark.parametrize("dtype", ["U8", "I8", "I32"])
 def test_packed_weights_are_not_prunable(dtype: str, tiny_model: TinyModel) -> None:
-    entry = Coverage(tiny_model("GPT-2")).of(stored("h.0.attn.c_attn.weight", dtype=dtype))
+    entry = Coverage(outline_of(tiny_model("GPT-2")).of(stored("h.0.attn.c_attn.weight", dtype=dtype))
     assert (entry.prunable, entry.reason) == (False, f"packed as {dtype}")
 
 
@@ -147,7 +148,7 @@ def test_a_tied_head_is_the_embedding_and_counts_once(
     name: str, owner: str, tiny_model: TinyModel
 ) -> None:
     model = tiny_model(name)
-    plain = Coverage(model).entries
+    plain = Coverage(outline_of(model)).entries
     assert plain["lm_head.weight"].tied_to == owner
     assert plain["lm_head.weight"].reason == f"head, tied to {owner}: outside the blocks"
     assert not plain[owner].prunable

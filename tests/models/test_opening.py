@@ -12,7 +12,8 @@ import torch
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
-from experiments.models.opening import architecture, open_for_training, open_model, skeleton
+from experiments.models.architecture import architecture
+from experiments.models.opening import open_for_training, open_model, skeleton
 
 Saved = Callable[..., Path]
 

@@ -1,0 +1,75 @@
+"""What is known of a checkpoint's architecture without its weights: its outline and its shape.
+
+A table and config.json say it of the families that the table holds; of others transformers is asked,
+which takes seconds to import. Reads no weights, and never runs code that a checkpoint brings.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from experiments.checkpoint.folder import Checkpoint
+from experiments.models import known
+from experiments.models.outline import Outline
+from experiments.records.inspection import Architecture
+
+UNKNOWN = Architecture(
+    name="unknown", blocks=None, width=None, heads=None, vocabulary=None, positions=None
+)
+
+
+def outline(checkpoint: Checkpoint) -> Outline | None:
+    """The outline of the architecture that config.json names; None where nobody knows it."""
+    if (found := _listed(checkpoint)) is not None:
+        return found.outline()
+    from experiments.models import opening
+    from experiments.models.modules import outline_of
+
+    model = opening.skeleton(checkpoint)
+    return None if model is None else outline_of(model)
+
+
+def architecture(checkpoint: Checkpoint) -> Architecture:
+    """What the configuration says of the model's shape; nothing where there is none known."""
+    if (found := _listed(checkpoint)) is not None:
+        return shape(found.name, found.value)
+    from experiments.models import opening
+
+    config = opening.configuration(checkpoint)
+    if config is None:
+        return UNKNOWN
+    return shape(opening.stated_name(config), lambda name: getattr(config, name, None))
+
+
+def _listed(checkpoint: Checkpoint) -> known.Listed | None:
+    try:
+        return known.listed(checkpoint.config())
+    except known.NotListedError:
+        return None
+
+
+def shape(name: str, value: Callable[[str], Any]) -> Architecture:
+    """The shape of a model, from what its configuration holds under each name.
+
+    >>> shape("GPT2Model", {"n_layer": 2, "n_embd": 16}.get).blocks
+    2
+    """
+
+    def first(*names: str) -> int | None:
+        return next((number for one in names if type(number := value(one)) is int), None)
+
+    blocks = [first("num_hidden_layers", "n_layer", "num_layers", "encoder_layers")]
+    if value("is_encoder_decoder"):
+        blocks = [
+            first("encoder_layers", "num_layers"),
+            first("decoder_layers", "num_decoder_layers"),
+        ]
+    return Architecture(
+        name=name,
+        blocks=sum(block or 0 for block in blocks) or None,
+        width=first("hidden_size", "d_model", "n_embd"),
+        heads=first("num_attention_heads", "n_head", "encoder_attention_heads"),
+        vocabulary=first("vocab_size"),
+        positions=first(
+            "max_position_embeddings", "n_positions", "max_encoder_position_embeddings"
+        ),
+    )
