@@ -4,7 +4,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-ACTIVATIONS = ("gelu", "gelu_fast", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh")
+ACTIVATIONS = (
+    "gelu",
+    "gelu_fast",
+    "gelu_new",
+    "gelu_pytorch_tanh",
+    "relu",
+    "silu",
+    "swish",
+    "tanh",
+)
 ATTENTION = ("full_attention", "sliding_attention")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 ROTARY = re.compile(r"^(rope|rotary|partial_rotary)_")  # positions, as old and new files state them
@@ -24,7 +33,9 @@ def _is(value: Any, word: str, blocks: int) -> bool:
         case "size":
             return type(value) is int and value > 0
         case "float" | "number":  # of dropouts, epsilons and deviations
-            return type(value) in ((float,) if word == "float" else (float, int)) and 0 <= value <= 1
+            return (
+                type(value) in ((float,) if word == "float" else (float, int)) and 0 <= value <= 1
+            )
         case "activation":
             return isinstance(value, str) and value in ACTIVATIONS
         case "dtype":

@@ -2,33 +2,78 @@
 
 Each takes one block that fits a core's cache and lets other threads run meanwhile. A word is an
 unsigned integer of 8, 16, 32 or 64 bits; a key is a word that ranks a weight, the smallest first.
+Beside each stands the same in numpy, which does until there is so much work that the import of the
+compiler pays.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
-import numba
 import numpy as np
 
 LANES = 16
+LITTLE = 1 << 25  # words: numpy takes some tenths of a second for them, about the compiler's import
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
     """Compile on first use, and keep the result on disk where a folder for it can be written."""
+    import numba
+
     try:
         return numba.njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:
         return numba.njit(nogil=True, **options)(function)
 
 
-@compiled
+class Loop:
+    """A loop over words, the first of its arguments: by numpy, or compiled once that pays."""
+
+    done = 0  # words that numpy has gone over, in all loops
+
+    def __init__(self, loop: Callable[..., Any], by_numpy: Callable[..., Any]) -> None:
+        self.loop, self.by_numpy, self.__doc__ = loop, by_numpy, loop.__doc__
+
+    @cached_property
+    def fast(self) -> Any:
+        """The loop compiled."""
+        return compiled(self.loop)
+
+    def __call__(self, words: Any, *rest: Any) -> Any:
+        """Do as the loop says."""
+        if Loop.done < LITTLE:
+            Loop.done += words.size
+            return self.by_numpy(words, *rest)
+        return self.fast(words, *rest)
+
+
+def also(by_numpy: Callable[..., Any]) -> Callable[[Callable[..., Any]], Loop]:
+    """A loop that numpy can do also, by this function."""
+    return lambda loop: Loop(loop, by_numpy)
+
+
+def _tally(keys: Any, shift: Any, counts: Any) -> None:
+    digits = (keys >> shift).astype(np.int64)
+    counts += np.bincount(digits, minlength=counts.size).astype(counts.dtype)
+
+
+@also(_tally)
 def tally(keys: Any, shift: Any, counts: Any) -> None:
     """Add every key >> shift to the histogram `counts`."""
     for key in keys:
         counts[key >> shift] += 1
 
 
-@compiled
+def _tally_inside(
+    keys: Any, top: Any, flagged: Any, prefixes: Any, above: Any, shift: Any, counts: Any
+) -> None:
+    some = keys[flagged[keys >> top]]
+    for prefix, row in zip(prefixes, counts):
+        digits = (some[some >> above == prefix] >> shift) & 0xFFFF
+        row += np.bincount(digits.astype(np.int64), minlength=row.size).astype(row.dtype)
+
+
+@also(_tally_inside)
 def tally_inside(
     keys: Any, top: Any, flagged: Any, prefixes: Any, above: Any, shift: Any, counts: Any
 ) -> None:
@@ -45,7 +90,15 @@ def tally_inside(
                     break
 
 
-@compiled
+def _tally_bounds(keys: Any, top: Any, first: Any, bounds: Any, counts: Any) -> None:
+    index = np.searchsorted(bounds, keys, side="right")
+    there = index < bounds.size
+    index, digits = index[there], keys[there] >> top
+    same = bounds[index] >> top == digits
+    counts += np.bincount(index[same], minlength=counts.size)
+
+
+@also(_tally_bounds)
 def tally_bounds(keys: Any, top: Any, first: Any, bounds: Any, counts: Any) -> None:
     """Count keys between neighbouring bounds that share their top digit.
 
@@ -60,7 +113,14 @@ def tally_bounds(keys: Any, top: Any, first: Any, bounds: Any, counts: Any) -> N
                 break
 
 
-@compiled
+def _keep_from(keys: Any, key: Any, ties: int, mask: Any) -> int:
+    mask[...] = keys >= key
+    first = np.flatnonzero(keys == key)[:ties]
+    mask[first] = False
+    return int(first.size)
+
+
+@also(_keep_from)
 def keep_from(keys: Any, key: Any, ties: int, mask: Any) -> int:
     """mask = keys >= key, but for the first `ties` equal to it; how many of these were met."""
     for index in range(keys.size):
@@ -76,7 +136,11 @@ def keep_from(keys: Any, key: Any, ties: int, mask: Any) -> int:
     return met
 
 
-@compiled
+def _erase(words: Any, mask: Any) -> None:
+    words[~mask] = 0
+
+
+@also(_erase)
 def erase(words: Any, mask: Any) -> None:
     """Set the words outside the mask to zero."""
     zero = words[:1] ^ words[:1]
@@ -84,7 +148,11 @@ def erase(words: Any, mask: Any) -> None:
         words[index] = words[index] if mask[index] else zero[0]
 
 
-@compiled
+def _count_left(keys: Any) -> int:
+    return int(np.count_nonzero(keys))
+
+
+@also(_count_left)
 def count_left(keys: Any) -> int:
     """How many keys are other than zero."""
     left = 0
@@ -93,7 +161,11 @@ def count_left(keys: Any) -> int:
     return left
 
 
-@compiled
+def _count_left_inside(keys: Any, mask: Any) -> int:
+    return int(np.count_nonzero(keys[mask]))
+
+
+@also(_count_left_inside)
 def count_left_inside(keys: Any, mask: Any) -> int:
     """How many keys inside the mask are other than zero."""
     left = 0
@@ -102,7 +174,14 @@ def count_left_inside(keys: Any, mask: Any) -> int:
     return left
 
 
-@compiled
+def _keep_above_limits(rows: Any, limits: Any, removed: int, mask: Any) -> None:
+    ties = removed - np.count_nonzero(rows < limits[:, None], axis=1)
+    equal = rows == limits[:, None]
+    mask[...] = rows >= limits[:, None]
+    mask[equal & (np.cumsum(equal, axis=1) <= ties[:, None])] = False
+
+
+@also(_keep_above_limits)
 def keep_above_limits(rows: Any, limits: Any, removed: int, mask: Any) -> None:
     """Of each row the `removed` smallest go, `limits` being the last to go; of equals the first."""
     for row in range(rows.shape[0]):
@@ -116,7 +195,13 @@ def keep_above_limits(rows: Any, limits: Any, removed: int, mask: Any) -> None:
                 ties -= 1
 
 
-@compiled
+def _keep_largest_of_few(groups: Any, removed: int, mask: Any) -> None:
+    order = np.argsort(groups, axis=1, kind="stable")[:, :removed]
+    mask[...] = True
+    np.put_along_axis(mask, order, False, axis=1)
+
+
+@also(_keep_largest_of_few)
 def keep_largest_of_few(groups: Any, removed: int, mask: Any) -> None:
     """Of each row the `removed` smallest go, of equals the first; for rows of a few keys."""
     size = groups.shape[1]
@@ -128,7 +213,15 @@ def keep_largest_of_few(groups: Any, removed: int, mask: Any) -> None:
             mask[row, index] = smaller >= removed
 
 
-@compiled
+def _sums(magnitudes: Any, factor: Any, lanes: Any) -> None:
+    scaled = np.zeros((-(-magnitudes.size // LANES), LANES))
+    scaled.reshape(-1)[: magnitudes.size] = magnitudes
+    scaled *= factor
+    lanes[0] += np.add.reduce(scaled, axis=0)  # row after row, as the loop adds
+    lanes[1] += np.add.reduce(scaled * scaled, axis=0)
+
+
+@also(_sums)
 def sums(magnitudes: Any, factor: Any, lanes: Any) -> None:
     """Add finite magnitudes times `factor` to lanes[0], and the squares of these to lanes[1].
 

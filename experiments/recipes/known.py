@@ -168,15 +168,15 @@ class Family:
 
     def into(self, made: dict[str, Any]) -> None:
         """Add this model type to a table, without the values under which the table would err."""
-        variants = [
-            dict(zip(self.switches, chosen)) for chosen in product(*self.switches.values())
-        ]
+        variants = [dict(zip(self.switches, chosen)) for chosen in product(*self.switches.values())]
         classes = {kind: self._class(kind, variants) for kind in self.kinds}
         plain = next(iter(self.kinds))
         row = made["configurations"][self.model_type] = {
             "absent": self._absent(),
             "aliases": dict(self.config.attribute_map),
-            "classes": {kind: _beside(said, plain, classes[plain]) for kind, said in classes.items()},
+            "classes": {
+                kind: _beside(said, plain, classes[plain]) for kind, said in classes.items()
+            },
             "heads": [key for key in HEADS if key in self.rules and self._must_divide(key)],
             "implied": {key: said for key in self.switches if (said := self._implied(key))},
             "keys": {key: self._rule(key) for key in self.rules},
@@ -260,7 +260,9 @@ class Family:
                 return [default] * several
             case "layers":
                 return [*ATTENTION]
-        return None if word == "null" else default  # of other kinds any is as good: nothing reads it
+        return (
+            None if word == "null" else default
+        )  # of other kinds any is as good: nothing reads it
 
     def _foreseen(self, made: Mapping[str, Any], key: str, word: str) -> bool:
         """Whether every class is what the table says of it where a key has another value of a kind."""
@@ -289,7 +291,9 @@ class Family:
             if isinstance(value, str) and self.rules[key][0] == "str":
                 held = vars(self.config(**{key: value}))
                 derived = self.read & {*held} - {*self.rules}
-                said[state(value)] = {name: held[name] for name in sorted(derived) if name != "id2label"}
+                said[state(value)] = {
+                    name: held[name] for name in sorted(derived) if name != "id2label"
+                }
         return {value: names for value, names in said.items() if names}
 
     def _absent(self) -> list[str]:
@@ -325,7 +329,11 @@ def _general(kinds: Mapping[str, str], blocks: Settings) -> dict[str, str]:
             found[name] = kind
             continue
         number, _, rest = name.removeprefix(f"{stack}.").partition(".")
-        numbers = {name.removeprefix(f"{stack}.").split(".")[0] for name in kinds if name.startswith(f"{stack}.")}
+        numbers = {
+            name.removeprefix(f"{stack}.").split(".")[0]
+            for name in kinds
+            if name.startswith(f"{stack}.")
+        }
         if all(kinds.get(f"{stack}.{other}.{rest}") == kind for other in numbers):
             found[f"{stack}.*.{rest}"] = kind
         else:
@@ -355,7 +363,11 @@ def _beside(row: dict[str, Any], plain: str, body: dict[str, Any]) -> dict[str, 
     """The row of a class with a head, its body's names left out where the plain model has them."""
     at = f"{row['prefix']}." if any(x.startswith(f"{row['prefix']}.") for x in row["kinds"]) else ""
     kinds = row["kinds"]
-    own = {name: said for name, said in kinds.items() if body["kinds"].get(name.removeprefix(at)) != said}
+    own = {
+        name: said
+        for name, said in kinds.items()
+        if body["kinds"].get(name.removeprefix(at)) != said
+    }
     without = [name for name in body["kinds"] if at + name not in kinds]
     if row is body or len(own) + len(without) >= len(kinds):
         return row

@@ -92,7 +92,9 @@ def test_inputs_run_down_the_rows_of_a_conv1d_and_along_those_of_a_linear(
     tiny_model: TinyModel,
 ) -> None:
     gpt2 = Coverage(outline_of(tiny_model("GPT-2"))).entries["transformer.h.0.mlp.c_fc.weight"]
-    bert = Coverage(outline_of(tiny_model("BERT"))).entries["bert.encoder.layer.0.intermediate.dense.weight"]
+    bert = Coverage(outline_of(tiny_model("BERT"))).entries[
+        "bert.encoder.layer.0.intermediate.dense.weight"
+    ]
     assert (gpt2.role, gpt2.input_axis) == ("feed-forward in", 0)
     assert (bert.role, bert.input_axis) == ("feed-forward in", 1)
 
@@ -125,7 +127,9 @@ def test_a_head_of_several_numbered_layers_is_no_block(tiny_model: TinyModel) ->
 
 @pytest.mark.parametrize("dtype", ["U8", "I8", "I32"])
 def test_packed_weights_are_not_prunable(dtype: str, tiny_model: TinyModel) -> None:
-    entry = Coverage(outline_of(tiny_model("GPT-2")).of(stored("h.0.attn.c_attn.weight", dtype=dtype))
+    entry = Coverage(outline_of(tiny_model("GPT-2"))).of(
+        stored("h.0.attn.c_attn.weight", dtype=dtype)
+    )
     assert (entry.prunable, entry.reason) == (False, f"packed as {dtype}")
 
 

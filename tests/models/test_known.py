@@ -49,9 +49,7 @@ def skeleton(kind: str, settings: Mapping[str, Any]) -> tuple[PreTrainedModel, d
 
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @pytest.mark.parametrize(("family", "kind"), CLASSES)
-def test_a_class_has_the_outline_that_its_modules_have(
-    family: str, kind: str, tied: bool
-) -> None:
+def test_a_class_has_the_outline_that_its_modules_have(family: str, kind: str, tied: bool) -> None:
     model, stated = skeleton(kind, {**FAMILIES[family].settings, "tie_word_embeddings": tied})
     found, expected = listed(stated).outline(), outline_of(model)
     assert (found.kinds, found.tied) == (expected.kinds, expected.tied)
