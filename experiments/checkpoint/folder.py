@@ -78,8 +78,6 @@ class Checkpoint:
 
     def trained_on(self) -> tuple[str, ...]:
         """The data sets its model card (README.md) names in its front matter."""
-        import yaml
-
         try:
             card = (self.folder / "README.md").read_text(encoding="utf-8", errors="replace")
             front = card.split("---\n", 2)[1] if card.startswith("---\n") else ""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 LANES = 16
-LITTLE = 1 << 25  # words: numpy takes some tenths of a second for them, about the compiler's import
+LITTLE = 1 << 26  # words: numpy takes some tenths of a second for them, about the compiler's import
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
@@ -91,11 +91,10 @@ def tally_inside(
 
 
 def _tally_bounds(keys: Any, top: Any, first: Any, bounds: Any, counts: Any) -> None:
+    keys = keys[(np.diff(first) > 0)[keys >> top]]  # few: a search takes long
     index = np.searchsorted(bounds, keys, side="right")
-    there = index < bounds.size
-    index, digits = index[there], keys[there] >> top
-    same = bounds[index] >> top == digits
-    counts += np.bincount(index[same], minlength=counts.size)
+    below = index < first[(keys >> top) + 1]
+    counts += np.bincount(index[below], minlength=counts.size)
 
 
 @also(_tally_bounds)

@@ -8,7 +8,7 @@ bit patterns holds every count there is to ask for: a 16-bit float has 32,768 ma
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,8 +201,7 @@ def _of_few_magnitudes(
     histogram = np.zeros(1 << (8 * dtype.itemsize - 1), np.int64)
     for block in blocks():
         kernels.tally(magnitude_keys(block).reshape(-1), words.type(0), histogram)
-    with np.errstate(invalid="ignore"):  # among all patterns there are signalling NaNs
-        magnitudes = np.arange(histogram.size, dtype=words).view(dtype).astype(np.float64)
+    magnitudes = _magnitudes(dtype)
     met = np.flatnonzero(histogram)
     finite = met[np.isfinite(magnitudes[met])]
     counts, values = histogram[finite].astype(np.float64), magnitudes[finite]
@@ -220,6 +219,14 @@ def _of_few_magnitudes(
     running = np.concatenate(([0], np.cumsum(histogram[ordered])))
     bounds = np.searchsorted(magnitudes[ordered], _thresholds(found, absolute, relative), "left")
     return _with_counts(found, running[bounds])
+
+
+@cache
+def _magnitudes(dtype: np.dtype[np.generic]) -> NDArray[np.float64]:
+    """Every magnitude of an 8 or 16-bit float, by its key; what is no number comes last."""
+    bits = 8 * dtype.itemsize
+    with np.errstate(invalid="ignore"):  # among all patterns there are signalling NaNs
+        return np.arange(1 << (bits - 1), dtype=WORDS[bits]).view(dtype).astype(np.float64)
 
 
 def _of_many_magnitudes(

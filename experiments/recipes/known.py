@@ -8,7 +8,7 @@ of every key alone: what is then built otherwise than the table says is taken ou
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from types import NoneType
 from typing import Any, get_args

@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +12,8 @@ import transformers
 from families import FAMILIES, LABELS, MARKS
 from transformers import PreTrainedModel
 
-from experiments.checkpoint.folder import Checkpoint
-from experiments.checkpoint.tensor import StoredTensor
-from experiments.models import known, opening
-from experiments.models.architecture import architecture, shape
-from experiments.models.coverage import Coverage
-from experiments.models.known import NotListedError, listed
+from experiments.models.known import listed
 from experiments.models.modules import outline_of
-from experiments.pruning.inspection import inspect
-from experiments.pruning.stored_model import StoredModel
 
 # The classes with one body: a family's own is one of these.
 KINDS = ("Model", "LMHeadModel", "ForCausalLM", "ForMaskedLM", "ForSequenceClassification")
