@@ -21,6 +21,8 @@ def outline(checkpoint: Checkpoint) -> Outline | None:
     """The outline of the architecture that config.json names; None where nobody knows it."""
     if (found := _listed(checkpoint)) is not None:
         return found.outline()
+    if _says_nothing(checkpoint):
+        return None
     from experiments.models import opening
     from experiments.models.modules import outline_of
 
@@ -32,6 +34,8 @@ def architecture(checkpoint: Checkpoint) -> Architecture:
     """What the configuration says of the model's shape; nothing where there is none known."""
     if (found := _listed(checkpoint)) is not None:
         return shape(found.name, found.value)
+    if _says_nothing(checkpoint):
+        return UNKNOWN
     from experiments.models import opening
 
     config = opening.configuration(checkpoint)
@@ -45,6 +49,11 @@ def _listed(checkpoint: Checkpoint) -> known.Listed | None:
         return known.listed(checkpoint.config())
     except known.NotListedError:
         return None
+
+
+def _says_nothing(checkpoint: Checkpoint) -> bool:
+    """Whether there is neither a config.json nor a file whose metadata stand for one."""
+    return not checkpoint.config() and checkpoint.gguf is None
 
 
 def shape(name: str, value: Callable[[str], Any]) -> Architecture:

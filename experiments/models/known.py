@@ -79,7 +79,10 @@ class Listed:
 
     def value(self, name: str) -> Any:
         """What the configuration holds under a name or what it is an alias of; None for nothing."""
-        return self.values.get(self.aliases.get(name, name))
+        key = self.aliases.get(name, name)
+        value = self.values.get(key)
+        other = self.configuration["instead"].get(key)
+        return self.value(other) if value is None and other else value
 
     def state(self, key: str) -> Any:
         """What of a key's value can change names."""
@@ -87,13 +90,6 @@ class Listed:
             case [_, _, _, other]:  # a width, which matters where it is not that of the model
                 return self.value(key) not in (None, self.value(other))
         return state(self.value(key))
-
-    def blocks(self, keys: list[str]) -> int:
-        """The first of these counts of blocks that is given."""
-        given = [value for key in keys if (value := self.value(key)) is not None]
-        if not given:
-            raise NotListedError(f"{keys[0]} of nothing")
-        return int(given[0])
 
     def check(self) -> None:
         """Raise NotListedError where a value is none that the table was made with."""
@@ -131,7 +127,7 @@ class Listed:
 
     def outline(self) -> Outline:
         """The outline of the class with the blocks that the configuration states."""
-        stacks = {stack: self.blocks(keys) for stack, keys in self.row["blocks"].items()}
+        stacks = {stack: self.value(key) for stack, key in self.row["blocks"].items()}
         kinds = {
             name: kind
             for pattern, kind in self._met(patterns(self.configuration, self.kind))
@@ -158,7 +154,7 @@ def patterns(configuration: Mapping[str, Any], kind: str) -> dict[str, Any]:
         return dict(row["kinds"])
     body = patterns(configuration, row["body"])
     shared = {row["at"] + name: said for name, said in body.items() if name not in row["without"]}
-    return shared | row["kinds"]
+    return {**shared, **row["kinds"]}
 
 
 def expanded(pattern: str, stacks: Mapping[str, int]) -> list[str]:

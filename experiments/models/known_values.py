@@ -51,9 +51,12 @@ def _is(value: Any, word: str, blocks: int) -> bool:
 
 
 def _is_part(value: Any, word: str) -> bool:
-    if word == "layers":
-        return value in ATTENTION
-    return type(value) is (str if word == "strs" else int) and (word != "sizes" or value > 0)
+    match word:
+        case "layers":
+            return value in ATTENTION
+        case "sizes":
+            return type(value) is int and value > 0
+    return type(value) is (str if word == "strs" else int)
 
 
 def fits_rotary(value: Any, forms: Mapping[str, Sequence[str]]) -> bool:

@@ -1,0 +1,1 @@
+"""How the table of known architectures is made, `experiments/models/known.json`."""
