@@ -104,6 +104,8 @@ class Listed:
             for name, value in implied[self.state(key)].items():
                 if self.values.get(name, value) != value:
                     raise NotListedError(f"{name} beside {key} {self.value(key)!r}")
+        if self.value("hidden_size") < self.value("num_attention_heads"):
+            raise NotListedError(f"a width of {self.value('hidden_size')}")
         for heads in self.configuration["heads"]:
             if self.value("hidden_size") % self.value(heads):
                 raise NotListedError(f"{heads} {self.value(heads)!r}")
@@ -115,11 +117,13 @@ class Listed:
 
     def _fits(self, name: str, value: Any) -> bool:
         if ROTARY.search(name):
-            return fits_rotary(value, self.table["rotary"])
+            turned = "rope_parameters" in self.rules
+            return fits_rotary(name, value, self.table["rotary"] if turned else {})
         if name not in self.rules:  # transformers keeps it, and no model of these reads it
+            taken = name in self.table["reserved"] or name in self.configuration["absent"]
             parts = value if isinstance(value, list) else [value]
-            known = name == "task_specific_params" or not any(isinstance(x, dict) for x in parts)
-            return known and name not in self.configuration["absent"]
+            plain = name == "task_specific_params" or not any(isinstance(x, dict) for x in parts)
+            return plain and not taken and not name.startswith("_")
         words, default = self.rules[name][:2]
         if type(value) is type(default) and value == default:
             return True

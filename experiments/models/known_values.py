@@ -59,14 +59,15 @@ def _is_part(value: Any, word: str) -> bool:
     return type(value) is (str if word == "strs" else int)
 
 
-def fits_rotary(value: Any, forms: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a value of rotary positions is a number, none, or a known form with all its numbers.
+def fits_rotary(name: str, value: Any, forms: Mapping[str, Sequence[str]]) -> bool:
+    """Whether what is said of rotary positions is a number, none, or a known form with its numbers.
 
-    >>> fits_rotary({"rope_type": "linear", "factor": 2.0}, {"linear": ["factor"]})
+    >>> fits_rotary("rope_scaling", {"type": "linear", "factor": 2.0}, {"linear": ["factor"]})
     True
     """
     if not isinstance(value, dict):
-        return value is None or type(value) in (int, float)
+        number = type(value) in (int, float) and name not in ("rope_parameters", "rope_scaling")
+        return value is None or number
     rest = {key: x for key, x in value.items() if key not in ("rope_type", "type")}
     form = value.get("rope_type", value.get("type", "default"))
     usual = {"rope_theta", "partial_rotary_factor"}

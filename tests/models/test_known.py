@@ -144,6 +144,12 @@ LLAMA = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
         LLAMA | {"rope_parameters": {"rope_type": "llama3", "factor": 8.0}},
         LLAMA | {"rope_scaling": {"type": "yarn", "factor": 8.0}},
         LLAMA | {"rope_theta": "10000"},
+        LLAMA | {"rope_scaling": 2},
+        BERT | {"rope_scaling": {"type": "linear", "factor": 2.0}},
+        BERT | {"layer_types": ["full_attention"] * 12},
+        BERT | {"use_return_dict": True},
+        BERT | {"quantization_config": "int8"},
+        {"model_type": "qwen2", "hidden_size": 8},
     ],
     ids=str,
 )

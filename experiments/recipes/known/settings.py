@@ -70,6 +70,7 @@ UNDECLARED: dict[str, dict[str, Rule]] = {
 PROBLEMS = [None, "multi_label_classification", "regression", "single_label_classification"]
 # What any configuration may state.
 COMMON: dict[str, Rule] = {
+    "_name_or_path": ["str", ""],
     "architectures": ["strs|null", None],
     "attn_implementation": ["null", None],
     "chunk_size_feed_forward": ["int", 0],
@@ -87,6 +88,8 @@ COMMON: dict[str, Rule] = {
     "torch_dtype": ["dtype|null", None],
     "transformers_version": ["str|null", None],
 }
+# What transformers itself makes something of, beside the attributes of its configurations.
+RESERVED = ["layer_types", "mtp_layer_types", "per_layer_config", "quantization_config"]
 ROTARY = {  # forms of rotary positions, and the numbers that they need
     "default": [],
     "dynamic": ["factor"],

@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
+from transformers import PreTrainedConfig
+
 from experiments.models import known
 from experiments.recipes.known.family import Family
-from experiments.recipes.known.settings import COMMON, ROTARY, SWITCHES
+from experiments.recipes.known.settings import COMMON, RESERVED, ROTARY, SWITCHES
 
 
 def table(model_types: Iterable[str] = SWITCHES) -> dict[str, Any]:
@@ -13,6 +15,7 @@ def table(model_types: Iterable[str] = SWITCHES) -> dict[str, Any]:
     made: dict[str, Any] = {
         "configurations": {},
         "keys": COMMON,
+        "reserved": [*RESERVED, *(name for name in dir(PreTrainedConfig) if name[0] != "_")],
         "rotary": ROTARY,
         "transformers": known.release(),
     }
