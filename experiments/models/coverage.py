@@ -187,8 +187,9 @@ def prunable_parameters(
 def _depth(name: str, stacks: Iterable[str]) -> int | None:
     """The number of the block a tensor stands in: its place in an outermost list of modules."""
     for stack in stacks:
-        if name.startswith(f"{stack}."):
-            return int(name.removeprefix(f"{stack}.").split(".")[0])
+        prefix = f"{stack}." if stack else ""
+        if name.startswith(prefix):
+            return int(name.removeprefix(prefix).split(".")[0])
     return None
 
 

@@ -43,7 +43,9 @@ def _named_tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, torch.Ten
 
 
 def _stacks(model: nn.Module) -> tuple[str, ...]:
-    """The lists of modules that stand in no other."""
+    """The lists of modules that stand in no other; a model that is one itself is called nothing."""
+    if isinstance(model, nn.ModuleList):
+        return ("",)
     outermost: list[str] = []
     for path, module in model.named_modules():
         inner = any(path.startswith(f"{stack}.") for stack in outermost)
