@@ -1,7 +1,7 @@
 """How well a checkpoint answers tasks. Reads files and runs models; nothing is written."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -106,14 +106,27 @@ def _fastest(
 
     Tried are `pieces` of it, the largest last, of which there are about so many in the whole.
     """
+    import torch
+
     from experiments.models import threads
+
+    before = torch.get_num_threads()
+    try:
+        if opened.model.device.type == "cpu":
+            threads.choose(pieces[-1], pieces=many)
+        with _skipping(opened, pieces, say) if path == "sparse" else nullcontext():
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _skipping(
+    opened: "OpenModel", pieces: Sequence[Callable[[], object]], say: Say
+) -> Iterator[None]:
+    """Do work by the linear maps' faster products, and say which these are."""
     from experiments.speed import sparse_path
 
-    if opened.model.device.type == "cpu":
-        threads.choose(pieces[-1], pieces=many)
-    if path == "dense":
-        yield
-        return
     with sparse_path.faster(opened.model, *pieces) as found:
         if tried := [trial for trial in found.last if not trial.reason]:
             before = 1000 * sum(trial.dense for trial in tried)
