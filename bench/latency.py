@@ -36,10 +36,10 @@ from experiments.models.opening import OpenModel
 from experiments.pruning.choosing import Settings, choose
 from experiments.pruning.open_weights import prunable_tensors
 from experiments.records.provenance import processor
-from experiments.speed import dense_path, sparse_path
+from experiments.speed import sparse_path
 from experiments.speed.latency import pinned
 from experiments.speed.linear_maps import linear_maps
-from experiments.speed.paths import Path, PrunedModel, TimedModel
+from experiments.speed.paths import PrunedModel, TimedModel
 from experiments.speed.stopwatch import Timing, time_rounds
 
 LEVELS = (0.01, 0.1, 0.33, 0.5, 0.9, 0.95, 0.99)
@@ -145,22 +145,14 @@ def dense_modes(
     name: str, run: TimedModel, shape: tuple[int, int], rounds: int, verdicts: Verdicts
 ) -> None:
     """Print dense as it is timed, and every mode for all maps, in one turn."""
-    tokens = shape[0] * shape[1]
-    names = list(products.modes(run.every[0].module))
-
-    def uniform(mode: str) -> dict[nn.Module, products.Product]:
-        every = dict.fromkeys((one.name for one in run.every), mode)
-        return dense_path.products_of(run.every, every, tokens)
-
-    paths = [run.path(shape)] + [
-        Path(0.0, mode, run.dense, partial(uniform, mode)) for mode in names
-    ]
+    paths = [run.path(shape), *run.mode_paths(shape)]
+    names = [path.name for path in paths[1:]]
     times = time_rounds(run.lanes(paths, shape), rounds=rounds, clock=perf_counter)
     medians = [Timing(0, seconds).median for seconds in times]
     best = names[medians.index(min(medians[1:])) - 1]
     beside = Ratio.of(times[names.index(best) + 1], times[0])
     print(f"  {shape[0]} x {shape[1]:<3} dense takes {1000 * medians[0]:.2f} ms "
-          f"({dense_path.summary(run.modes[shape].values())}); all maps by "
+          f"({run.modes[shape]}); "
           + ", ".join(f"{mode} {1000 * each:.2f}" for mode, each in zip(names, medians[1:])))  # fmt: skip
     if beside.low > BEST_DENSE:
         verdicts.missed.append(f"{name}, {shape}: dense is {beside} times as slow as {best}")

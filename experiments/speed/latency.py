@@ -23,7 +23,7 @@ from experiments.models.opening import OpenModel
 from experiments.pruning.choosing import Settings, choose
 from experiments.pruning.open_weights import prunable_tensors
 from experiments.records.latency import Latency, LatencyRow, LayerTrial
-from experiments.speed import dense_path, semi_structured, sparse_path
+from experiments.speed import semi_structured, sparse_path
 from experiments.speed.linear_maps import LinearMap
 from experiments.speed.paths import Path, PrunedModel, Shape, TimedModel
 from experiments.speed.sparse_path import Trial
@@ -90,9 +90,7 @@ def measure(
             for level, path in _order(levels)]  # fmt: skip
     return Latency(
         method=settings.method,
-        dense_by=dense_path.summary(
-            mode for taken in model.modes.values() for mode in taken.values()
-        ),
+        dense_by="; ".join(dict.fromkeys(model.modes.values())),
         rows=(*rows, *on_gpu),
         trials=tuple(trials),
         skipped=skipped,

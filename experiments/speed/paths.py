@@ -40,7 +40,7 @@ class Path:
 
 
 class TimedModel:
-    """An open model with its inputs, (batch, tokens), and for each the modes its maps multiply fastest by.
+    """An open model with its inputs, (batch, tokens), and for each the mode its maps multiply fastest in.
 
     `maps` are prunable and `dense` their weights, `every` are all that multiply as linear maps do.
     """
@@ -50,13 +50,8 @@ class TimedModel:
         self.maps, self.every = linear_maps(opened.model), plain_maps(opened.model)
         self.dense: Weights = {one.name: one.weight for one in self.maps}
         self.inputs = {shape: random_inputs(opened, *shape) for shape in shapes}
-        self.modes = {
-            shape: dense_path.fastest(
-                self.call(shape), self.every, tokens=shape[0] * shape[1], clock=clock
-            )
-            for shape in shapes
-        }
         self._placement = Placement()
+        self.modes = {shape: self._fastest(shape) for shape in shapes}
 
     def call(self, shape: Shape) -> Callable[[], object]:
         """A pass of the model."""
@@ -65,6 +60,19 @@ class TimedModel:
     def path(self, shape: Shape) -> Path:
         """The dense one."""
         return Path(0.0, "dense", self.dense, partial(self.products, shape))
+
+    def mode_paths(self, shape: Shape) -> list[Path]:
+        """The dense path in every mode that there is, by the mode's name."""
+        tokens = shape[0] * shape[1]
+        return [
+            Path(0.0, mode, self.dense, partial(dense_path.products_of, self.every, mode, tokens))
+            for mode in dense_path.known(self.every)
+        ]
+
+    def _fastest(self, shape: Shape) -> str:
+        paths = self.mode_paths(shape)
+        lanes = zip((path.name for path in paths), self.lanes(paths, shape))
+        return dense_path.fastest(dict(lanes), clock=self.clock)
 
     def products(self, shape: Shape, sparse: Mapping[str, SparseProduct] | None = None) -> Own:
         """Every map's product of the weights its module has now: sparse where one is given."""

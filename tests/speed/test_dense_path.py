@@ -1,73 +1,45 @@
-"""The dense path: every map by the mode that tried fastest, told by a clock that the test turns."""
+"""The dense path: all maps by the mode whose passes tried fastest, by a clock that the test turns."""
 
 from collections.abc import Callable
 
 import pytest
 import torch
 from stage import Stage
-from torch import Tensor, nn
+from torch import nn
 
 from experiments.models import products
 from experiments.speed import dense_path
 from experiments.speed.linear_maps import LinearMap, plain_maps
 
-X = torch.ones(1, 2)
+
+def test_the_mode_whose_median_pass_is_the_shortest_is_taken() -> None:
+    """Passes are made in pairs of which the second counts: of a 4, 9, 9, of b 8, 8, 30."""
+    stage = Stage()
+    lanes = {
+        "a": stage.lane("a", 0, 4, 0, 9, 0, 9),
+        "b": stage.lane("b", 0, 8, 0, 8, 0, 30),
+    }
+    assert dense_path.fastest(lanes, rounds=3, clock=stage.clock) == "b"
+    assert [name for name in stage.played if len(name) == 1] == list("aabbbbaabbaa")
 
 
-@pytest.fixture
-def staged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
-    """A function that has two modes take so many seconds by the map's number of outputs."""
-
-    def stage(**seconds: dict[int, float]) -> Stage:
-        made = Stage()
-
-        def mode(name: str) -> products.Mode:
-            def make(part: nn.Module, tokens: int) -> products.Product:
-                def multiply(inputs: Tensor) -> Tensor:
-                    made.played.append(f"{name}{part.weight.shape[0]}")
-                    made.now += seconds[name][part.weight.shape[0]]
-                    return inputs
-
-                return multiply
-
-            return make
-
-        monkeypatch.setattr(products, "MODES", {name: mode(name) for name in seconds})
-        return made
-
-    return stage
+def test_where_there_is_one_mode_nothing_is_run() -> None:
+    stage = Stage()
+    assert dense_path.fastest({"torch": stage.lane("torch", 1)}, clock=stage.clock) == "torch"
+    assert stage.played == []
 
 
-def maps_of(*outputs: int) -> list[LinearMap]:
-    made = [nn.Linear(2, size) for size in outputs]
-    return [LinearMap(f"map{part.out_features}", "", part, part.weight.detach()) for part in made]
+def test_modes_are_known_where_some_map_has_them_and_torch_s_own_always() -> None:
+    full, half = nn.Linear(2, 3), nn.Linear(2, 3).half()
+    maps = [LinearMap("", "", part, part.weight.detach()) for part in (half, full)]
+    assert dense_path.known(maps[:1]) == dense_path.known([]) == ["torch"]
+    assert dense_path.known(maps) == list(products.modes(full))
 
 
-def test_a_map_takes_the_mode_best_for_all_unless_another_is_surely_better(
-    staged: Callable[..., Stage],
-) -> None:
-    """All by torch take 29 seconds, by b 30.5: map 2 gains a fifth by b, map 3 less than a twentieth."""
-    stage = staged(torch={1: 10.0, 2: 5.0, 3: 14.0}, b={1: 13.0, 2: 4.0, 3: 13.5})
-    maps = maps_of(1, 2, 3)
-    found = dense_path.fastest(
-        lambda: [one.module(X) for one in maps], maps, tokens=1, clock=stage.clock
-    )
-    assert found == {"map1": "torch", "map2": "b", "map3": "torch"}
-
-
-def test_modes_take_turns_and_each_is_called_once_before_it_is_timed(
-    staged: Callable[..., Stage],
-) -> None:
-    stage = staged(torch={1: 1.0}, b={1: 2.0})
-    (one,) = maps_of(1)
-    dense_path.fastest(lambda: one.module(X), [one], tokens=1, passes=2, clock=stage.clock)
-    assert stage.played == ["torch1"] * 2 + ["b1"] * 4 + ["torch1"] * 2
-    assert "forward" not in vars(one.module)
-
-
-def test_where_there_is_one_mode_nothing_is_run(staged: Callable[..., Stage]) -> None:
-    stage = staged(torch={1: 1.0})
-    assert dense_path.fastest(lambda: 1 / 0, maps_of(1), tokens=1, clock=stage.clock) == {}
+def test_a_map_without_the_mode_multiplies_as_torch_does() -> None:
+    part = nn.Linear(2, 3).half()
+    one = LinearMap("", "", part, part.weight.detach())
+    assert dense_path.products_of([one], "numpy's BLAS", 8) == {part: part.forward}
 
 
 def test_a_heads_map_is_a_plain_one_too(tiny_model: Callable) -> None:
@@ -84,7 +56,6 @@ def test_every_mode_gives_what_plain_torch_gives(name: str, tiny_model: Callable
     maps = plain_maps(model)
     with torch.inference_mode():
         plain = model(**asked).logits
-        for mode in products.modes(maps[0].module):
-            own = dense_path.products_of(maps, dict.fromkeys((x.name for x in maps), mode), 8)
-            with products.multiplying(own):
+        for mode in dense_path.known(maps):
+            with products.multiplying(dense_path.products_of(maps, mode, 8)):
                 assert torch.allclose(model(**asked).logits, plain, atol=1e-5), mode
