@@ -1,6 +1,6 @@
 """Forward passes with some weights zero: dense in every mode, masked and sparse, in turn.
 
-    python -m bench.latency [--rounds 21] [NAME ...]
+    python -m bench.latency [--rounds 21] [--shape 1 32 ...] [NAME ...]
 
 Backbones without a language-model head, which would cap the gain, of GPT-2-small's and BERT-base's
 shape with weights drawn at random as transformers does, GPT-2's once more with all layers drawn alike,
@@ -40,7 +40,7 @@ from experiments.speed import sparse_path
 from experiments.speed.latency import pinned
 from experiments.speed.linear_maps import linear_maps
 from experiments.speed.paths import PrunedModel, TimedModel
-from experiments.speed.stopwatch import Timing, time_rounds
+from experiments.speed.stopwatch import Lane, Timing, first_calls, time_rounds
 
 LEVELS = (0.01, 0.1, 0.33, 0.5, 0.9, 0.95, 0.99)
 SHAPES = ((1, 1), (1, 32), (8, 32))
@@ -52,6 +52,7 @@ OF_THE_MOST = {("GPT-2 small", 1, 32): 0.8}
 NEVER_SLOWER = 0.98  # no sparse interval may lie below it, at any level and shape
 BEST_DENSE = 1.03  # times the fastest mode's median at most
 MISSES_DUE, FARTHEST = 0.1, 0.03  # of masked intervals, and how far their nearer end from 1
+PATIENCE = 40.0  # seconds for the rounds of one level and shape
 REFERENCE = File("build/reference")
 TRAINED = {"SmolLM2-135M": "SmolLM2-135M-Instruct.Q4_1.gguf", "MiniLM-L6": "all-MiniLM-L6-v2"}
 MINIATURES = ("gpt2-reviews", "deberta-reviews", "led-reviews")
@@ -141,13 +142,21 @@ def idle(run: TimedModel, shape: tuple[int, int]) -> dict[nn.Module, products.Pr
     }
 
 
+def affordable(lanes: Sequence[Lane], most: int) -> int:
+    """Rounds for which PATIENCE suffices, judged by one more of each lane: 11 at least."""
+    start = perf_counter()
+    first_calls(lanes, clock=perf_counter)
+    return max(11, min(most, round(PATIENCE / (2 * (perf_counter() - start)))))
+
+
 def dense_modes(
     name: str, run: TimedModel, shape: tuple[int, int], rounds: int, verdicts: Verdicts
 ) -> None:
     """Print dense as it is timed, and every mode for all maps, in one turn."""
     paths = [run.path(shape), *run.mode_paths(shape)]
     names = [path.name for path in paths[1:]]
-    times = time_rounds(run.lanes(paths, shape), rounds=rounds, clock=perf_counter)
+    lanes = run.lanes(paths, shape)
+    times = time_rounds(lanes, rounds=affordable(lanes, rounds), clock=perf_counter)
     medians = [Timing(0, seconds).median for seconds in times]
     best = names[medians.index(min(medians[1:])) - 1]
     beside = Ratio.of(times[names.index(best) + 1], times[0])
@@ -161,13 +170,13 @@ def dense_modes(
 def level(name: str, pruned: PrunedModel, rounds: int, verdicts: Verdicts) -> None:
     """Print one level at every shape."""
     run, at = pruned.model, pruned.level
-    for shape in SHAPES:
+    for shape in run.inputs:
         trials = pruned.trials(shape)
         dense = run.path(shape)
         rest = replace(dense, name="nothing", products=partial(idle, run, shape))
         paths = [dense, pruned.masked(shape), pruned.sparse(shape, trials), rest]
         lanes = run.lanes(paths, shape)
-        times = time_rounds(lanes, rounds=rounds, clock=perf_counter)
+        times = time_rounds(lanes, rounds=affordable(lanes, rounds), clock=perf_counter)
         aa, gain, most = (Ratio.of(each, times[0]) for each in times[1:])
         taken = sum(trial.faster for trial in trials)
         fell = any(trial.reason == sparse_path.NO_GAIN for trial in trials)
@@ -194,8 +203,17 @@ def level(name: str, pruned: PrunedModel, rounds: int, verdicts: Verdicts) -> No
 
 @click.command(help=__doc__)
 @click.argument("names", nargs=-1)
-@click.option("--rounds", type=click.IntRange(min=6), default=21, show_default=True)
-def main(names: tuple[str, ...], rounds: int) -> None:
+@click.option("--rounds", type=click.IntRange(min=11), default=21, show_default=True)
+@click.option(
+    "--shape",
+    "shapes",
+    type=(int, int),
+    multiple=True,
+    default=SHAPES,
+    show_default=True,
+    help="Batch and tokens; repeat.",
+)
+def main(names: tuple[str, ...], rounds: int, shapes: tuple[tuple[int, int], ...]) -> None:
     """Every model at every level and shape, and what misses its target."""
     opening.be_quiet()
     verdicts = Verdicts()
@@ -208,8 +226,8 @@ def main(names: tuple[str, ...], rounds: int) -> None:
             if names and name not in names:
                 continue
             print(name)
-            run = TimedModel(there, SHAPES, clock=perf_counter)
-            for shape in SHAPES:
+            run = TimedModel(there, shapes, clock=perf_counter)
+            for shape in shapes:
                 dense_modes(name, run, shape, rounds, verdicts)
             choices = choose(prunable_tensors(there.model), Settings(), LEVELS)
             for at, choice in zip(LEVELS, choices):
