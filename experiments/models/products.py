@@ -20,6 +20,7 @@ from experiments.records.provenance import cpuinfo
 ONEDNN: Any = torch.ops.mkldnn
 MKL: Any = torch.ops.mkl
 MOST_PACKED = 1 << 31  # bytes of weights that answering packs, and so holds twice
+WORTH = 1 << 18  # weights of a map: the products of smaller ones take less than what packing adds
 TYPICAL = 256  # tokens of a batch that is answered, about
 Product = Callable[[Tensor], Tensor]
 Mode = Callable[
@@ -145,14 +146,14 @@ def packed(model: nn.Module) -> Iterator[None]:
 
 
 def usual(part: nn.Module) -> Product:
-    """The product that answers come from: packed by oneDNN where that is known to be no slower.
+    """The product that answers come from: packed by oneDNN where that is known to be the faster.
 
-    On processors of Intel's and AMD's with AVX2, that is; its weights must stay as they are, and no
-    gradient is to be had of it.
+    On processors of AMD's with AVX2, that is, where torch's own library is at its slowest, for WORTH
+    weights or more. They must stay as they are, and no gradient is to be had of it.
     """
-    words = cpuinfo()
-    known = "avx2" in words and any(vendor in words for vendor in ("AuthenticAMD", "GenuineIntel"))
-    mode = modes(part).get("oneDNN, packed") if known else None
+    known = all(word in cpuinfo() for word in ("AuthenticAMD", "avx2"))
+    worth = known and _weight(part).numel() >= WORTH
+    mode = modes(part).get("oneDNN, packed") if worth else None
     return (mode or by_torch)(part, TYPICAL)
 
 

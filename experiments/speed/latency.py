@@ -29,7 +29,7 @@ from experiments.speed.paths import Path, PrunedModel, Shape, TimedModel
 from experiments.speed.sparse_path import Trial
 from experiments.speed.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
 
-ROUNDS = 31
+ROUNDS = 21
 LEAST_ROUNDS = 11  # the fewest whose median has an interval of order statistics with some room
 PATIENCE = (
     30.0  # seconds for the rounds of one level and shape, where fewer than ROUNDS take longer

@@ -27,7 +27,7 @@ from experiments.speed.stopwatch import Clock, Lane, time_rounds, timed, turn
 PASSES = 5
 WORTH = 0.95  # of dense time at most: a gain within the noise of trials is none
 PAYS = 0.98  # the same of whole passes
-PAIRS = 8  # of whole passes; each lane has had every place as often
+PAIRS = 5  # of whole passes
 NO_ZEROS = "no weight is zero"
 UNCALLED = "its module is not called"
 NO_GAIN = "it was the faster, but whole passes were not"

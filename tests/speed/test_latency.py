@@ -487,12 +487,12 @@ def test_a_sparse_product_that_gives_no_numbers_is_refused(
 @pytest.mark.parametrize(
     ("seconds", "levels", "rounds"),
     [
-        (1 / 1024, [0.5], 31),
-        (0.125, [0.5], 31),  # 30 seconds are enough for 40 rounds
+        (1 / 1024, [0.5], 21),
+        (0.125, [0.5], 21),  # 30 seconds are enough for 40 rounds
         (0.25, [0.5], 20),  # a round of three paths, each called twice, takes 1.5 seconds
         (0.4375, [0.5], 11),
         (100.0, [0.5], 11),
-        (0.25, [], 31),  # of one path: 60 rounds
+        (0.25, [], 21),  # of one path: 60 rounds
         (0.75, [], 20),
     ],
 )
