@@ -4,7 +4,7 @@ Only lookups and trivial ratios: whatever is not in a record is not computed her
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -242,6 +242,11 @@ class Report:
             if task.name in model.tasks
             and (self.dense(model.name, task.name) or self.perplexity(model.name, task.name, 0.0))
         ]
+
+    def identity(self, **question: object) -> Mapping[str, str]:
+        """What the answer to a question depends on; empty where it has not been measured."""
+        held = self.by_cell.get(Cell(**question))  # type: ignore[arg-type]
+        return held.record.identity if held else {}
 
     def provenance(self, **question: object) -> Provenance | None:
         """How the answer to a question was obtained."""

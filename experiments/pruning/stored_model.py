@@ -97,6 +97,14 @@ class StoredModel:
             found[tensor.name] = Prunable(entry, tensor)
         return found
 
+    def zeros(self) -> int:
+        """How many of the prunable weights are zero as they are stored; reads them."""
+        return sum(
+            block.weights.size - masks.left(block.weights)
+            for tensor in self.prunable.values()
+            for block in tensor.blocks()
+        )
+
     def pruned(self, tensor: StoredTensor, choice: Choice | None) -> Iterator[tuple[Weights, int]]:
         """A stored tensor's numbers block by block, as a choice leaves them, and the zeros before."""
         prunable = self.prunable.get(self.repeats.get(tensor.name, tensor.name))

@@ -15,6 +15,7 @@ def weigh(
     model.check()
     from experiments.pruning import choosing
     from experiments.pruning.stored_model import StoredModel
+    from experiments.questions.pruning import already_zero
     from experiments.speed import footprint
     from experiments.study.study import DEFAULT_LEVELS
 
@@ -22,6 +23,14 @@ def weigh(
     asked = [level for level in dict.fromkeys(levels or DEFAULT_LEVELS) if level > 0]
     choices = choosing.choose(list(stored.prunable.values()), choosing.Settings(), asked)
     found = footprint.footprint(stored, choices, method="magnitude", progress=progress)
+    if zeros := stored.zeros():
+        say(already_zero(zeros, choosing.sum_of(stored.prunable.values())))
+        say("level 0 is the checkpoint as it is stored")
+    if any(row.format == "dense" and row.bytes > footprint.WHOLE for row in found.rows):
+        say(
+            f"gzip and zstd of files above {footprint.WHOLE >> 30} GB are estimated from "
+            f"{footprint.STRETCHES} stretches of each"
+        )
     for even in found.break_even:
         when = (
             "never pays"

@@ -125,14 +125,17 @@ def _checkpoints(answers: list[Answered]) -> Table:
         for _, _, p in answers
         if p.checkpoint and p.checkpoint_digest
     }
+    columns = (
+        Column("checkpoint", code, right=False),
+        Column("revision", right=False),
+        Column("SHA-256 of weights, configuration and tokenizer", code, right=False),
+    )
+    stated = any(revision for _, revision, _ in rows)  # of hub ids alone
+    shown = (0, 1, 2) if stated else (0, 2)
     return Table(
         name="checkpoints",
-        columns=(
-            Column("checkpoint", code, right=False),
-            Column("revision", right=False),
-            Column("SHA-256 of weights, configuration and tokenizer", code, right=False),
-        ),
-        rows=tuple(sorted(rows)),
+        columns=tuple(columns[at] for at in shown),
+        rows=tuple(tuple(row[at] for at in shown) for row in sorted(rows)),
     )
 
 

@@ -35,6 +35,12 @@ FORMATS = {
     "csr32": "CSR, 32-bit indices",
     "csr64": "CSR, 64-bit indices",
 }
+PLACED = 5  # the version of latencies from which on modes are tried and weights placed anew
+OLDER = (
+    "Some of these times were recorded before dense was timed in the mode that tries fastest, before weights "
+    "were placed anew for every round, and with an earlier sparse product: speeds beside dense can be too "
+    "high, and intervals are narrower than they say."
+)
 EXAMPLE = 0.9  # the level whose numbers stand first, where it was measured
 
 
@@ -68,6 +74,7 @@ class Context:
     latency_figure: Drawing | None
     processor: Markdown
     note: Markdown
+    alike: Markdown
     costs: tuple[Drawing, ...]
     compressed: Markdown
 
@@ -83,6 +90,7 @@ def context(report: Report) -> Context:
         latency_figure=_latency_figure(report, timed) if timed else None,
         processor=_processors(report, timed),
         note=report.note(report.measured),
+        alike=_alike(report, timed),
         costs=quality_cost.drawings(report),
         compressed=_compressed(report),
     )
@@ -104,6 +112,32 @@ def _processors(report: Report, timed: Sequence[StudyModel]) -> Markdown:
         marked = any(map(report.marked, rows))
         found.append(f"{names} for rows marked ({origin})" if marked else names)
     return Markdown("; ".join(found))
+
+
+def _alike(report: Report, timed: Sequence[StudyModel]) -> Markdown:
+    """How masked, which is dense arithmetic twice, compares with itself; and what is known of older times."""
+    found = [
+        (latency, report.identity(kind="latency", model=row.name, method=view.method))
+        for view, row in report.by_method(timed)
+        if (latency := view.latency(row.name))
+    ]
+    bounds = [
+        row.ratio_interval
+        for latency, _ in found
+        for row in latency.rows
+        if row.path == "masked" and row.ratio_interval
+    ]
+    missing = sum(not low <= 1 <= high for low, high in bounds)
+    parts = []
+    if bounds:
+        parts.append(
+            f"Of {len(bounds)} such intervals {missing or 'none'} miss{'es' * (missing < 2)} 1; "
+            f"{number(0.05 * len(bounds), 2)} are due by chance."
+        )
+    versions = [identity.get("version", "") for _, identity in found]
+    if not all(version.isdecimal() and int(version) >= PLACED for version in versions):
+        parts.append(OLDER)
+    return Markdown(" ".join(parts))
 
 
 def _section(report: Report, row: StudyModel) -> ModelSection | None:

@@ -180,6 +180,18 @@ def test_a_compact_file_is_written_told_of_answers_alike_and_unpacks_to_the_dens
     assert "expected a checkpoint of bit masks, found none" in refused.err
 
 
+def test_a_pruned_checkpoint_is_weighed_as_what_it_is(here: Path, gen: Gen) -> None:
+    """Level 0 is the checkpoint as it stands, nine tenths of it zero: bit masks are small there already."""
+    assert gen("prune", "tiny", "--level", "0.9", "--out", "pruned").status == 0
+    done = gen("footprint", "pruned", "--level", "0.5", "--json")
+    assert "of 6,144 prunable weights are zero already" in done.err
+    assert "level 0 is the checkpoint as it is stored" in done.err
+    masked = {row["level"]: row["bytes"] for row in done.json
+              if (row["format"], row["of"], row["dtype"]) == ("bitmask", "prunable", "F32")}  # fmt: skip
+    assert masked[0.0] == masked[0.5] == 6144 // 8 + 4 * (6144 - round(0.9 * 6144))
+    assert "zero already" not in gen("footprint", "tiny", "--level", "0.5").err
+
+
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(("pattern", "level"), [("1:4", 0.75), ("3:4", 0.25), ("2:4", 0.5)])
 def test_n_of_a_pattern_is_the_number_kept(gen: Gen, pattern: str, level: float) -> None:

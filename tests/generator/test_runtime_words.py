@@ -1,0 +1,66 @@
+"""What the page on size and runtime says of its own times."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import synthetic
+
+from experiments.records.latency import Latency
+from experiments.records.record import Held
+from generator.pages import reproduce, runtime
+from generator.report import Report
+
+
+def timed(*bounds: tuple[float, float], version: str = "5") -> Report:
+    """A report of one model whose masked rows have these intervals, and no others."""
+
+    def changed() -> Iterator[Held]:
+        for held in synthetic.held(("GPT-2",), tasks=("reviews",), levels=(0.5,), blocks=1):
+            record = held.record
+            if not isinstance(latency := record.answer, Latency):
+                yield held
+                continue
+            masked = [row for row in latency.rows if row.path == "masked"]
+            rows = [replace(masked[0], ratio_interval=each) for each in bounds]
+            others = [row for row in latency.rows if row.path != "masked"]
+            answer = replace(latency, rows=(*others, *rows))
+            identity = {**record.identity, "version": version}
+            yield Held(replace(record, answer=answer, identity=identity), held.origin)
+
+    return Report(changed())
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ([(0.9, 0.99), (0.98, 1.02), (1.01, 1.1)], "Of 3 such intervals 2 miss 1; 0.15 are due"),
+        ([(0.9, 0.99), (0.98, 1.02)], "Of 2 such intervals 1 misses 1; 0.1 are due"),
+        ([(1.0, 1.02)], "Of 1 such intervals none misses 1; 0.05 are due"),
+    ],
+)
+def test_how_many_masked_intervals_miss_1_is_said_beside_how_many_should(
+    bounds: list[tuple[float, float]], said: str
+) -> None:
+    assert runtime.context(timed(*bounds)).alike.startswith(said)
+
+
+@pytest.mark.parametrize(("version", "old"), [("4", True), ("5", False), ("6", False)])
+def test_times_of_before_weights_were_placed_anew_say_so(version: str, old: bool) -> None:
+    assert (runtime.OLDER in runtime.context(timed((1, 1), version=version)).alike) is old
+
+
+def test_a_revision_has_a_column_where_some_checkpoint_states_one() -> None:
+    held = synthetic.small()
+    assert [c.heading for c in reproduce.context(Report(held)).checkpoints.columns] == [
+        "checkpoint", "SHA-256 of weights, configuration and tokenizer",
+    ]  # fmt: skip
+    stated = [
+        replace(one, source=replace(one.record, provenance=replace(p, revision="main")))
+        if (p := one.record.provenance)
+        else one
+        for one in held
+    ]
+    table = reproduce.context(Report(stated)).checkpoints
+    assert [column.heading for column in table.columns][1] == "revision"
+    assert {row[1] for row in table.rows} == {"main"}
