@@ -217,8 +217,8 @@ def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
     assert len({control.layers for control in controls}) == 3  # each seed its own draw
     timed: Latency = answer(outcome, "latency")
     assert {(row.level, row.rounds, row.threads) for row in timed.rows} == {
-        (0.0, 31, 1),
-        (0.5, 31, 1),
+        (0.0, 21, 1),
+        (0.5, 21, 1),
     }
     opened = opening.open_model(Checkpoint("tiny", folder / "tiny"))
     question = answering.prepare(opened, load_study(folder / "study.toml").tasks["films"])
