@@ -74,6 +74,7 @@ class Context:
     latency_figure: Drawing | None
     processor: Markdown
     note: Markdown
+    older: Markdown
     alike: Markdown
     costs: tuple[Drawing, ...]
     compressed: Markdown
@@ -90,6 +91,7 @@ def context(report: Report) -> Context:
         latency_figure=_latency_figure(report, timed) if timed else None,
         processor=_processors(report, timed),
         note=report.note(report.measured),
+        older=_older(report, timed),
         alike=_alike(report, timed),
         costs=quality_cost.drawings(report),
         compressed=_compressed(report),
@@ -114,30 +116,34 @@ def _processors(report: Report, timed: Sequence[StudyModel]) -> Markdown:
     return Markdown("; ".join(found))
 
 
-def _alike(report: Report, timed: Sequence[StudyModel]) -> Markdown:
-    """How masked, which is dense arithmetic twice, compares with itself; and what is known of older times."""
-    found = [
-        (latency, report.identity(kind="latency", model=row.name, method=view.method))
+def _older(report: Report, timed: Sequence[StudyModel]) -> Markdown:
+    """What is known of times of an earlier version, where there are some."""
+    asked = (
+        report.identity(kind="latency", model=row.name, method=view.method)
         for view, row in report.by_method(timed)
-        if (latency := view.latency(row.name))
-    ]
-    bounds = [
-        row.ratio_interval
-        for latency, _ in found
+        if view.latency(row.name)
+    )
+    versions = [identity.get("version", "") for identity in asked]
+    placed = all(version.isdecimal() and int(version) >= PLACED for version in versions)
+    return Markdown("" if placed else OLDER)
+
+
+def _alike(report: Report, timed: Sequence[StudyModel]) -> Markdown:
+    """How masked, which is dense arithmetic twice, compares with itself."""
+    rows = [
+        row
+        for view, model in report.by_method(timed)
+        if (latency := view.latency(model.name))
         for row in latency.rows
-        if row.path == "masked" and row.ratio_interval
     ]
+    bounds = [row.ratio_interval for row in rows if row.path == "masked" and row.ratio_interval]
     missing = sum(not low <= 1 <= high for low, high in bounds)
-    parts = []
-    if bounds:
-        parts.append(
-            f"Of {len(bounds)} such intervals {missing or 'none'} miss{'es' * (missing < 2)} 1; "
-            f"{number(0.05 * len(bounds), 2)} are due by chance."
-        )
-    versions = [identity.get("version", "") for _, identity in found]
-    if not all(version.isdecimal() and int(version) >= PLACED for version in versions):
-        parts.append(OLDER)
-    return Markdown(" ".join(parts))
+    if not bounds:
+        return Markdown("")
+    return Markdown(
+        f"Of {len(bounds)} such intervals {missing or 'none'} miss{'es' * (missing < 2)} 1; "
+        f"{number(0.05 * len(bounds), 2)} are due by chance."
+    )
 
 
 def _section(report: Report, row: StudyModel) -> ModelSection | None:
