@@ -148,10 +148,11 @@ def packed(model: nn.Module) -> Iterator[None]:
 def usual(part: nn.Module) -> Product:
     """The product that answers come from: packed by oneDNN where that is known to be the faster.
 
-    On processors of AMD's with AVX2, that is, where torch's own library is at its slowest, for WORTH
-    weights or more. They must stay as they are, and no gradient is to be had of it.
+    On processors of Intel's and AMD's with AVX2, that is, for WORTH weights or more. They must stay as
+    they are, and no gradient is to be had of it.
     """
-    known = all(word in cpuinfo() for word in ("AuthenticAMD", "avx2"))
+    words = cpuinfo()
+    known = "avx2" in words and any(vendor in words for vendor in ("AuthenticAMD", "GenuineIntel"))
     worth = known and _weight(part).numel() >= WORTH
     mode = modes(part).get("oneDNN, packed") if worth else None
     return (mode or by_torch)(part, TYPICAL)

@@ -45,7 +45,7 @@ def test_outputs_are_the_same_but_for_rounding_and_follow_what_was_pruned_before
 @pytest.mark.parametrize(
     ("processor", "dtype", "packs"),
     [(AMD, torch.float32, True), (AMD, torch.bfloat16, False), (AMD_WITHOUT, torch.float32, False),
-     (INTEL, torch.float32, False), ("", torch.float32, False)],
+     (INTEL, torch.float32, True), ("", torch.float32, False)],
 )  # fmt: skip
 def test_the_processor_decides_what_answers_come_from(
     processor: str, dtype: torch.dtype, packs: bool, monkeypatch: pytest.MonkeyPatch
