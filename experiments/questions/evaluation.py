@@ -128,7 +128,7 @@ def _skipping(
     from experiments.speed import sparse_path
 
     with sparse_path.faster(opened.model, *pieces) as found:
-        if tried := [trial for trial in found.last if not trial.reason]:
+        if tried := [trial for trial in found.last if trial.sparse is not None]:
             before = 1000 * sum(trial.dense for trial in tried)
             after = 1000 * sum(
                 trial.fastest if trial.name in found.sparse else trial.dense for trial in tried
@@ -138,8 +138,8 @@ def _skipping(
                 "dense"
             )
             say(f"together they took {before:.1f} ms in a trial, now {after:.1f} ms")
-        for reason in dict.fromkeys(trial.reason for trial in found.last if trial.reason):
-            say(f"not tried sparse: {reason}")
+        for one in {trial.reason: trial for trial in found.last if trial.reason}.values():
+            say(f"{'not tried sparse' if one.sparse is None else 'all stay dense'}: {one.reason}")
         yield
 
 

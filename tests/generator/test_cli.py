@@ -1,6 +1,7 @@
 """What each command answers, on a tiny model: the contract other programs rely on."""
 
 import inspect
+import math
 import re
 from pathlib import Path
 from typing import get_args
@@ -178,6 +179,19 @@ def test_a_compact_file_is_written_told_of_answers_alike_and_unpacks_to_the_dens
     refused = gen("unpack", "tiny", "--out", "other")
     assert refused.status == 1
     assert "expected a checkpoint of bit masks, found none" in refused.err
+
+
+def test_maps_that_won_for_nothing_are_said_to_stay_dense(
+    here: Path, gen: Gen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every map is the faster sparse, but whole passes are not."""
+    monkeypatch.setattr("experiments.speed.sparse_path.WORTH", math.inf)
+    monkeypatch.setattr("experiments.speed.sparse_path.PAYS", 0.0)
+    assert gen("prune", "tiny", "--level", "0.9", "--out", "pruned").status == 0
+    said = gen("evaluate", "pruned", "--data", "tickets.tsv", "--path", "sparse").err
+    assert "0 of 8 linear maps are faster sparse, any others stay dense" in said
+    assert "all stay dense: it was the faster, but whole passes were not" in said
+    assert "not tried sparse" not in said
 
 
 def test_a_pruned_checkpoint_is_weighed_as_what_it_is(here: Path, gen: Gen) -> None:

@@ -80,6 +80,16 @@ class Acting:
         return self
 
 
+def taking(stage: Stage, seconds: float, product: Product) -> Product:
+    """The same product, for which so many seconds pass on a stage's clock."""
+
+    def multiply(inputs: Tensor) -> Tensor:
+        stage.now += seconds
+        return product(inputs)
+
+    return multiply
+
+
 @pytest.fixture
 def staged(monkeypatch: pytest.MonkeyPatch) -> Stage:
     """Dense products take 2 seconds, 3 where weights are zero; sparse ones 1, those of 16 by 16 four.
@@ -90,18 +100,11 @@ def staged(monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(sparse_path, "PAYS", math.inf)
     sparse = sparse_path.sparse_product
 
-    def taking(seconds: float, product: Product) -> Product:
-        def multiply(inputs: Tensor) -> Tensor:
-            stage.now += seconds
-            return product(inputs)
-
-        return multiply
-
     def dense_taking(part: nn.Module, tokens: int) -> Product:
-        return taking(2 if part.weight.all() else 3, part.forward)
+        return taking(stage, 2 if part.weight.all() else 3, part.forward)
 
     def sparse_taking(part: nn.Module, weight: Tensor) -> Acting:
-        return Acting(taking(4 if weight.shape == (16, 16) else 1, sparse(part, weight)))
+        return Acting(taking(stage, 4 if weight.shape == (16, 16) else 1, sparse(part, weight)))
 
     monkeypatch.setattr(paths, "plain_maps", linear_maps)  # heads take no time
     monkeypatch.setattr(products, "MODES", {"torch": dense_taking})
@@ -238,26 +241,19 @@ def test_more_than_the_zeros_allow_is_timed_again_and_then_refused(
     """Half of the weights are zero, and sparse products take a third of the time."""
     stage, sparse, turns = Stage(), sparse_path.sparse_product, []
 
-    def taking(seconds: float, product: Product) -> Product:
-        def multiply(inputs: Tensor) -> Tensor:
-            stage.now += seconds
-            return product(inputs)
-
-        return multiply
-
     def timed(*given: Any, **named: Any) -> list[tuple[float, ...]]:
         turns.append(len(given[0]))
         return time_rounds(*given, **named)
 
     monkeypatch.setattr(paths, "plain_maps", linear_maps)
-    dense = {"torch": lambda part, tokens: taking(3, part.forward)}
+    dense = {"torch": lambda part, tokens: taking(stage, 3, part.forward)}
     monkeypatch.setattr(products, "MODES", dense)
     monkeypatch.setattr("experiments.speed.latency.time_rounds", timed)
     for seconds in (1.5, 1):
         monkeypatch.setattr(
             sparse_path,
             "sparse_product",
-            lambda part, weight: Acting(taking(seconds, sparse(part, weight))),  # noqa: B023
+            lambda part, weight: Acting(taking(stage, seconds, sparse(part, weight))),  # noqa: B023
         )
         ask = partial(measure, gpt2, Settings(), [0.5], shapes=[(1, 4)], rounds=7)
         if seconds == 1.5:
