@@ -36,7 +36,6 @@ PATIENCE = (
 )
 TOLERANCE = 1e-3  # of the largest output: a path that differs by more computes something else
 SHAPES = ((1, 32), (8, 32))
-PATHS = ("dense", "masked", "sparse")
 
 
 @dataclass(frozen=True)

@@ -174,13 +174,6 @@ def _trial(
     return Trial(one.name, *pairs[3 * len(pairs) // 4])
 
 
-def chosen(
-    maps: Sequence[LinearMap], found: Sequence[Trial], sparse: Mapping[str, Product]
-) -> dict[nn.Module, Product]:
-    """The sparse products of the maps for which they were the faster."""
-    return {one.module: sparse[one.name] for one, trial in zip(maps, found) if trial.faster}
-
-
 def pays(dense: Lane, sparse: Lane, *, clock: Clock) -> bool:
     """Whether whole passes were the faster sparse, in three of four pairs, beyond their scatter."""
     theirs, ours = time_rounds([dense, sparse], rounds=PAIRS, clock=clock)
