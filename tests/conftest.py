@@ -8,6 +8,7 @@ import pickle
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,6 +180,7 @@ def drawn_once() -> "Iterator[Callable[[Drawing], dict[str, bytes]]]":
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(site, "_drawn", drawn)
+        patched.setattr(site, "_drawing", lambda workers: nullcontext(map))
         yield draw
 
 

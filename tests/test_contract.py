@@ -17,6 +17,7 @@ PACKAGES = ("experiments", "generator")
 VISIBLE = {"experiments.errors", "experiments.records"}
 CALLED = {
     "experiments.catalogue",
+    "experiments.cores",
     "experiments.questions.*",
     "experiments.study.run",
     "experiments.study.study",

@@ -30,7 +30,7 @@ Mode = Callable[
 
 @contextmanager
 def multiplying(own: Mapping[nn.Module, Product]) -> Iterator[None]:
-    """Inside the block these modules multiply as they are given here, after it as before."""
+    """Inside the block these modules go forward as they are given here, after it as before."""
     before = {part: vars(part)["forward"] for part in own if "forward" in vars(part)}
     for part, product in own.items():
         part.forward = product

@@ -13,7 +13,6 @@ from experiments.pruning import choosing
 from experiments.pruning.change import Change
 from experiments.pruning.choosing import Choice, Prunable, Settings
 from experiments.pruning.magnitudes import Weights
-from experiments.pruning.methods.table import METHODS
 
 
 def prunable_tensors(model: torch.nn.Module) -> list[Prunable]:
@@ -40,18 +39,19 @@ def prune_in_place(tensors: Sequence[Prunable], choice: Choice) -> tuple[int, in
 class InPlace:
     """The prunable weights of an open model, pruned where they are and put back when needed.
 
-    Those of a model on a GPU are chosen and pruned in the main memory, then copied over.
+    All of `levels` are chosen at once, by one reading of the weights. Those of a model on a GPU are
+    chosen and pruned in the main memory, then copied over.
     """
 
-    def __init__(self, opened: OpenModel) -> None:
+    def __init__(self, opened: OpenModel, levels: Sequence[float] = ()) -> None:
+        self.levels = tuple(levels)
         self.parameters = list(prunable_parameters(opened.model))
         self.arrays = [_shared(tensor) for _, tensor in self.parameters]
         self.dense = [array.copy() for array in self.arrays]
         self.tensors = [
             Prunable(entry, array) for (entry, _), array in zip(self.parameters, self.arrays)
         ]
-        self.settings: Settings | None = None
-        self.level = 0.0
+        self._chosen: dict[tuple[Settings, float], Choice] = {}
 
     @property
     def count(self) -> int:
@@ -64,15 +64,28 @@ class InPlace:
         return sum(array.size - int(np.count_nonzero(array)) for array in self.arrays)
 
     def prune(self, settings: Settings, level: float) -> Choice:
-        """Prune to a level, from dense unless these zeros will contain the present ones."""
-        nested = METHODS[settings.method].nested and settings == self.settings
-        if not (nested and level >= self.level):
-            for array, dense in zip(self.arrays, self.dense):
-                array[...] = dense
-        (choice,) = choosing.choose(self.tensors, settings, [level])
+        """Prune to a level, from dense."""
+        self._unprune()
+        if (settings, level) not in self._chosen:
+            levels = self.levels if level in self.levels else (level,)
+            choices = choosing.choose(self.tensors, settings, levels)
+            self._chosen = {(settings, one.level): one for one in choices}
+        choice = self._chosen[settings, level]
         prune_in_place(self.tensors, choice)
+        self._bring_over()
+        return choice
+
+    def restore(self) -> None:
+        """Put the model's own weights back."""
+        self._unprune()
+        self._bring_over()
+
+    def _unprune(self) -> None:
+        for array, dense in zip(self.arrays, self.dense):
+            array[...] = dense
+
+    def _bring_over(self) -> None:
+        """Copy weights that were pruned in the main memory to the GPU where the model's lie."""
         for (_, tensor), array in zip(self.parameters, self.arrays):
             if tensor.device.type != "cpu":
                 tensor.copy_(torch.from_numpy(array))
-        self.settings, self.level = settings, level
-        return choice

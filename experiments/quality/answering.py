@@ -15,8 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from experiments.errors import ReportError
-from experiments.models import products
-from experiments.models.feeding import attention_to_first, begun, fitted, longest_input
+from experiments.models import activations, products
+from experiments.models.feeding import (
+    attention_to_first,
+    begun,
+    fitted,
+    longest_input,
+)
 from experiments.models.opening import OpenModel, end_marks
 from experiments.quality.asking import prefix_of, refuse_unless_causal
 from experiments.quality.labels import match_labels
@@ -29,6 +34,7 @@ LIKELIEST = "likeliest of the answers, zero-shot"
 BATCH = 64
 LITTLE = 8
 Tokens = tuple[int, ...]
+Answer = Callable[[torch.Tensor], list[int]]
 
 
 @dataclass(frozen=True)
@@ -183,10 +189,10 @@ def predict(opened: OpenModel, question: Question, *, batch: int = BATCH) -> NDA
         likelihoods = log_likelihoods(opened, question, batch=batch)
         return np.asarray(likelihoods.argmax(axis=1), np.intp)
     answers = np.full(len(question.tokens), -1, np.intp)
-    answer = _classify if question.answered_by == HEAD else _generate
-    with products.packed(opened.model):
+    answer = (_classifier if question.answered_by == HEAD else _writer)(opened, question)
+    with products.packed(opened.model), activations.fused(opened.model):
         for rows, ids in _batched(opened, question.tokens, batch):
-            answers[rows] = answer(opened, question, ids)
+            answers[rows] = answer(ids)
     return answers
 
 
@@ -233,10 +239,15 @@ def batches(shapes: Sequence[tuple[int, int]], size: int) -> Iterator[list[int]]
         yield group
 
 
-def _classify(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[int]:
-    logits = opened.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits  # (B, labels)
-    refuse_non_finite(opened, question.task, logits)
-    return [question.outputs[index] for index in logits.argmax(dim=-1).tolist()]
+def _classifier(opened: OpenModel, question: Question) -> Answer:
+    """Labels by a head: of tokens (batch, length), the index of each row's label."""
+
+    def answer(ids: torch.Tensor) -> list[int]:
+        logits = opened.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+        refuse_non_finite(opened, question.task, logits)
+        return [question.outputs[index] for index in logits.argmax(dim=-1).tolist()]
+
+    return answer
 
 
 def refuse_non_finite(opened: OpenModel, task: Task, outputs: torch.Tensor) -> None:
@@ -255,7 +266,8 @@ def _longest_label(opened: OpenModel, examples: Examples) -> int:
     return max(len(word) for word in words) + 2
 
 
-def _generate(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[int]:
+def _writer(opened: OpenModel, question: Question) -> Answer:
+    """Labels by what a model writes: of tokens (batch, length), each row's label, -1 for none."""
     words = [label.casefold() for label in question.examples.labels]
     how: Any = copy.copy(opened.model.generation_config)
     how.update(
@@ -266,20 +278,24 @@ def _generate(opened: OpenModel, question: Question, ids: torch.Tensor) -> list[
         return_dict_in_generate=True,
     )
     generate: Any = opened.model.generate
-    generated = generate(
-        input_ids=ids,
-        attention_mask=torch.ones_like(ids),
-        generation_config=how,
-        **attention_to_first(opened, ids),
-    )
-    for logits in generated.logits:  # one (B, vocabulary) a token
-        refuse_non_finite(opened, question.task, logits)
-    written = generated.sequences
-    if not opened.model.config.is_encoder_decoder:
-        written = written[:, ids.shape[1] :]  # what follows the prompt
-    texts = opened.tokenizer.batch_decode(written, skip_special_tokens=True)
-    said = [text.strip().casefold() for text in texts]
-    return [words.index(word) if word in words else -1 for word in said]
+
+    def answer(ids: torch.Tensor) -> list[int]:
+        generated = generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            generation_config=how,
+            **attention_to_first(opened, ids),
+        )
+        for logits in generated.logits:  # one (batch, vocabulary) a token
+            refuse_non_finite(opened, question.task, logits)
+        written = generated.sequences
+        if not opened.model.config.is_encoder_decoder:
+            written = written[:, ids.shape[1] :]  # what follows the prompt
+        texts = opened.tokenizer.batch_decode(written, skip_special_tokens=True)
+        said = [text.strip().casefold() for text in texts]
+        return [words.index(word) if word in words else -1 for word in said]
+
+    return answer
 
 
 def log_likelihoods(
@@ -299,7 +315,7 @@ def log_likelihoods(
     found = np.zeros((len(question.tokens), len(question.choices[0])))
     longest = max(len(answer) for answers in question.choices for answer in answers)
     inputs = list(asked)
-    with products.packed(opened.model):
+    with products.packed(opened.model), activations.fused(opened.model):
         for rows, ids in _batched(opened, inputs, batch):
             logits = last_logits(opened, ids, longest)
             refuse_non_finite(opened, question.task, logits)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from experiments.errors import ReportError
-from experiments.models import products
+from experiments.models import activations, products
 from experiments.models.feeding import begun, longest_input
 from experiments.models.opening import OpenModel
 from experiments.quality.answering import refuse_non_finite
@@ -92,7 +92,7 @@ def losses(opened: OpenModel, text: Text, *, batch: int = BATCH) -> NDArray[np.f
         ReportError: where the model's outputs are not numbers.
     """
     found: list[float] = []
-    with torch.inference_mode(), products.packed(opened.model):
+    with torch.inference_mode(), products.packed(opened.model), activations.fused(opened.model):
         for start in range(0, len(text.windows), batch):
             windows = text.windows[start : start + batch]
             rows = [text.tokens[begin : begin + text.window] for begin, _ in windows]

@@ -4,7 +4,7 @@ Opens models, computes, and yields records; it neither stores nor draws them.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from time import perf_counter
 
 import torch
@@ -27,15 +27,19 @@ from experiments.speed import footprint, latency
 from experiments.study.kinds import KINDS, TIMED_THREADS
 from experiments.study.plan import Job, Planned
 
+SMALL = 1 << 28  # bytes of a checkpoint; a larger one is opened again, for its memory is worth more
 Ask = Callable[[Cell], Answer]
 
 
 class Opened:
-    """A job's checkpoint, opened as its kinds of cells need it, each way once."""
+    """A checkpoint, opened as the kinds of cells about it need it, each way once."""
 
-    def __init__(self, job: Job) -> None:
-        self.checkpoint, self.levels = job.first.checkpoint, job.levels
-        self._task = job.first.task
+    def __init__(
+        self, checkpoint: Checkpoint, task: Task | None, levels: tuple[float, ...]
+    ) -> None:
+        self.checkpoint, self.levels = checkpoint, levels
+        self._task = task
+        self._asks: dict[str, Ask] = {}
 
     @property
     def task(self) -> Task:
@@ -56,25 +60,54 @@ class Opened:
     @cached_property
     def weights(self) -> InPlace:
         """The model's prunable weights, to be pruned in place level after level."""
-        return InPlace(self.model)
+        return InPlace(self.model, self.levels)
+
+    def ask(self, kind: str) -> Ask:
+        """What answers cells of a kind; made ready when it is first asked for."""
+        if kind not in self._asks:
+            self._asks[kind] = KINDS[kind].function(self)
+        return self._asks[kind]
 
     def prune(self, cell: Cell) -> None:
-        """Prune the model as a cell asks, if it does."""
-        if cell.method is not None:
+        """Prune the model as a cell asks, or put its own weights back."""
+        if cell.method is None:
+            self.weights.restore()
+        else:
             self.weights.prune(settings(cell), cell.level or 0)
+
+
+@lru_cache(maxsize=1)
+def _kept(
+    checkpoint: Checkpoint,
+    task: Task | None,
+    levels: tuple[float, ...],
+    digests: tuple[str | None, ...],
+) -> Opened:
+    """The same, kept open: a worker's next job is often about what these digests name."""
+    del digests
+    return Opened(checkpoint, task, levels)
+
+
+def _opened(job: Job) -> Opened:
+    """A job's checkpoint, opened anew unless it is small and was the last."""
+    checkpoint, task, identity = job.first.checkpoint, job.first.task, job.first.identity
+    if sum(file.stat().st_size for file in checkpoint.weight_files()) > SMALL:
+        _kept.cache_clear()
+        return Opened(checkpoint, task, job.levels)
+    return _kept(checkpoint, task, job.levels, (identity.get("checkpoint"), identity.get("data")))
 
 
 def answers(job: Job) -> Iterator[tuple[Cell, Record | str]]:
     """Answer every cell of a job; one that cannot be answered says why and ends no other."""
     opening.be_quiet()
     torch.set_num_threads(TIMED_THREADS)
-    opened = Opened(job)
-    kinds = dict.fromkeys(planned.cell.kind for planned in job.cells)
-    asks: dict[str, Ask] = {kind: KINDS[kind].function(opened) for kind in kinds}
+    opened = _opened(job)
+    for kind in dict.fromkeys(planned.cell.kind for planned in job.cells):
+        opened.ask(kind)  # what cannot be made ready fails the job, once
     for planned in job.cells:
         start = perf_counter()
         try:
-            found = asks[planned.cell.kind](planned.cell)
+            found = opened.ask(planned.cell.kind)(planned.cell)
         except ReportError as error:
             yield planned.cell, str(error)
         except (RuntimeError, ValueError, MemoryError) as error:  # torch's own refusals

@@ -30,6 +30,7 @@ from experiments.study.study import LoadedStudy
 Say = Callable[[str], None]
 Failed = dict[Cell, str]
 Known = dict[Cell, Held]
+Take = Callable[[Sequence[Planned]], None]
 
 KILLED = "its worker process was killed (out of memory?)"
 
@@ -63,15 +64,21 @@ def run_study(
     for damaged in results.damaged:
         say(str(damaged))
     asked = [one for one in wanted if not joins(one.cell)]
+    waiting = [one for one in wanted if joins(one.cell)]
+
+    def take(answered: Sequence[Planned]) -> None:
+        """Take up what was answered just now, and join it with what it is held against."""
+        known.update(_known(answered, results))
+        for one in [one for one in waiting if all(side in known for side in sides(one.cell))]:
+            waiting.remove(one)
+            if joined := _compare(one, known):
+                results.put(joined)
+                known.update(_known([one], results))
+
+    take([])
     if asked:
         count = workers or usable_cores()
-        lines, failed = _run_jobs(asked, loaded.study.levels, results, count, say)
-        outcome.failures += lines
-        known |= _known([one for one in asked if one.cell not in failed], results)
-    for one in wanted:
-        if joins(one.cell) and (joined := _compare(one, known)):
-            results.put(joined)
-            known |= _known([one], results)
+        outcome.failures += _run_jobs(asked, loaded.study.levels, results, count, say, take)
     outcome.held = [known[one.cell] for one in plan.here if one.cell in known]
     _fill(plan, recorded, results.sound, outcome)
     results.sound.save()
@@ -123,13 +130,19 @@ def shown(cell: Cell) -> str:
 
 
 def _run_jobs(
-    asked: Sequence[Planned], levels: tuple[float, ...], results: Results, workers: int, say: Say
-) -> tuple[list[str], Failed]:
-    """Run the cells' jobs in worker processes, timed ones last and alone; what failed.
+    asked: Sequence[Planned],
+    levels: tuple[float, ...],
+    results: Results,
+    workers: int,
+    say: Say,
+    take: Take,
+) -> list[str]:
+    """Run the cells' jobs in worker processes, timed ones last and alone; a line for what failed.
 
-    A worker that is killed takes the jobs beside it along: each of them runs again by itself.
+    `take` is given what each job answered. A worker that is killed takes the jobs beside it along: each
+    of them runs again by itself.
     """
-    jobs, lines, failed = _readable(jobs_of(asked, levels, command()))
+    jobs, lines = _readable(jobs_of(asked, levels, command()))
     for line in lines:
         say(f"cannot be measured: {line}")
     batches = [[job for job in jobs if not job.timed], *([job] for job in jobs if job.timed)]
@@ -149,7 +162,7 @@ def _run_jobs(
                 say(f"[{done}/{len(jobs)}] {job.title}")
                 lost = _all_failed(job, KILLED) if killed else future.result()
                 lines += _told(job, lost)
-                failed |= lost
+                take([one for one in job.cells if one.cell not in lost])
             if any(future.exception() for future in futures):
                 pool.shutdown(wait=False)
                 pool = _workers(workers)
@@ -159,11 +172,11 @@ def _run_jobs(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-    return lines, failed
+    return lines
 
 
-def _readable(jobs: Sequence[Job]) -> tuple[list[Job], list[str], Failed]:
-    """The jobs that can begin; of the others, whose checkpoints' headers are damaged, what failed."""
+def _readable(jobs: Sequence[Job]) -> tuple[list[Job], list[str]]:
+    """The jobs that can begin; a line for each other, whose checkpoint's headers are damaged."""
     reasons: dict[Checkpoint, str] = {}
     for checkpoint in dict.fromkeys(job.first.checkpoint for job in jobs):
         try:
@@ -171,13 +184,10 @@ def _readable(jobs: Sequence[Job]) -> tuple[list[Job], list[str], Failed]:
         except ReportError as error:
             reasons[checkpoint] = str(error)
     lines: list[str] = []
-    failed: Failed = {}
     for job in jobs:
         if reason := reasons.get(job.first.checkpoint):
-            lost = _all_failed(job, reason)
-            lines += _told(job, lost)
-            failed |= lost
-    return [job for job in jobs if job.first.checkpoint not in reasons], lines, failed
+            lines += _told(job, _all_failed(job, reason))
+    return [job for job in jobs if job.first.checkpoint not in reasons], lines
 
 
 def _workers(count: int) -> ProcessPoolExecutor:

@@ -40,6 +40,7 @@ def build(
     if open_site:
         serving.refuse_busy_port()
     loaded = None if recorded else load_study(study)
+    from experiments.cores import usable_cores
     from experiments.records.store import Recorded, Results
     from experiments.study import run
     from generator import site
@@ -57,7 +58,13 @@ def build(
             loaded, Results(results), published, workers=jobs, fresh=fresh, say=say
         )
         held, failures = outcome.held, outcome.failures
-    changed = site.write(held, docs, stamp=results / "site.json", failures=failures)
+    changed = site.write(
+        held,
+        docs,
+        stamp=results / "site.json",
+        failures=failures,
+        workers=jobs or usable_cores(),
+    )
     say(
         f"{changed} of the site's files changed in {docs}/" if changed else f"{docs}/ is up to date"
     )

@@ -73,7 +73,30 @@ def drawn_before(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the records come to is taken from the first drawing, to save the time of another."""
     docs = written / "docs"
     made = {str(p.relative_to(docs)): p.read_bytes() for p in docs.rglob("*") if p.is_file()}
-    monkeypatch.setattr(site, "render", lambda held, failures: made)
+    monkeypatch.setattr(site, "render", lambda held, failures, each: made)
+
+
+def test_figures_drawn_in_other_processes_are_the_same(here: Path) -> None:
+    (here / "program.py").write_text(
+        "from pathlib import Path; from experiments.records.store import Recorded\n"
+        "from generator import site\n"
+        "if __name__ == '__main__':\n"
+        "    held = site.published(Recorded(Path('recorded')))\n"
+        "    print(site.write(held, Path('other'), workers=2))\n"
+        "    import sys; print('matplotlib.backends.backend_svg' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=here, capture_output=True, text=True, check=True
+    )
+    made, other = (
+        {str(p.relative_to(here / name)): p.read_bytes() for p in (here / name).rglob("*.*")}
+        for name in ("docs", "other")
+    )
+    assert made == other
+    assert done.stdout.splitlines() == [
+        str(len(made)),
+        "False",
+    ]  # nothing was drawn in this one
 
 
 def test_writing_again_touches_no_file_and_draws_nothing(here: Path) -> None:

@@ -98,8 +98,10 @@ def test_level_after_level_in_place_leaves_exactly_the_rules_zeros(
         weights.prune(Settings(), level)
         zeros = sum(int((module.weight == 0).sum()) for module in modules)
         assert zeros == weights.zeros == round(level * weights.count)
-    weights.prune(Settings(), 0.0)
-    assert all(torch.equal(module.weight, was) for module, was in zip(modules, dense))
+    for put_back in (lambda: weights.prune(Settings(), 0.0), weights.restore):
+        weights.prune(Settings(), LEVELS[-1])
+        put_back()
+        assert all(torch.equal(module.weight, was) for module, was in zip(modules, dense))
 
 
 def test_another_method_or_a_lower_level_in_place_starts_from_dense(

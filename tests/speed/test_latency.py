@@ -4,6 +4,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -397,8 +398,12 @@ def test_first_calls_come_before_the_comparison_and_that_before_the_rounds(
     monkeypatch.setattr("experiments.speed.latency._difference", compared)
     monkeypatch.setattr(sparse_path, "trials", trials)
     paths, rounds = 3, 2
-    measure(opened, Settings(), [0.5], shapes=[(1, 4)], rounds=rounds, clock=clock)
+    found = measure(opened, Settings(), [0.5], shapes=[(1, 4)], rounds=rounds, clock=clock)
+    assert not any(trial.sparse for trial in found.trials)  # by this clock all take alike
+    paths = 2
     assert events == ["trials", *["compare"] * paths, *["tick", "tick"] * paths * rounds]
+    _, masked, sparse = found.rows
+    assert replace(sparse, path="masked", cold_ms=masked.cold_ms) == masked
 
 
 @pytest.mark.usefixtures("all_sparse")
@@ -483,13 +488,21 @@ def test_a_sparse_product_that_gives_no_numbers_is_refused(
 @pytest.mark.parametrize(
     ("seconds", "levels", "rounds"),
     [
-        (1 / 1024, [0.5], 21),
-        (0.125, [0.5], 21),  # 30 seconds are enough for 40 rounds
-        (0.25, [0.5], 20),  # a round of three paths, each called twice, takes 1.5 seconds
-        (0.4375, [0.5], 11),
-        (100.0, [0.5], 11),
-        (0.25, [], 21),  # of one path: 60 rounds
-        (0.75, [], 20),
+        (1 / 1024, [0.5], 12),
+        (
+            0.125,
+            [0.5],
+            12,
+        ),  # 30 seconds are enough for 60 rounds of two paths that are called twice
+        (
+            0.6875,
+            [0.5],
+            10,
+        ),  # a round takes 2.75 seconds: no map of so short a pass is taken as sparse
+        (0.8125, [0.5], 9),
+        (100.0, [0.5], 9),
+        (1.0, [], 12),  # of one path: 15 rounds
+        (1.4375, [], 10),
     ],
 )
 def test_rounds_are_as_many_as_there_is_patience_for(
@@ -645,8 +658,11 @@ def test_every_path_runs_its_own_weights_however_a_model_reads_them(
     expected = [0, 1, 1, *[1] * 2 * (1 + sparse_path.PASSES)]
     if any(trial.sparse for trial in found.trials):
         expected += [0, 0, 1, 1, 1, 1, 0, 0]
-    expected += [0, 0, 1, 1, 1, 1]
-    expected += [0, 0, 1, 1, 1, 1, *[1, 1, 1, 1, 0, 0]]
+        expected += [0, 0, 1, 1, 1, 1]
+        expected += [0, 0, 1, 1, 1, 1, *[1, 1, 1, 1, 0, 0]]
+    else:  # the sparse path is the masked one
+        expected += [0, 0, 1, 1]
+        expected += [0, 0, 1, 1, *[1, 1, 0, 0]]
     assert len(seen) == len(expected)
     for outputs, which in zip(seen, expected):
         assert torch.allclose(outputs, plain[which], atol=1e-3)

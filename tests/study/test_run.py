@@ -27,12 +27,14 @@ from experiments.records.cell import Cell
 from experiments.records.evaluation import Evaluation
 from experiments.records.inspection import Inspection
 from experiments.records.latency import Latency
+from experiments.records.provenance import Digests
 from experiments.records.pruning import Pruning
-from experiments.records.record import ANSWERS, Held
+from experiments.records.record import ANSWERS, Held, Record
 from experiments.records.store import Recorded, Results
 from experiments.records.study import Study, StudyModel
 from experiments.study import jobs, joins, run
 from experiments.study.kinds import KINDS, Kind
+from experiments.study.plan import jobs_of, make_plan
 from experiments.study.run import Outcome, forecast, missing, promote, run_study, shown, status
 from experiments.study.study import LoadedStudy, load_study
 
@@ -113,6 +115,7 @@ def folder(measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(run, "ProcessPoolExecutor", InProcess)
     monkeypatch.setattr(InProcess, "started", 0)
     joins.clusters.cache_clear()
+    jobs._kept.cache_clear()
     shutil.copytree(measured, tmp_path / "copy")
     yield tmp_path / "copy"
     joins.clusters.cache_clear()
@@ -217,8 +220,8 @@ def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
     assert len({control.layers for control in controls}) == 3  # each seed its own draw
     timed: Latency = answer(outcome, "latency")
     assert {(row.level, row.rounds, row.threads) for row in timed.rows} == {
-        (0.0, 21, 1),
-        (0.5, 21, 1),
+        (0.0, 12, 1),
+        (0.5, 12, 1),
     }
     opened = opening.open_model(Checkpoint("tiny", folder / "tiny"))
     question = answering.prepare(opened, load_study(folder / "study.toml").tasks["films"])
@@ -234,6 +237,21 @@ def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
         assert joined.difference == pytest.approx(magnitude.value - control.value)
     joined = answer(outcome, "comparison", method="magnitude", against="dense")
     assert joined.difference == pytest.approx(magnitude.value - dense.value)
+
+
+def test_a_model_that_stays_open_answers_as_one_that_was_opened_anew(folder: Path) -> None:
+    """A job after another's, with the weights that it left pruned: dense among pruned ones too."""
+    loaded, results, _ = of(folder)
+    planned = make_plan(loaded, Digests(results.folder / "digests.json")).here
+    asked = [one for one in planned if one.cell.kind == "evaluation"]
+    dense, *pruned = jobs_of(asked, loaded.study.levels, "gen build")
+    for job in (pruned[0], dense, pruned[2], pruned[1], dense):
+        for planned_one, (cell, found) in zip(job.cells, jobs.answers(job)):
+            assert isinstance(found, Record)
+            kept = results.find(cell, planned_one.identity)
+            assert kept is not None
+            assert found.answer == kept.record.answer
+    assert jobs._kept.cache_info().misses == 1
 
 
 def test_a_record_says_how_it_was_obtained_and_names_no_folder(folder: Path) -> None:
@@ -311,7 +329,7 @@ def test_other_weights_under_the_same_name_are_measured_again(
 ) -> None:
     save_tiny_model(folder / "tiny", seed=1, initializer_range=0.5, n_positions=40)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "_run_jobs", lambda *_: ([], {}))
+        patch.setattr(run, "_run_jobs", lambda *_: [])
         outcome, _ = again(folder)
         assert kinds(outcome) == {}  # not one answer of the old weights is taken for the new
     outcome, said = again(folder)
