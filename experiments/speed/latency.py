@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
@@ -27,13 +26,9 @@ from experiments.speed import semi_structured, sparse_path
 from experiments.speed.linear_maps import LinearMap
 from experiments.speed.paths import Path, PrunedModel, Shape, TimedModel
 from experiments.speed.sparse_path import Trial
-from experiments.speed.stopwatch import Clock, Lane, Timing, first_calls, time_rounds
+from experiments.speed.stopwatch import Clock, Timing, first_calls, time_rounds
 
-ROUNDS = 12  # in which each of three paths has had every place in the turn alike often
-LEAST_ROUNDS = 9  # the fewest whose median's interval leaves out an outlier at either end
-PATIENCE = (
-    30.0  # seconds for the rounds of one level and shape, where fewer than ROUNDS take longer
-)
+ROUNDS = 9  # the fewest whose median's interval leaves out an outlier at either end
 TOLERANCE = 1e-3  # of the largest output: a path that differs by more computes something else
 SHAPES = ((1, 32), (8, 32))
 
@@ -57,7 +52,7 @@ def measure(
     *,
     shapes: Sequence[tuple[int, int]] = SHAPES,
     threads: int = 1,
-    rounds: int | None = None,
+    rounds: int = ROUNDS,
     clock: Clock = perf_counter,
 ) -> Latency:
     """Time dense, masked and sparse in turn, level by level, at every (batch, tokens) shape.
@@ -105,9 +100,7 @@ def _order(levels: Sequence[float]) -> Iterator[tuple[float, str]]:
             yield level, "sparse"
 
 
-def _level(
-    at: PrunedModel, shape: Shape, rounds: int | None
-) -> tuple[list[Timed], list[LayerTrial]]:
+def _level(at: PrunedModel, shape: Shape, rounds: int) -> tuple[list[Timed], list[LayerTrial]]:
     """One level at one shape: every path's times, and what the layers were tried at.
 
     A sparse path on which no map skips its zeros is the masked one, whose rounds then stand for both.
@@ -143,7 +136,7 @@ def _time(
     model: TimedModel,
     paths: Sequence[Path],
     shape: Shape,
-    rounds: int | None,
+    rounds: int,
     cold: Sequence[float] = (),
 ) -> list[Timed]:
     """The paths' times in turn, after their outputs were compared with plain torch's."""
@@ -155,21 +148,12 @@ def _time(
             outputs = lane.call()
         inputs = model.inputs[shape]
         differences.append(_difference(model.opened, inputs, path.weights, path.name, outputs))
-    rounds = rounds or _affordable(lanes, model.clock)
     times = time_rounds(lanes, rounds=rounds, clock=model.clock)
     timings = [Timing(first, seconds) for first, seconds in zip(cold, times)]
     return [
         Timed(path.level, path.name, shape, timing, timings[0], difference)
         for path, timing, difference in zip(paths, timings, differences)
     ]
-
-
-def _affordable(lanes: Sequence[Lane], clock: Clock) -> int:
-    """How many rounds there is patience for, judged by one more of each lane, its weights' placing too."""
-    start = clock()
-    calls = sum(seconds for seconds, _ in first_calls(lanes, clock=clock))
-    seconds = clock() - start + calls  # a round has two calls
-    return int(np.clip(PATIENCE / max(seconds, 1e-9), LEAST_ROUNDS, ROUNDS))
 
 
 def _difference(
