@@ -13,11 +13,9 @@ from experiments.models.products import Product
 from experiments.speed.linear_maps import LinearMap
 from experiments.speed.stopwatch import Clock, Lane, time_rounds
 
-FIRST, ROUNDS = (
-    3,
-    7,
-)  # rounds in which every mode runs, and in which those that are near the best then do
-NEAR = 1.2  # times its median at most
+FIRST = 3  # rounds in which every mode runs
+ROUNDS = 11  # rounds in which those that were near the best then do
+NEAR = 1.1  # times the fastest pass of all, at most, a mode's own: noise makes none faster
 DEFAULT = "torch"
 
 
@@ -35,15 +33,15 @@ def fastest(lanes: Mapping[str, Lane], *, clock: Clock) -> str:
     """
     if len(lanes) < 2:
         return next(iter(lanes), DEFAULT)
-    first = _medians(lanes, FIRST, clock)
-    near = {mode: lanes[mode] for mode in lanes if first[mode] <= NEAR * min(first.values())}
-    found = _medians(near, ROUNDS, clock) if len(near) > 1 else first
-    return min(found, key=lambda mode: found[mode])
+    first = _timed(lanes, FIRST, clock)
+    best = min(map(min, first.values()))
+    near = {mode: lanes[mode] for mode in lanes if min(first[mode]) <= NEAR * best}
+    found = _timed(near, ROUNDS, clock) if len(near) > 1 else {mode: first[mode] for mode in near}
+    return min(found, key=lambda mode: median(found[mode]))
 
 
-def _medians(lanes: Mapping[str, Lane], rounds: int, clock: Clock) -> dict[str, float]:
-    times = time_rounds(list(lanes.values()), rounds=rounds, clock=clock)
-    return {mode: median(seconds) for mode, seconds in zip(lanes, times)}
+def _timed(lanes: Mapping[str, Lane], rounds: int, clock: Clock) -> dict[str, tuple[float, ...]]:
+    return dict(zip(lanes, time_rounds(list(lanes.values()), rounds=rounds, clock=clock)))
 
 
 def products_of(maps: Iterable[LinearMap], mode: str, tokens: int) -> dict[nn.Module, Product]:
