@@ -127,25 +127,18 @@ def opened(name: str, model: Any) -> OpenModel:
 
 
 def idle(run: TimedModel, shape: tuple[int, int]) -> dict[nn.Module, products.Product]:
-    """Products of pruned maps give zeros that lie ready, each map's its own; others are dense.
+    """Products of pruned maps give zeros that lie ready, the same of a shape to all; others are dense."""
+    made: dict[tuple[int, ...], torch.Tensor] = {}
 
-    One piece of memory for all of them would stay cached from map to map, which no map's outputs do.
-    """
+    def zeros(size: int, inputs: torch.Tensor) -> torch.Tensor:
+        shape = (*inputs.shape[:-1], size)
+        if shape not in made:
+            made[shape] = torch.zeros(shape)
+        return made[shape]
 
-    def zeros(size: int) -> products.Product:
-        made: dict[torch.Size, torch.Tensor] = {}
-
-        def product(inputs: torch.Tensor) -> torch.Tensor:
-            lead = inputs.shape[:-1]
-            if lead not in made:
-                made[lead] = torch.zeros((*lead, size))
-            return made[lead]
-
-        return product
-
-    sizes = {one.module: 1 if isinstance(one.module, Conv1D) else 0 for one in run.maps}
     return run.products(shape) | {
-        one.module: zeros(one.weight.shape[sizes[one.module]]) for one in run.maps
+        one.module: partial(zeros, one.weight.shape[1 if isinstance(one.module, Conv1D) else 0])
+        for one in run.maps
     }
 
 

@@ -11,6 +11,7 @@ import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import records
+from experiments.errors import ReportError
 from experiments.records.record import Held
 from experiments.records.record_json import encode
 from experiments.records.store import Recorded, Stored, replace_if_changed
@@ -26,6 +28,7 @@ from experiments.records.store import Recorded, Stored, replace_if_changed
 PACKAGE = Path(__file__).parent
 DRAWN_WITH = ("jinja2", "matplotlib", "numpy")
 Each = Callable[[Callable[[Any], dict[str, bytes]], Iterable[Any]], Iterable[dict[str, bytes]]]
+MOST = 4  # processes that draw: to start one takes as long as several figures
 UNIT = re.compile(r"(?<=\d) (?=(?:%|points|ms|[kMG]?B)(?!\w))")
 
 
@@ -57,7 +60,7 @@ def write(
     """Render the site of these records into `docs`; how many files changed.
 
     `stamp` remembers of every folder what its site was made from and what it came to: while both
-    hold, nothing is drawn at all. Figures are drawn in so many worker processes.
+    hold, nothing is drawn at all. Figures are drawn in at most so many processes.
     """
     source = _source_digest(held, failures)
     before = _made(stamp, docs)
@@ -115,16 +118,27 @@ def render(
 
 @contextmanager
 def _drawing(workers: int) -> Iterator[Each]:
-    """What does the same for every drawing, in their order: on one core here, on several in processes."""
+    """What does the same for every drawing, in their order: here, or in a few processes beside this one.
+
+    Raises:
+        ReportError: where one of them was killed.
+    """
     if workers < 2:
         yield map
         return
     spawning = multiprocessing.get_context("spawn")
-    deaf = partial(
-        signal.signal, signal.SIGINT, signal.SIG_IGN
-    )  # who interrupts means this process
-    with ProcessPoolExecutor(workers, mp_context=spawning, initializer=deaf) as pool:
+    deaf = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # an interrupt means this process
+    pool = ProcessPoolExecutor(min(workers, MOST), mp_context=spawning, initializer=deaf)
+    try:
         yield pool.map
+    except BrokenProcessPool:
+        raise ReportError(
+            "a process that draws figures",
+            "it to live, found it killed (out of memory?)",
+            "build again with --jobs 1; what was measured is kept",
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _drawn(drawing: Any) -> dict[str, bytes]:

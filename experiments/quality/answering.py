@@ -16,12 +16,7 @@ from numpy.typing import NDArray
 
 from experiments.errors import ReportError
 from experiments.models import activations, products
-from experiments.models.feeding import (
-    attention_to_first,
-    begun,
-    fitted,
-    longest_input,
-)
+from experiments.models.feeding import attention_to_first, begun, fitted, longest_input
 from experiments.models.opening import OpenModel, end_marks
 from experiments.quality.asking import prefix_of, refuse_unless_causal
 from experiments.quality.labels import match_labels

@@ -28,7 +28,7 @@ from experiments.speed.paths import Path, PrunedModel, Shape, TimedModel
 from experiments.speed.sparse_path import Trial
 from experiments.speed.stopwatch import Clock, Timing, first_calls, time_rounds
 
-ROUNDS = 9  # the fewest whose median's interval leaves out an outlier at either end
+ROUNDS = 12  # in which each of three paths has had every place in the turn alike often
 TOLERANCE = 1e-3  # of the largest output: a path that differs by more computes something else
 SHAPES = ((1, 32), (8, 32))
 

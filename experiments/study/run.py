@@ -64,15 +64,15 @@ def run_study(
     for damaged in results.damaged:
         say(str(damaged))
     asked = [one for one in wanted if not joins(one.cell)]
-    waiting = [one for one in wanted if joins(one.cell)]
+    waiting = {one.cell: (one, sides(one.cell)) for one in wanted if joins(one.cell)}
 
     def take(answered: Sequence[Planned]) -> None:
         """Take up what was answered just now, and join it with what it is held against."""
         known.update(_known(answered, results))
-        for one in [one for one in waiting if all(side in known for side in sides(one.cell))]:
-            waiting.remove(one)
-            if joined := _compare(one, known):
-                results.put(joined)
+        for cell, (one, needed) in list(waiting.items()):
+            if all(side in known for side in needed):
+                del waiting[cell]
+                results.put(_joined(one, [known[side].record for side in needed]))
                 known.update(_known([one], results))
 
     take([])
@@ -238,14 +238,11 @@ def _told(job: Job, failed: Failed) -> list[str]:
     return [f"{shown(cell)}: {reason}" for cell, reason in failed.items()]
 
 
-def _compare(planned: Planned, known: Known) -> Record | None:
-    """The comparison of two known answers; None where one of them failed."""
-    records = [known[side].record for side in sides(planned.cell) if side in known]
-    if planned.task is None or len(records) < 2:
-        return None
+def _joined(planned: Planned, records: Sequence[Record]) -> Record:
+    """The comparison of two answers to a task."""
+    assert planned.task is not None
     start = perf_counter()
-    join = KINDS[planned.cell.kind].function
-    answer = join(planned.task, *(record.answer for record in records))
+    answer = KINDS[planned.cell.kind].function(planned.task, *(one.answer for one in records))
     base = next(record.provenance for record in records if record.provenance is not None)
     return Record(
         cell=planned.cell,

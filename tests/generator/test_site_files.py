@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import synthetic
 
+from experiments.errors import ReportError
 from experiments.records.record import Held
 from experiments.records.record_json import encode
 from experiments.records.store import Recorded
@@ -18,6 +19,7 @@ from generator import site
 from generator.render import Drawing
 
 ROOT = Path(__file__).parents[2]
+DRAWING = site._drawing  # the program's own: these tests draw in this process
 Draw = Callable[[Drawing], dict[str, bytes]]
 
 pytestmark = pytest.mark.usefixtures("drawn_once")
@@ -97,6 +99,12 @@ def test_figures_drawn_in_other_processes_are_the_same(here: Path) -> None:
         str(len(made)),
         "False",
     ]  # nothing was drawn in this one
+
+
+def test_a_process_that_draws_and_is_killed_is_said_in_a_line() -> None:
+    line = r"found it killed .*; build again with --jobs 1"
+    with pytest.raises(ReportError, match=line), DRAWING(2) as each:
+        list(each(os._exit, [1]))
 
 
 def test_writing_again_touches_no_file_and_draws_nothing(here: Path) -> None:

@@ -220,8 +220,8 @@ def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
     assert len({control.layers for control in controls}) == 3  # each seed its own draw
     timed: Latency = answer(outcome, "latency")
     assert {(row.level, row.rounds, row.threads) for row in timed.rows} == {
-        (0.0, 9, 1),
-        (0.5, 9, 1),
+        (0.0, 12, 1),
+        (0.5, 12, 1),
     }
     opened = opening.open_model(Checkpoint("tiny", folder / "tiny"))
     question = answering.prepare(opened, load_study(folder / "study.toml").tasks["films"])
