@@ -94,7 +94,9 @@ def _summary(found: "Latency") -> Iterator[str]:
     for level, batch, length in dict.fromkeys((x.level, x.batch, x.tokens) for x in found.trials):
         tried = [x for x in found.trials if (x.level, x.batch, x.tokens) == (level, batch, length)]
         sparse = sum(one.sparse for one in tried)
-        yield f"level {level:g}, {batch} × {length}: {sparse} of {len(tried)} linear maps sparse"
+        taken = f"{sparse} of {len(tried)} linear maps sparse"
+        same = "" if sparse else ": its times are masked's"
+        yield f"level {level:g}, {batch} × {length}: {taken}{same}"
     for batch, length in dict.fromkeys((x.batch, x.tokens) for x in found.trials):
         start = found.break_even(batch, length)
         what = (

@@ -73,6 +73,22 @@ class Latency:
         found = [row for row in self.rows if (row.batch, row.tokens, row.path) == asked]
         return sorted(found, key=lambda row: row.level)
 
+    @property
+    def shares_rounds(self) -> bool:
+        """Whether a sparse path on which no map was sparse has the masked one's own rounds."""
+        medians = {
+            (row.level, row.batch, row.tokens): row.median_ms
+            for row in self.rows
+            if row.path == "masked"
+        }
+        taken = {(x.level, x.batch, x.tokens) for x in self.trials if x.sparse}
+        return any(
+            medians.get(place := (row.level, row.batch, row.tokens)) == row.median_ms
+            and place not in taken
+            for row in self.rows
+            if row.path == "sparse"
+        )
+
     def break_even(self, batch: int, tokens: int) -> float | None:
         """The level from which on the sparse path is the faster at one shape; None where it is at none.
 

@@ -57,6 +57,7 @@ class ModelSection:
     dense_by: str
     threads: int
     rounds: tuple[int, int]
+    shared: bool
     sizes: Table
     size_figure: Drawing
     times: Table
@@ -162,6 +163,7 @@ def _section(report: Report, row: StudyModel) -> ModelSection | None:
         dense_by=timed.dense_by,
         threads=timed.rows[0].threads,
         rounds=(min(pruned, default=0), max(pruned, default=0)),
+        shared=timed.shares_rounds,
         sizes=_sizes(stem, weighed),
         size_figure=Drawing(
             name=f"size-{stem}",

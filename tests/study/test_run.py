@@ -239,8 +239,12 @@ def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
     assert joined.difference == pytest.approx(magnitude.value - dense.value)
 
 
-def test_a_model_that_stays_open_answers_as_one_that_was_opened_anew(folder: Path) -> None:
+@pytest.mark.parametrize(("small", "opened"), [(1 << 28, 1), (0, 0)])
+def test_a_model_that_stays_open_answers_as_one_that_was_opened_anew(
+    small: int, opened: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A job after another's, with the weights that it left pruned: dense among pruned ones too."""
+    monkeypatch.setattr(jobs, "SMALL", small)
     loaded, results, _ = of(folder)
     planned = make_plan(loaded, Digests(results.folder / "digests.json")).here
     asked = [one for one in planned if one.cell.kind == "evaluation"]
@@ -251,7 +255,7 @@ def test_a_model_that_stays_open_answers_as_one_that_was_opened_anew(folder: Pat
             kept = results.find(cell, planned_one.identity)
             assert kept is not None
             assert found.answer == kept.record.answer
-    assert jobs._kept.cache_info().misses == 1
+    assert jobs._kept.cache_info().misses == opened
 
 
 def test_a_record_says_how_it_was_obtained_and_names_no_folder(folder: Path) -> None:
