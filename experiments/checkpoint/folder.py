@@ -167,9 +167,13 @@ class Checkpoint:
         card = self.folder / "README.md"
         return [*self.companions(), *([card] if card.is_file() else [])]
 
+    def digested(self) -> list[Path]:
+        """What an answer about it depends on: weights, configuration and tokenizer."""
+        return [*self.weight_files(), *self.companions()]
+
     def digest(self, digests: "Digests") -> str:
-        """One digest of weights, configuration and tokenizer, by content."""
-        return digests.files([*self.weight_files(), *self.companions()])
+        """One digest of these, by content."""
+        return digests.files(self.digested())
 
 
 ADAPTER = "adapter_config.json"  # transformers would put it on, and nothing here would tell

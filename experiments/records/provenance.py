@@ -8,36 +8,52 @@ import os
 import platform
 import re
 import sys
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 from experiments.cores import usable_cores
+from experiments.errors import ReportError
 from experiments.records.record import Machine
 from experiments.records.store import Memory
 
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE"}  # as Linux calls them, widest first
+DRIVER = Path("/proc/driver/nvidia/gpus")
+YOUNG = 2_000_000_000  # ns: the coarsest steps in which file systems still in use tell the time
 PACKAGES = ("sparsity-report", "torch", "transformers", "tokenizers", "numpy", "scipy")
 
 
 class Digests:
-    """SHA-256 digests of files, remembered by path, size, modification time and inode."""
+    """SHA-256 digests of files, remembered by path, size, times of modification and change, and inode.
 
-    def __init__(self, memory: Path | None = None) -> None:
+    The change time is the system's own: copying an old time onto new bytes does not set it. A stamp as
+    young as the reading is not remembered, since a later change might leave it as it is; nor is anything
+    that was remembered believed where all is to be read `anew`.
+    """
+
+    def __init__(self, memory: Path | None = None, *, anew: bool = False) -> None:
         self.known = Memory(memory)
+        if anew:
+            self.known.clear()
 
     def file(self, path: Path) -> str:
-        """The digest of one file's bytes, read only if the file changed since it was last asked."""
-        status = path.stat()
-        key = str(path.absolute())
-        stamp: list[int | str] = [status.st_size, status.st_mtime_ns, status.st_ino]
+        """The digest of one file's bytes, read only if the file changed since it was last asked.
+
+        Raises:
+            ReportError: where it changes while it is read.
+        """
+        key, began, stamp = str(path.absolute()), time.time_ns(), stamp_of(path)
         remembered = self.known.get(key)
-        if isinstance(remembered, list) and remembered[:3] == stamp and len(remembered) == 4:
-            return str(remembered[3])
+        if isinstance(remembered, list) and remembered[:-1] == stamp:
+            return str(remembered[-1])
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self.known[key] = [*stamp, digest]
+        if stamp_of(path) != stamp:
+            raise changed(path.name)
+        if began - stamp[2] > YOUNG:
+            self.known[key] = [*stamp, digest]
         return digest
 
     def files(self, paths: Iterable[Path]) -> str:
@@ -48,6 +64,19 @@ class Digests:
     def save(self) -> None:
         """Remember the digests on disk, if a place for them was given."""
         self.known.save()
+
+
+def changed(what: str) -> ReportError:
+    """The error for what changed while it was read, so that nothing can be said of it."""
+    return ReportError(
+        what, "to stay as it is while it is read, it changed", "build again when it is whole"
+    )
+
+
+def stamp_of(path: Path) -> list[int]:
+    """What changes when a file does: its size, times of modification and change in ns, and inode."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def digest_text(text: str) -> str:
@@ -72,6 +101,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {
         package: version for package, version in known.items() if version is not None
     }
+
+
+def computing_with(*packages: str) -> dict[str, str]:
+    """The versions of the packages that an answer is computed with, as part of its identity."""
+    return {package: version_of(package) or "" for package in packages}
 
 
 @cache
@@ -104,6 +138,24 @@ def processor() -> str:
     flags = set(cpuinfo().split())
     widest = next((shown for flag, shown in VECTORS.items() if flag in flags), None)
     return f"{name} ({widest})" if widest else name
+
+
+@cache
+def gpus() -> str:
+    """The GPUs that torch would find here, by name, and which of them it may use; no package is imported.
+
+    Empty where there is none, or where torch was built for processors alone.
+    """
+    told = sorted(DRIVER.glob("*/information"))
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in told]
+    names = [
+        named[1].strip()
+        for text in texts
+        if (named := re.search(r"^Model:(.+)$", text, re.MULTILINE))
+    ]
+    if not names or (version_of("torch") or "").endswith("+cpu"):
+        return ""
+    return ", ".join([*names, *filter(None, [os.environ.get("CUDA_VISIBLE_DEVICES")])])
 
 
 @cache

@@ -31,7 +31,10 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """How an answer was obtained: enough to ask again and to know when not to compare."""
+    """How an answer was obtained: enough to ask again and to know when not to compare.
+
+    `joins` has the dates of the answers that a comparison was made of.
+    """
 
     date: str
     command: str
@@ -45,6 +48,7 @@ class Provenance:
     data_digest: str | None = None
     dtype: str | None = None
     seed: int | None = None
+    joins: tuple[str, ...] = ()
 
 
 Answer = (

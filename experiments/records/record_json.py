@@ -1,8 +1,10 @@
 """A record's JSON: one field a line for people and diffs, checked against the classes when read back.
 
-Pure: text in, records out. A record that does not fit its classes is damaged, and `decode` says where.
+Pure: text in, records out. Its second line is a checksum of all that follows, so that no changed digit is
+read as a measurement. A record that does not fit its classes is damaged, and `decode` says where.
 """
 
+import hashlib
 import json
 import math
 import re
@@ -14,7 +16,8 @@ from experiments.records.cell import Cell
 from experiments.records.record import ANSWERS, Provenance, Record
 from experiments.records.study import Study
 
-SCHEMA = 1
+SCHEMA = 2
+UNSUMMED = 1  # the schema before records had a checksum; its fields are a record's still
 T = TypeVar("T")
 
 
@@ -24,12 +27,20 @@ def encode(record: Record) -> str:
     Raises:
         ValueError: naming the place of a number that is not finite.
     """
-    document = {"schema": SCHEMA, **asdict(record)}
+    document = asdict(record)
     try:
-        return _laid_out(document) + "\n"
+        text = _laid_out(document) + "\n"
     except ValueError:
         refuse_non_finite(document)
         raise
+    body = text.removeprefix("{\n")
+    return _head(body.encode()) + body
+
+
+def _head(body: bytes) -> str:
+    """How a record begins whose other lines are these."""
+    checksum = hashlib.sha256(body).hexdigest()
+    return f'{{\n "schema": {SCHEMA},\n "checksum": "{checksum}",\n'
 
 
 def to_json(document: object) -> str:
@@ -87,9 +98,18 @@ def decode(text: str | bytes) -> Record:
     Raises:
         ValueError: naming the place where the text is not a record of this schema.
     """
-    document = _parsed(text)
-    if not isinstance(document, dict) or document.pop("schema", None) != SCHEMA:
+    content = text.encode() if isinstance(text, str) else text
+    document = _parsed(content)
+    schema = document.pop("schema", None) if isinstance(document, dict) else None
+    if type(schema) is not int or schema < UNSUMMED:
         raise ValueError(f"not a record of schema {SCHEMA}")
+    if schema > SCHEMA:
+        raise ValueError(f"schema {schema}, written by a newer version than this one, of {SCHEMA}")
+    if schema == SCHEMA:
+        document.pop("checksum", None)
+        head, _, body = content.partition(b'",\n')
+        if head + b'",\n' != _head(body).encode():
+            raise ValueError("bytes that are not those its checksum is of")
     cell = build(Cell, document.pop("cell", None), "cell")
     if cell.kind not in ANSWERS:
         raise ValueError(f"cell.kind: unknown kind {cell.kind!r}")
@@ -106,7 +126,7 @@ def decode(text: str | bytes) -> Record:
     return record
 
 
-def _parsed(text: str | bytes) -> Any:
+def _parsed(text: bytes) -> Any:
     from msgspec import DecodeError
     from msgspec import json as strict
 

@@ -22,6 +22,7 @@ from experiments.records.record_json import decode, encode
 
 READABLE = ("model", "task", "method", "level", "seed", "against")  # in a file's name
 in_order = json.JSONEncoder(sort_keys=True).encode
+ASIDE = ".damaged"  # in the place of .json: what could not be read, for whoever wants to know why
 UNREADABLE = (ValueError, OverflowError, RecursionError)
 
 
@@ -125,8 +126,15 @@ class Results:
         return found.record if found else None
 
     def put(self, record: Record) -> Path:
-        """Keep a record; the file appears whole or not at all."""
+        """Keep a record; the file appears whole or not at all.
+
+        What stands in its place and cannot be read as this one's record is set aside beside it.
+        """
         path = self.path(record.cell, record.identity)
+        damaged: list[Damaged] = []
+        _find(path, Memory(), damaged, record.cell, record.identity)
+        for one in damaged:
+            one.path.replace(path.with_suffix(ASIDE))
         replace_if_changed(path, encode(record).encode())
         return path
 

@@ -21,7 +21,7 @@ from experiments.pruning.stored_model import StoredModel
 from experiments.quality import answering, evaluation, perplexity
 from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
-from experiments.records.provenance import machine, today, versions
+from experiments.records.provenance import Digests, changed, machine, stamp_of, today, versions
 from experiments.records.record import Answer, Provenance, Record
 from experiments.speed import footprint, latency
 from experiments.study.kinds import KINDS, TIMED_THREADS
@@ -97,10 +97,20 @@ def _opened(job: Job) -> Opened:
     return _kept(checkpoint, task, job.levels, (identity.get("checkpoint"), identity.get("data")))
 
 
-def answers(job: Job) -> Iterator[tuple[Cell, Record | str]]:
-    """Answer every cell of a job; one that cannot be answered says why and ends no other."""
+def answers(job: Job, digests: Digests) -> Iterator[tuple[Cell, Record | str]]:
+    """Answer every cell of a job; one that cannot be answered says why and ends no other.
+
+    An answer counts only where the files it is about were, before and after, those it was planned for.
+
+    Raises:
+        ReportError: where they are no longer, or the checkpoint cannot be opened.
+    """
     opening.be_quiet()
     torch.set_num_threads(TIMED_THREADS)
+    files = job.first.files()
+    stamps = list(map(stamp_of, files))
+    if not job.first.stands(digests):
+        raise changed(job.first.checkpoint.name)
     opened = _opened(job)
     for kind in dict.fromkeys(planned.cell.kind for planned in job.cells):
         opened.ask(kind)  # what cannot be made ready fails the job, once
@@ -113,6 +123,8 @@ def answers(job: Job) -> Iterator[tuple[Cell, Record | str]]:
         except (RuntimeError, ValueError, MemoryError) as error:  # torch's own refusals
             yield planned.cell, f"{type(error).__name__}: {error}".splitlines()[0]
         else:
+            if list(map(stamp_of, files)) != stamps:
+                raise changed(job.first.checkpoint.name)
             yield planned.cell, _record(planned, found, job.command, perf_counter() - start)
 
 

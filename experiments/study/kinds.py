@@ -4,6 +4,7 @@ To add one: write its record in `experiments/records/`, and what measures it wit
 what a job opened (`experiments.study.jobs.Opened`) and returns what answers a cell; add a line to KINDS.
 """
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from experiments.records.footprint import Footprint
 from experiments.records.inspection import Inspection
 from experiments.records.latency import Latency
 from experiments.records.perplexity import Perplexity, PerplexityChange
-from experiments.records.provenance import processor, version_of
+from experiments.records.provenance import computing_with, gpus, processor
 from experiments.records.pruning import Pruning
 from experiments.records.record import Answer
 from experiments.records.study import Study, StudyModel
@@ -27,12 +28,6 @@ DENSE = "dense"
 TIMED_THREADS = 1
 Asked = dict[str, Any]  # what a cell says beside its kind and its row
 Cells = Callable[[Study, StudyModel], Iterator[Asked]]
-
-
-def nothing(study: Study) -> dict[str, str]:
-    """What an answer depends on where its checkpoint, task and method are all there is."""
-    del study
-    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +45,7 @@ class Kind:
     version: int
     cells: Cells
     ask: str
-    depends: Callable[[Study], dict[str, str]] = nothing
+    depends: Callable[[Study], dict[str, str]]
     timed: bool = False
     joins: str = ""
 
@@ -124,20 +119,54 @@ def differences(study: Study, model: StudyModel, *, of_texts: bool) -> Iterator[
                 yield {**asked, "against": rival if seed is None else f"{rival} seed {seed}"}
 
 
-def levels(study: Study) -> dict[str, str]:
-    """What depends on all levels at once."""
-    return {"levels": " ".join(map(str, study.levels))}
+def counting(study: Study) -> dict[str, str]:
+    """Counts of stored weights: exact anywhere, but transformers says which of them are a model's."""
+    del study
+    return computing_with("transformers")
 
 
-def levels_and_machine(study: Study) -> dict[str, str]:
+def weighing(study: Study) -> dict[str, str]:
+    """Bytes at all levels at once; those of gzip differ from one zlib to another."""
+    return {
+        **levels(study),
+        **computing_with("transformers", "zstandard"),
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+    }
+
+
+def timing(study: Study) -> dict[str, str]:
     """What is timed, at all levels."""
     return {
         **levels(study),
-        "processor": processor(),
-        "threads": str(TIMED_THREADS),
+        **arithmetic(),
+        **computing_with("torch", "transformers", "numpy", "numba"),
         "cores": str(usable_cores()),
-        "torch": version_of("torch") or "",
     }
+
+
+def answering(study: Study) -> dict[str, str]:
+    """What a model answers: the last bits, and now and then a label, hang on how it is computed."""
+    del study
+    return {
+        **arithmetic(),
+        **computing_with("torch", "transformers", "tokenizers", "numpy", "scikit-learn"),
+    }
+
+
+def comparing(study: Study) -> dict[str, str]:
+    """Intervals: drawn anew from examples by numpy, or solved by scipy."""
+    del study
+    return computing_with("numpy", "scipy")
+
+
+def levels(study: Study) -> dict[str, str]:
+    """The levels, of what is asked at all of them at once."""
+    return {"levels": " ".join(map(str, study.levels))}
+
+
+def arithmetic() -> dict[str, str]:
+    """Where floating-point numbers are multiplied."""
+    return {"processor": processor(), "gpu": gpus(), "threads": str(TIMED_THREADS)}
 
 
 # In the order in which pages show them; what joins others stands after them.
@@ -148,26 +177,28 @@ KINDS: dict[str, Kind] = {
             answer=Inspection,
             version=2,
             cells=once,
+            depends=counting,
             ask="experiments.study.jobs:inspected",
         ),
         Kind(
             answer=Pruning,
             version=2,
             cells=every_run,
+            depends=counting,
             ask="experiments.study.jobs:pruned",
         ),
         Kind(
             answer=Footprint,
             version=4,
             cells=of_the_first,
-            depends=levels,
+            depends=weighing,
             ask="experiments.study.jobs:weighed",
         ),
         Kind(
             answer=Latency,
             version=5,
             cells=of_the_first,
-            depends=levels_and_machine,
+            depends=timing,
             timed=True,
             ask="experiments.study.jobs:timed",
         ),
@@ -175,12 +206,14 @@ KINDS: dict[str, Kind] = {
             answer=Evaluation,
             version=5,
             cells=partial(answers, of_texts=False),
+            depends=answering,
             ask="experiments.study.jobs:evaluated",
         ),
         Kind(
             answer=Perplexity,
             version=2,
             cells=partial(answers, of_texts=True),
+            depends=answering,
             ask="experiments.study.jobs:predicted",
         ),
         Kind(
@@ -188,6 +221,7 @@ KINDS: dict[str, Kind] = {
             version=2,
             cells=partial(differences, of_texts=False),
             joins="evaluation",
+            depends=comparing,
             ask="experiments.study.joins:compared",
         ),
         Kind(
@@ -195,6 +229,7 @@ KINDS: dict[str, Kind] = {
             version=2,
             cells=partial(differences, of_texts=True),
             joins="perplexity",
+            depends=comparing,
             ask="experiments.study.joins:changed",
         ),
     )

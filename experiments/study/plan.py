@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
@@ -29,6 +30,16 @@ class Planned:
     identity: dict[str, str]
     checkpoint: Checkpoint
     task: Task | None = None
+
+    def files(self) -> list[Path]:
+        """What is read to answer it, and was digested to plan it."""
+        data = [self.task.file] if self.task and self.task.file else []
+        return [*self.checkpoint.digested(), *data]
+
+    def stands(self, digests: Digests) -> bool:
+        """Whether its files are those that it was planned for."""
+        found = _contents(self.checkpoint, self.task, digests)
+        return all(self.identity[key] == digest for key, digest in found.items())
 
 
 @dataclass
@@ -95,6 +106,7 @@ def _planned(
 ) -> list[Planned]:
     """A row's cells with their identities; comparisons come after what they join."""
     planned: dict[Cell, Planned] = {}
+    depends = {kind.name: kind.depends(study) for kind in KINDS.values()}
     for cell in questions(study, model):
         if cell.task not in asked:
             continue
@@ -103,8 +115,8 @@ def _planned(
         if kind.joins:
             identity = joined(kind, [planned[side].identity for side in sides(cell)])
         else:
-            identity = _identity(cell, checkpoint, task, digests) | kind.depends(study)
-        planned[cell] = Planned(cell, identity, checkpoint, task)
+            identity = _identity(cell, checkpoint, task, digests)
+        planned[cell] = Planned(cell, identity | depends[kind.name], checkpoint, task)
     return list(planned.values())
 
 
@@ -127,15 +139,22 @@ def _identity(
 @cache  # a row's cells share it, and reading it is most of what a plan takes
 def _given(checkpoint: Checkpoint, task: Task | None, digests: Digests) -> dict[str, str]:
     """What the files say that an answer is about."""
-    found = {"checkpoint": checkpoint.digest(digests)}
+    found = _contents(checkpoint, task, digests)
     if task is not None:
-        assert task.file is not None
-        found["data"] = digests.file(task.file)
         found["metric"] = task.metric
         found["trained on"] = " ".join(checkpoint.trained_on())
         found["columns"] = json.dumps([task.text, task.label, task.cluster, task.labels])
         if any(asked := [task.prompt, *task.choices, task.prefix]):
             found["asked"] = json.dumps(asked)
+    return found
+
+
+def _contents(checkpoint: Checkpoint, task: Task | None, digests: Digests) -> dict[str, str]:
+    """The digests of the files that an answer is about."""
+    found = {"checkpoint": checkpoint.digest(digests)}
+    if task is not None:
+        assert task.file is not None
+        found["data"] = digests.file(task.file)
     return found
 
 

@@ -4,6 +4,7 @@ Starts worker processes, reads and writes the stores. Imports no torch itself, s
 is all measured costs no more than reading its records.
 """
 
+import json
 import multiprocessing
 import signal
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,11 +20,11 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.records.cell import Cell
-from experiments.records.provenance import Digests, command
+from experiments.records.provenance import Digests, command, machine, today, versions
 from experiments.records.record import Held, Record
 from experiments.records.store import Memory, Recorded, Results
 from experiments.records.study import Study
-from experiments.study.kinds import KINDS
+from experiments.study.kinds import KINDS, TIMED_THREADS
 from experiments.study.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
 from experiments.study.study import LoadedStudy
 
@@ -32,6 +33,7 @@ Failed = dict[Cell, str]
 Known = dict[Cell, Held]
 Take = Callable[[Sequence[Planned]], None]
 
+DIGESTS = "digests.json"  # below results/: what is remembered of files
 KILLED = "its worker process was killed (out of memory?)"
 
 
@@ -53,7 +55,7 @@ def run_study(
     say: Say,
 ) -> Outcome:
     """Answer every cell of a study that has no record yet, and gather all of them."""
-    digests = Digests(results.folder / "digests.json")
+    digests = Digests(results.folder / DIGESTS, anew=fresh)
     plan = make_plan(loaded, digests)
     digests.save()
     for failure in plan.failures:
@@ -210,7 +212,7 @@ def _work(job: Job, folder: Path) -> Failed:
 
     results, failed, answered = Results(folder), {}, set()
     try:
-        for cell, found in answers(job):
+        for cell, found in answers(job, Digests(folder / DIGESTS)):
             if isinstance(found, Record):
                 results.put(found)
                 answered.add(cell)
@@ -243,12 +245,18 @@ def _joined(planned: Planned, records: Sequence[Record]) -> Record:
     assert planned.task is not None
     start = perf_counter()
     answer = KINDS[planned.cell.kind].function(planned.task, *(one.answer for one in records))
-    base = next(record.provenance for record in records if record.provenance is not None)
+    sides = [record.provenance for record in records if record.provenance is not None]
+    provenance = replace(
+        sides[0],
+        date=today(),
+        command=command(),
+        seconds=round(perf_counter() - start, 3),
+        machine=machine(TIMED_THREADS),
+        versions=versions(),
+        joins=tuple(side.date for side in sides),
+    )
     return Record(
-        cell=planned.cell,
-        identity=planned.identity,
-        provenance=replace(base, seconds=round(perf_counter() - start, 3)),
-        answer=answer,
+        cell=planned.cell, identity=planned.identity, provenance=provenance, answer=answer
     )
 
 
@@ -269,7 +277,7 @@ def forecast(
     loaded: LoadedStudy, results: Results, recorded: Recorded, *, fresh: bool
 ) -> Iterator[str]:
     """What a build would do, a line each: cells to measure, and rows that wait or are recorded."""
-    plan = make_plan(loaded, Digests(results.folder / "digests.json"))
+    plan = make_plan(loaded, Digests(results.folder / DIGESTS))
     known = {} if fresh else _known(plan.here, results)
     for one in plan.here:
         if one.cell not in known:
@@ -284,19 +292,49 @@ def forecast(
     yield f"{len(plan.here) - len(known)} of {len(plan.here)} cells to measure here"
 
 
-def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> tuple[int, list[str]]:
-    """Copy this machine's records of a study into `recorded/`; how many, and what is missing.
+def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> int:
+    """Copy this machine's records of a study into `recorded/`, all of them or none; how many they are.
 
     Records that no published study asks for any more are removed.
+
+    Raises:
+        ReportError: where one is missing, or two were made on other machines or with other packages:
+            what is published together was measured together.
     """
-    plan = make_plan(loaded, Digests(results.folder / "digests.json"))
+    plan = make_plan(loaded, Digests(results.folder / DIGESTS))
     known = _known(plan.here, results)
-    for held in known.values():
-        recorded.put(held.record)
+    missing = [*plan.failures, *(shown(one.cell) for one in plan.here if one.cell not in known)]
+    if missing:
+        raise ReportError(
+            f"{loaded.name}",
+            f"a record of every cell, {len(missing)} are missing, the first: {missing[0]}",
+            "run `gen build` first; nothing was published",
+        )
+    records = [held.record for held in known.values()]
+    _refuse_generations(loaded.name, records)
+    for record in records:
+        recorded.put(record)
     recorded.put(study_record(loaded))
     recorded.keep(set(_asked(recorded)))
-    missing = [shown(one.cell) for one in plan.here if one.cell not in known]
-    return len(known), [*plan.failures, *missing]
+    return len(records)
+
+
+def _refuse_generations(name: str, records: Sequence[Record]) -> None:
+    """Raise where records come of more than one machine, or of more than one version of a package."""
+    found: dict[str, Record] = {}
+    for record in records:
+        assert record.provenance is not None
+        made = record.provenance
+        facts = {"processor": made.machine.processor, **made.versions}
+        found.setdefault(json.dumps(facts, sort_keys=True), record)
+    if len(found) > 1:
+        one, other = map(json.loads, list(found)[:2])
+        apart = next(key for key in {**one, **other} if one.get(key) != other.get(key))
+        raise ReportError(
+            f"{name}, {shown(list(found.values())[1].cell)}",
+            f"{apart} {one.get(apart)} as in other records, found {other.get(apart)}",
+            "measure all of it again by `gen build --fresh`; nothing was published",
+        )
 
 
 def _asked(recorded: Recorded) -> Iterator[Cell]:
@@ -310,7 +348,7 @@ def _asked(recorded: Recorded) -> Iterator[Cell]:
 
 def status(loaded: LoadedStudy, results: Results, recorded: Recorded) -> Iterator[dict[str, Any]]:
     """For each row: how many cells it has, and how many have a record."""
-    digests = Digests(results.folder / "digests.json")
+    digests = Digests(results.folder / DIGESTS)
     plan = make_plan(loaded, digests)
     digests.save()
     known = _known(plan.here, results)

@@ -104,9 +104,8 @@ def record(study: Path, results: Path) -> None:
     from experiments.records.store import Recorded, Results
     from experiments.study import run
 
-    count, missing = run.promote(loaded, Results(results), Recorded(recorded_beside(study)))
+    count = run.promote(loaded, Results(results), Recorded(recorded_beside(study)))
     say(f"{count} records put into {recorded_beside(study)}/")
-    _end(missing)
 
 
 def recorded_beside(study: Path) -> Path:

@@ -1,16 +1,20 @@
 """Provenance: digests are of bytes, remembered no longer than they hold, and name no one's folder."""
 
 import hashlib
+import json
 import os
 import platform
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 
 from experiments.cores import usable_cores
+from experiments.errors import ReportError
 from experiments.records import provenance
 from experiments.records.provenance import (
     Digests,
@@ -40,6 +44,7 @@ def test_a_file_is_read_once_and_remembered_on_disk(
 ) -> None:
     path, memory = tmp_path / "file", tmp_path / "results" / "digests.json"
     path.write_bytes(b"abc")
+    monkeypatch.setattr(provenance, "YOUNG", -1)
     first = Digests(memory)
     first.file(path)
     first.save()
@@ -47,8 +52,61 @@ def test_a_file_is_read_once_and_remembered_on_disk(
     assert first.file(path) == Digests(memory).file(path) == ABC
 
 
-@pytest.mark.parametrize("change", ["content", "size", "another file"])
-def test_a_file_that_changed_is_read_again(change: str, tmp_path: Path) -> None:
+def test_a_file_that_was_just_changed_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that ticks every two seconds would give a change right after it the same time."""
+    path, digests = tmp_path / "file", Digests()
+    path.write_bytes(b"abc")
+    change, read = path.stat().st_ctime_ns, []
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, _: read.append(1) or sha_of(file))
+    for since, times in ((0.1, 1), (1.9, 2), (2.1, 3), (0.0, 3)):
+        monkeypatch.setattr(provenance.time, "time_ns", lambda s=since: change + int(s * 1e9))
+        assert (digests.file(path), len(read)) == (ABC, times)
+
+
+def sha_of(file: BinaryIO) -> Any:
+    return hashlib.sha256(file.read())
+
+
+def test_a_file_that_changes_while_it_is_read_has_no_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+
+    def overtaken(file: BinaryIO, _: str) -> Any:
+        found = sha_of(file)
+        path.write_bytes(b"abcd")
+        return found
+
+    monkeypatch.setattr(hashlib, "file_digest", overtaken)
+    with pytest.raises(ReportError, match="file: expected to stay as it is while it is read"):
+        Digests().file(path)
+
+
+def test_what_is_remembered_is_not_believed_where_all_is_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "YOUNG", -1)
+    path, memory = tmp_path / "file", tmp_path / "digests.json"
+    path.write_bytes(b"abc")
+    stamp = provenance.stamp_of(path)
+    memory.write_text(json.dumps({str(path): [*stamp, "a lie"]}))
+    assert Digests(memory).file(path) == "a lie"
+    anew = Digests(memory, anew=True)
+    assert anew.file(path) == ABC
+    anew.save()
+    assert Digests(memory).file(path) == ABC
+
+
+@pytest.mark.parametrize(
+    "change", ["content", "content under its old time", "size", "another file"]
+)
+def test_a_file_that_changed_is_read_again(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "YOUNG", -1)
     path, digests = tmp_path / "file", Digests()
     path.write_bytes(b"xyz")
     before, status = digests.file(path), path.stat()
@@ -57,7 +115,8 @@ def test_a_file_that_changed_is_read_again(change: str, tmp_path: Path) -> None:
         os.utime(tmp_path / "other", ns=(status.st_atime_ns, status.st_mtime_ns))
         (tmp_path / "other").replace(path)
     else:
-        path.write_bytes(b"abc" if change == "content" else b"abcd")
+        time.sleep(0.02)  # a tick of the system's clock, which the change time is told by
+        path.write_bytes(b"abcd" if change == "size" else b"abc")
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + (change == "content")))
     assert digests.file(path) == hashlib.sha256(path.read_bytes()).hexdigest() != before
 
@@ -142,6 +201,26 @@ def test_processors_of_one_name_are_told_apart_by_their_vectors(
     monkeypatch.setattr(provenance, "cpuinfo", lambda: told)
     monkeypatch.setattr(platform, "processor", lambda: "plain")
     assert processor() == expected
+
+
+@pytest.mark.parametrize(
+    ("torch", "visible", "expected"),
+    [("2.13.0", None, "NVIDIA H200, NVIDIA L4"), ("2.13.0+cu130", "1", "NVIDIA H200, NVIDIA L4, 1"),
+     ("2.13.0+cpu", None, "")],
+)  # fmt: skip
+def test_gpus_are_those_the_driver_tells_where_torch_could_use_them(
+    torch: str, visible: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at, model in enumerate(("NVIDIA H200", "NVIDIA L4")):
+        (tmp_path / f"0000:0{at}:00.0").mkdir()
+        told = f"Model: \t\t {model}\nIRQ:   \t\t 9\n"
+        (tmp_path / f"0000:0{at}:00.0" / "information").write_text(told)
+    monkeypatch.setattr(provenance, "DRIVER", tmp_path)
+    monkeypatch.setattr(provenance, "version_of", lambda _: torch)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert provenance.gpus.__wrapped__() == expected
 
 
 def test_versions_are_found_without_importing_what_they_are_of() -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from experiments.records.cell import Cell
 from experiments.records.record import ANSWERS, Machine, Provenance, Record
-from experiments.records.record_json import SCHEMA, decode, encode, to_json
+from experiments.records.record_json import SCHEMA, UNSUMMED, decode, encode, to_json
+from experiments.records.store import UNREADABLE
 from experiments.records.study import Study
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -73,7 +75,8 @@ def changed(where: str, value: Any) -> str:
     record = Record(
         cell=Cell(kind="study", model="m"), identity={}, provenance=PROVENANCE, answer=STUDY
     )
-    document = json.loads(encode(record))
+    document = {**json.loads(encode(record)), "schema": UNSUMMED}
+    del document["checksum"]
     *path, last = where.split(".")
     inner = document
     for key in path:
@@ -88,8 +91,12 @@ def changed(where: str, value: Any) -> str:
 @pytest.mark.parametrize(
     ("where", "value", "message"),
     [
-        ("schema", SCHEMA + 1, "not a record of schema 1"),
-        ("schema", ..., "not a record of schema 1"),
+        ("schema", SCHEMA + 1, r"schema 3, written by a newer version than this one, of 2"),
+        ("schema", ..., "not a record of schema 2"),
+        ("schema", True, "not a record of schema 2"),
+        ("schema", "2", "not a record of schema 2"),
+        ("schema", SCHEMA, "bytes that are not those its checksum is of"),
+        ("checksum", "0" * 64, "checksum: no such field"),
         ("colour", "red", "colour: no such field"),
         ("cell", ..., "cell: expected object, got null"),
         ("cell.kind", "guess", "cell.kind: unknown kind 'guess'"),
@@ -131,6 +138,31 @@ def test_what_is_not_a_number_is_not_written_but_named(number: float) -> None:
     record = Record(cell=Cell(kind="study", model="m"), identity={}, provenance=None, answer=study)
     with pytest.raises(ValueError, match=rf"answer.levels\[1\]: .* finite number, got {number}"):
         encode(record)
+
+
+def test_the_checksum_is_the_sha_256_of_the_lines_after_it() -> None:
+    record = Record(cell=Cell(kind="study", model="é"), identity={}, provenance=None, answer=STUDY)
+    first, schema, checksum, *body = encode(record).encode().splitlines(keepends=True)
+    assert (first, schema) == (b"{\n", b' "schema": 2,\n')
+    assert checksum == f' "checksum": "{sha256(b"".join(body)).hexdigest()}",\n'.encode()
+
+
+def test_a_record_with_any_byte_changed_or_lost_is_none() -> None:
+    """Every byte with every bit flipped, every length, and lines that end otherwise."""
+    record = Record(
+        cell=Cell(kind="study", model="m"), identity={"a": "b"}, provenance=PROVENANCE, answer=STUDY
+    )
+    whole = encode(record).encode()
+    flipped = (
+        whole[:at] + bytes([byte ^ 1 << bit]) + whole[at + 1 :]
+        for at, byte in enumerate(whole)
+        for bit in range(8)
+    )
+    cut = (whole[:length] for length in range(len(whole)))
+    for damaged in (*flipped, *cut, whole.replace(b"\n", b"\r\n"), whole + b"\n", b" " + whole):
+        with pytest.raises(UNREADABLE):
+            decode(damaged)
+    assert decode(whole) == record
 
 
 PUBLISHED = Path(__file__).parents[2] / "recorded"

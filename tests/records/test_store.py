@@ -111,6 +111,48 @@ def test_a_truncated_record_is_damaged_wherever_it_was_cut(
         assert results.get(record.cell, record.identity) is None
 
 
+def test_what_could_not_be_read_is_set_aside_and_its_neighbours_stay(
+    results: Results, record: Record
+) -> None:
+    path = results.put(record)
+    other = replace(record, cell=replace(record.cell, level=0.5))
+    results.put(other)
+    digit = path.read_bytes().replace(b'"references": [0,', b'"references": [1,')
+    assert digit != path.read_bytes()
+    path.write_bytes(digit)
+    assert results.get(record.cell, record.identity) is None
+    assert "bytes that are not those its checksum is of" in str(*results.damaged)
+    results.put(record)
+    assert results.get(record.cell, record.identity) == record
+    assert results.get(other.cell, other.identity) == other
+    assert path.with_suffix(".damaged").read_bytes() == digit
+    results.put(replace(record, provenance=replace(PROVENANCE, seconds=3.0)))
+    assert path.with_suffix(".damaged").read_bytes() == digit, "a good record is replaced"
+
+
+def test_a_newer_versions_record_is_refused_by_name_and_kept(
+    results: Results, record: Record
+) -> None:
+    path = results.put(record)
+    newer = path.read_bytes().replace(b'"schema": 2', b'"schema": 3')
+    path.write_bytes(newer)
+    assert results.get(record.cell, record.identity) is None
+    assert "found schema 3, written by a newer version" in str(*results.damaged)
+    results.put(record)
+    assert path.with_suffix(".damaged").read_bytes() == newer
+
+
+def test_a_record_of_the_schema_without_checksums_is_still_read(
+    record: Record, tmp_path: Path
+) -> None:
+    recorded = Recorded(tmp_path / "recorded")
+    document = {**json.loads(encode(record)), "schema": 1}
+    del document["checksum"]
+    path = recorded.put(record)
+    path.write_text(json.dumps(document))
+    assert recorded.get(record.cell) == record
+
+
 LONG = ("/models/" + "x" * 292, "y" * 250 + "one", "y" * 250 + "two", "é" * 300, "模型")
 
 
@@ -166,7 +208,8 @@ def test_a_file_is_decoded_once_and_again_when_its_bytes_change(
     assert (decoded, found.digest) == ([], hashlib.sha256(path.read_bytes()).hexdigest())
     assert found.record == record
     assert decoded == [path.read_bytes()]
-    path.write_text(path.read_text().replace('"seconds": 1.0', '"seconds": 2.0'))
+    slower = replace(record, provenance=replace(PROVENANCE, seconds=2.0))
+    path.write_text(encode(slower))
     assert later.get(record.cell, record.identity).provenance.seconds == 2.0
     path.write_bytes(path.read_bytes()[:-9])
     assert later.find(record.cell, record.identity) is None

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 
 from experiments.records.provenance import Digests
 from experiments.records.record import ANSWERS
@@ -35,19 +36,31 @@ file = "novel.txt"
 """
 
 # What an answer of each kind hangs on, dense (None) and pruned: a key more or less asks for all again.
-ASKED = {"version", "checkpoint", "data", "metric", "trained on", "columns"}
-TIMED = {"levels", "processor", "threads", "cores", "torch"}
+COUNTED = {"version", "checkpoint", "transformers"}
+COMPUTED = {"processor", "gpu", "threads", "torch", "numpy"}
+ASKED = {
+    *COUNTED,
+    *COMPUTED,
+    "data",
+    "metric",
+    "trained on",
+    "columns",
+    "tokenizers",
+    "scikit-learn",
+}
+TIMED = {*COUNTED, *COMPUTED, "scope", "levels", "cores", "numba"}
+JOINED = {"version", "joins", "numpy", "scipy"}
 IDENTITIES = {
-    ("inspection", None): {"version", "checkpoint"},
-    ("pruning", "magnitude"): {"version", "checkpoint", "scope"},
-    ("footprint", "magnitude"): {"version", "checkpoint", "scope", "levels"},
-    ("latency", "magnitude"): {"version", "checkpoint", "scope", *TIMED},
+    ("inspection", None): COUNTED,
+    ("pruning", "magnitude"): {*COUNTED, "scope"},
+    ("footprint", "magnitude"): {*COUNTED, "scope", "levels", "zlib", "zstandard"},
+    ("latency", "magnitude"): TIMED,
     ("evaluation", None): ASKED,
     ("evaluation", "magnitude"): {*ASKED, "scope"},
     ("perplexity", None): ASKED,
     ("perplexity", "magnitude"): {*ASKED, "scope"},
-    ("comparison", "magnitude"): {"version", "joins"},
-    ("perplexity_change", "magnitude"): {"version", "joins"},
+    ("comparison", "magnitude"): JOINED,
+    ("perplexity_change", "magnitude"): JOINED,
 }
 
 
@@ -91,7 +104,7 @@ def test_an_identity_says_what_its_kind_hangs_on(study: LoadedStudy) -> None:
     found = {(one.cell.kind, one.cell.method): set(one.identity) for one in plan.here}
     assert found == IDENTITIES
     timed = {one.cell.kind: one.identity for one in plan.here}["latency"]
-    assert (timed["levels"], timed["threads"]) == ("0.5", "1")
+    assert (timed["levels"], timed["threads"], timed["torch"]) == ("0.5", "1", torch.__version__)
 
 
 @pytest.mark.parametrize(

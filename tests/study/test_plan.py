@@ -169,13 +169,16 @@ def test_a_folder_that_moved_is_the_same_checkpoint(folder: Path, tmp_path: Path
     assert identities(tmp_path / "elsewhere") == before
 
 
-def test_times_hang_on_the_processor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fact", ["processor", "gpus"])
+def test_times_and_answers_hang_on_what_computes_them_and_counts_do_not(
+    fact: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = identities(folder)
-    monkeypatch.setattr(kinds, "processor", lambda: "another")
+    monkeypatch.setattr(kinds, fact, lambda: "another")
     after = identities(folder)
-    assert {kind for kind, level in before if after[kind, level] != before[kind, level]} == {
-        "latency"
-    }
+    other = {kind for kind, level in before if after[kind, level] != before[kind, level]}
+    assert other == {"latency", "evaluation", "comparison"}
+    assert {kind for kind, _ in before} - other == {"inspection", "pruning", "footprint"}
 
 
 def test_no_identity_names_a_folder(folder: Path) -> None:

@@ -1,9 +1,11 @@
 """Running a study: what has a record is never asked again, and what breaks, breaks alone."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -18,6 +20,7 @@ import safetensors.torch
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
+from experiments.errors import ReportError
 from experiments.models import opening
 from experiments.quality import answering, perplexity
 from experiments.quality.tasks.located import located
@@ -250,7 +253,7 @@ def test_a_model_that_stays_open_answers_as_one_that_was_opened_anew(
     asked = [one for one in planned if one.cell.kind == "evaluation"]
     dense, *pruned = jobs_of(asked, loaded.study.levels, "gen build")
     for job in (pruned[0], dense, pruned[2], pruned[1], dense):
-        for planned_one, (cell, found) in zip(job.cells, jobs.answers(job)):
+        for planned_one, (cell, found) in zip(job.cells, jobs.answers(job, Digests())):
             assert isinstance(found, Record)
             kept = results.find(cell, planned_one.identity)
             assert kept is not None
@@ -403,7 +406,7 @@ def test_a_damaged_record_is_measured_again_and_said(folder: Path) -> None:
 
 def test_recorded_rows_come_from_what_was_promoted(folder: Path) -> None:
     loaded, results, recorded = of(folder)
-    assert promote(loaded, results, recorded) == (sum(CELLS.values()), [])
+    assert promote(loaded, results, recorded) == sum(CELLS.values())
     shutil.rmtree(folder / "tiny")
     (folder / "study.toml").write_text(STUDY + 'measure = "recorded"\n')
     outcome, said = again(folder)
@@ -441,7 +444,108 @@ def test_a_forecast_and_a_status_count_what_is_there(folder: Path) -> None:
     )
     assert (huge["cells"], huge["answered"], huge["why"]) == (0, 0, "large")
     assert "measure  Tiny, latency, magnitude" in forecast(loaded, results, recorded, fresh=False)
-    assert promote(loaded, results, recorded)[1] == ["Tiny, latency, magnitude"]
+
+
+def test_a_study_is_promoted_whole_or_not_at_all(folder: Path) -> None:
+    """What is published together was measured together: no old record fills a gap of the new ones."""
+    loaded, results, recorded = of(folder)
+    promote(loaded, results, recorded)
+    published = {file: file.read_bytes() for file in recorded.folder.rglob("*.json")}
+    (path,) = (folder / "results/records/latency").glob("*.json")
+    text = path.read_text()
+    path.unlink()
+    with pytest.raises(ReportError, match="1 are missing, the first: Tiny, latency, magnitude; "):
+        promote(loaded, results, recorded)
+    path.write_text(text)
+    one = store.decode(path.read_bytes())
+    assert one.provenance is not None
+    for changed, fact in (
+        (
+            replace(one.provenance, versions=one.provenance.versions | {"torch": "1.0"}),
+            "torch .*found 1.0",
+        ),
+        (replace(one.provenance, machine=replace(one.provenance.machine, processor="Z80")), "Z80"),
+    ):
+        results.put(replace(one, provenance=changed))
+        with pytest.raises(ReportError, match=f"{fact}; .*; nothing was published"):
+            promote(loaded, results, recorded)
+    path.write_text(text)
+    assert published == {file: file.read_bytes() for file in recorded.folder.rglob("*.json")}
+    assert promote(loaded, results, recorded) == sum(CELLS.values())
+
+
+def test_weights_that_change_under_an_old_time_are_measured_anew(folder: Path) -> None:
+    """The stamp lies: as many bytes, the time of modification set back."""
+    weights = folder / "tiny/model.safetensors"
+    again(folder)
+    time.sleep(0.02)
+    status = weights.stat()
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+    _, said = again(folder)
+    assert said[0].startswith("[1/")
+    assert again(folder)[1] == []
+
+
+@pytest.mark.parametrize("moment", ["before the job", "during the job"])
+def test_no_answer_is_kept_of_weights_that_change_while_they_are_read(
+    moment: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = folder / "tiny/model.safetensors"
+    whole = weights.read_bytes()
+    before = {path.name for path in (folder / "results").rglob("*.json")}
+    (path,) = (folder / "results/records/inspection").glob("*.json")
+    path.unlink()
+
+    def replaced(*_: Any) -> Any:
+        time.sleep(0.02)
+        weights.write_bytes(whole[:-4] + b"\0\0\0\0")
+        return inspect(*_) if moment == "during the job" else readable(*_)
+
+    inspect, readable = jobs.inspection.inspect, run._readable
+    where = (jobs.inspection, "inspect") if moment == "during the job" else (run, "_readable")
+    monkeypatch.setattr(*where, replaced)
+    outcome, _ = again(folder)
+    assert outcome.failures == [
+        "Tiny: structure: tiny: expected to stay as it is while it is read, it changed; "
+        "build again when it is whole"
+    ]
+    assert {path.name for path in (folder / "results").rglob("*.json")} == before - {path.name}
+
+
+def test_a_digit_changed_in_a_record_is_measured_again(folder: Path) -> None:
+    (path,) = (folder / "results/records/inspection").glob("*.json")
+    whole = path.read_text()
+    path.write_text(whole.replace('"zeros": 0', '"zeros": 1', 1))
+    assert path.read_text() != whole
+    outcome, said = again(folder)
+    assert "bytes that are not those its checksum is of" in said[0]
+    assert said[1:] == ["[1/1] Tiny: structure"]
+    assert outcome.failures == []
+    assert json.loads(path.read_text())["answer"] == json.loads(whole)["answer"]
+
+
+def test_a_comparison_has_the_date_of_its_own_and_those_of_both_answers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (folder / "results/records/comparison").glob("*.json"):
+        path.unlink()
+    for path in (folder / "results/records/evaluation").glob("*.json"):
+        record = store.decode(path.read_bytes())
+        date = "2026-01-01" if record.cell.level == 0 else "2026-02-02"
+        Results(folder / "results").put(
+            replace(record, provenance=replace(record.provenance, date=date))
+        )
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1772409600")  # 2026-03-02
+    outcome, _ = again(folder)
+    dates = {
+        (held.record.provenance.date, held.record.provenance.joins)
+        for held in outcome.held
+        if held.cell.kind == "comparison" and held.cell.against == "dense"
+    }
+    assert dates == {("2026-03-02", ("2026-02-02", "2026-01-01"))}
 
 
 def test_a_cell_is_shown_in_words() -> None:
@@ -488,7 +592,12 @@ def test_a_line_in_the_table_of_kinds_is_planned_asked_kept_and_held_by_level(
     def by_level(study: Study, model: StudyModel) -> Iterator[dict[str, Any]]:
         return ({"level": level} for level in study.levels)
 
-    row: Any = {"answer": Counted, "version": 7, "ask": f"{__name__}:counting"}
+    row: Any = {
+        "answer": Counted,
+        "version": 7,
+        "depends": lambda _: {},
+        "ask": f"{__name__}:counting",
+    }
     monkeypatch.setitem(ANSWERS, "counted", Counted)
     monkeypatch.setitem(KINDS, "counted", Kind(cells=by_level, **row))
     outcome, said = again(folder)
