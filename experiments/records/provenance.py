@@ -89,9 +89,18 @@ def digest_text(text: str) -> str:
 
 
 def today() -> str:
-    """The date in UTC, as YYYY-MM-DD; SOURCE_DATE_EPOCH stands in for the clock where it is set."""
+    """The date in UTC, as YYYY-MM-DD; SOURCE_DATE_EPOCH stands in for the clock where it is set.
+
+    Raises:
+        ReportError: where that is no number of seconds since 1970.
+    """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    try:
+        moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ReportError(
+            f"SOURCE_DATE_EPOCH={epoch}", "seconds since 1970", "set it so, or unset it"
+        ) from None
     return moment.date().isoformat()
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -80,9 +81,10 @@ class Memory(dict[str, Any]):
         self.loaded = dict(self)
 
     def save(self) -> None:
-        """Write down what is new, if a place for it was given."""
+        """Write down what is new, if a place for it was given; one that takes nothing costs time alone."""
         if self.path is not None and self != self.loaded:
-            replace_if_changed(self.path, json.dumps(self, indent=0, sort_keys=True).encode())
+            with suppress(OSError):
+                replace_if_changed(self.path, json.dumps(self, indent=0, sort_keys=True).encode())
             self.loaded = dict(self)
 
 
@@ -194,6 +196,9 @@ def _find(
         found = Stored(path.read_bytes(), asked, identity)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        damaged.append(Damaged(path, f"what cannot be read ({error.strerror})"))
+        return None
     name = f"{path.parent.name}/{path.name}"
     if sound.get(name) == found.digest:
         return found
@@ -250,6 +255,9 @@ def replace_if_changed(path: Path, content: bytes) -> bool:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
+    except OSError as error:  # of the temporary file, which nobody knows
+        Path(name).unlink(missing_ok=True)
+        raise type(error)(error.errno, error.strerror, str(path)) from None
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -55,6 +55,7 @@ def run_study(
     say: Say,
 ) -> Outcome:
     """Answer every cell of a study that has no record yet, and gather all of them."""
+    today()  # a clock set wrongly is told before there is anything to date
     digests = Digests(results.folder / DIGESTS, anew=fresh)
     plan = make_plan(loaded, digests)
     digests.save()

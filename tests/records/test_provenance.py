@@ -158,6 +158,13 @@ def test_the_date_is_that_of_utc_or_of_the_stubbed_clock(monkeypatch: pytest.Mon
     assert len(today()) == len("2026-01-01")
 
 
+@pytest.mark.parametrize("epoch", ["yesterday", "1e9", "99999999999999"])
+def test_a_clock_that_is_set_wrongly_is_told(epoch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    with pytest.raises(ReportError, match=f"SOURCE_DATE_EPOCH={epoch}: expected seconds since"):
+        today()
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -1,5 +1,6 @@
 """The store: files appear whole or not at all, are found by content, and are rewritten for a reason."""
 
+import errno
 import hashlib
 import json
 import os
@@ -128,6 +129,28 @@ def test_what_could_not_be_read_is_set_aside_and_its_neighbours_stay(
     assert path.with_suffix(".damaged").read_bytes() == digit
     results.put(replace(record, provenance=replace(PROVENANCE, seconds=3.0)))
     assert path.with_suffix(".damaged").read_bytes() == digit, "a good record is replaced"
+
+
+def test_a_folder_in_a_records_place_is_set_aside_like_any_damage(
+    results: Results, record: Record
+) -> None:
+    path = results.path(record.cell, record.identity)
+    (path / "inside").mkdir(parents=True)
+    assert results.get(record.cell, record.identity) is None
+    assert "found what cannot be read (Is a directory)" in str(*results.damaged)
+    results.put(record)
+    assert results.get(record.cell, record.identity) == record
+    assert (path.with_suffix(".damaged") / "inside").is_dir()
+
+
+def test_a_memory_that_cannot_be_written_down_is_no_failure(
+    results: Results, record: Record
+) -> None:
+    (results.folder / "sound.json").mkdir(parents=True)
+    results.put(record)
+    assert results.find(record.cell, record.identity)
+    results.sound.save()
+    assert {path.name for path in results.folder.iterdir()} == {"sound.json", "records"}
 
 
 def test_a_newer_versions_record_is_refused_by_name_and_kept(
@@ -262,11 +285,12 @@ def test_a_write_that_fails_leaves_the_old_file_alone(
     replace_if_changed(path, b"old")
 
     def fails(*_: object, **__: object) -> None:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full", ".xyz.partial")
 
     monkeypatch.setattr(store.os, failing, fails)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match="disk full") as failed:
         replace_if_changed(path, b"new")
+    assert failed.value.filename == str(path)
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("file", b"old")]
 
 
