@@ -97,8 +97,8 @@ def _opened(job: Job) -> Opened:
     return _kept(checkpoint, task, job.levels, (identity.get("checkpoint"), identity.get("data")))
 
 
-def answers(job: Job) -> Iterator[tuple[Cell, Record | str]]:
-    """Answer every cell of a job; one that cannot be answered says why and ends no other."""
+def answers(job: Job) -> Iterator[tuple[Cell, Record | Exception]]:
+    """Answer every cell of a job; one that cannot be answered gives its error and ends no other."""
     opening.be_quiet()
     torch.set_num_threads(TIMED_THREADS)
     opened = _opened(job)
@@ -108,10 +108,8 @@ def answers(job: Job) -> Iterator[tuple[Cell, Record | str]]:
         start = perf_counter()
         try:
             found = opened.ask(planned.cell.kind)(planned.cell)
-        except ReportError as error:
-            yield planned.cell, str(error)
-        except (RuntimeError, ValueError, MemoryError) as error:  # torch's own refusals
-            yield planned.cell, f"{type(error).__name__}: {error}".splitlines()[0]
+        except (ReportError, RuntimeError, ValueError, MemoryError) as error:  # ours, and torch's
+            yield planned.cell, error
         else:
             yield planned.cell, _record(planned, found, job.command, perf_counter() - start)
 
