@@ -17,7 +17,15 @@ from experiments.cores import usable_cores
 from experiments.records.record import Machine
 from experiments.records.store import Memory
 
-VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE"}  # as Linux calls them, widest first
+# What changes arithmetic, as Linux calls it: of each line the first that a processor has.
+VECTORS = (
+    {"avx512f": "AVX-512", "avx2": "AVX2", "sve2": "SVE2", "sve": "SVE"},
+    {"avx512_vnni": "VNNI", "avx_vnni": "AVX-VNNI"},
+    {"avx512_bf16": "BF16", "bf16": "BF16"},
+    {"amx_tile": "AMX", "i8mm": "I8MM"},
+)
+GPUS = Path("/proc/driver/nvidia/gpus")
+MAC = ("machdep.cpu.brand_string", "machdep.cpu.features", "machdep.cpu.leaf7_features")
 PACKAGES = ("sparsity-report", "torch", "transformers", "tokenizers", "numpy", "scipy")
 
 
@@ -98,22 +106,56 @@ def machine(threads: int, gpu: str | None = None) -> Machine:
 
 
 def processor() -> str:
-    """The processor's name, as the system tells it, and its widest vectors: clouds hide the model."""
-    named = re.search(r"^model name\s*:\s*(.+)$", cpuinfo(), re.MULTILINE)
+    """The processor's name, as the system tells it, and its widest vectors: clouds hide the model.
+
+    ARM's, which have no name there, are told by the numbers of who made them and of the design.
+    """
+    told = cpuinfo()
+    named = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
     name = " ".join(named[1].split()) if named else platform.processor() or platform.machine()
-    flags = set(cpuinfo().split())
-    widest = next((shown for flag, shown in VECTORS.items() if flag in flags), None)
-    return f"{name} ({widest})" if widest else name
+    for what in ("implementer", "part"):
+        numbers = re.findall(rf"^CPU {what}\s*:\s*(\w+)$", told, re.MULTILINE)
+        name += f", {what} {' and '.join(sorted(set(numbers)))}" if numbers else ""
+    flags = set(told.split())
+    found = [next((line[flag] for flag in line if flag in flags), "") for line in VECTORS]
+    vectors = ", ".join(filter(None, found))
+    return f"{name} ({vectors})" if vectors else name
 
 
 @cache
 def cpuinfo() -> str:
-    """What Linux tells of the first processor; nothing on other systems."""
+    """What the system tells of its processors, each line once, in Linux's words on macOS too."""
+    if platform.system() == "Darwin":
+        brand, *features = _sysctl(*MAC)
+        return f"model name : {brand}\nflags : {' '.join(features).lower()}" if brand else ""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return text.partition("\n\n")[0]
+    return "\n".join(dict.fromkeys(text.splitlines()))
+
+
+def _sysctl(*names: str) -> list[str]:
+    """What macOS tells of these; it passes over a name that this processor has not."""
+    from subprocess import DEVNULL, PIPE, run
+
+    asked = ["/usr/sbin/sysctl", "-n", *names]
+    try:
+        done = run(asked, stdout=PIPE, stderr=DEVNULL, text=True, check=False)
+    except OSError:
+        return [""]
+    return done.stdout.splitlines() or [""]
+
+
+def gpus(folder: Path = GPUS) -> str:
+    """The GPUs that NVIDIA's driver tells of on Linux, without torch; empty where there is none to use."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
+        return ""
+    told = [
+        path.read_text(encoding="utf-8", errors="replace") for path in folder.glob("*/information")
+    ]
+    models = re.findall(r"^Model:\s*(.+)$", "\n".join(told), re.MULTILINE)
+    return " and ".join(sorted({model.strip() for model in models}))
 
 
 def command(arguments: list[str] | None = None) -> str:

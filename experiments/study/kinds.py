@@ -18,7 +18,7 @@ from experiments.records.footprint import Footprint
 from experiments.records.inspection import Inspection
 from experiments.records.latency import Latency
 from experiments.records.perplexity import Perplexity, PerplexityChange
-from experiments.records.provenance import processor, version_of
+from experiments.records.provenance import gpus, processor, version_of
 from experiments.records.pruning import Pruning
 from experiments.records.record import Answer
 from experiments.records.study import Study, StudyModel
@@ -130,13 +130,14 @@ def levels(study: Study) -> dict[str, str]:
 
 
 def levels_and_machine(study: Study) -> dict[str, str]:
-    """What is timed, at all levels."""
+    """What is timed, at all levels; with a GPU there is more to time."""
     return {
         **levels(study),
         "processor": processor(),
         "threads": str(TIMED_THREADS),
         "cores": str(usable_cores()),
         "torch": version_of("torch") or "",
+        **({"gpu": found} if (found := gpus()) else {}),
     }
 
 
@@ -165,7 +166,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             answer=Latency,
-            version=5,
+            version=6,
             cells=of_the_first,
             depends=levels_and_machine,
             timed=True,

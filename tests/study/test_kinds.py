@@ -11,6 +11,7 @@ import pytest
 from experiments.records.provenance import Digests
 from experiments.records.record import ANSWERS
 from experiments.records.study import Study
+from experiments.study import kinds
 from experiments.study.kinds import KINDS, Kind
 from experiments.study.plan import make_plan
 from experiments.study.study import LoadedStudy, load_study
@@ -85,13 +86,27 @@ def test_what_joins_others_stands_after_them() -> None:
     assert all(order.index(of) < order.index(name) for name, of in joins.items())
 
 
-def test_an_identity_says_what_its_kind_hangs_on(study: LoadedStudy) -> None:
+def test_an_identity_says_what_its_kind_hangs_on(
+    study: LoadedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinds, "gpus", lambda: "")
     plan = make_plan(study, Digests())
     assert plan.failures == []
     found = {(one.cell.kind, one.cell.method): set(one.identity) for one in plan.here}
     assert found == IDENTITIES
     timed = {one.cell.kind: one.identity for one in plan.here}["latency"]
     assert (timed["levels"], timed["threads"]) == ("0.5", "1")
+
+
+def test_a_gpu_that_comes_asks_what_is_timed_again_and_nothing_else(
+    study: LoadedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinds, "gpus", lambda: "")
+    before = {one.cell: one.identity for one in make_plan(study, Digests()).here}
+    monkeypatch.setattr(kinds, "gpus", lambda: "NVIDIA H200")
+    after = {one.cell: one.identity for one in make_plan(study, Digests()).here}
+    changed = {cell.kind for cell in before if before[cell] != after[cell]}
+    assert changed == {"latency"}
 
 
 @pytest.mark.parametrize(
