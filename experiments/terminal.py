@@ -30,10 +30,10 @@ def visible(text: str) -> str:
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
-def joined(text: str) -> str:
+def on_one_line(text: str) -> str:
     r"""A text that may have several lines, on one; the rest of it visible.
 
-    >>> print(joined(" no such\n  key \x07"))
+    >>> print(on_one_line(" no such\n  key \x07"))
     no such key \x07
     """
     return visible(BREAK.sub(" ", text.strip(" \t\r\n")))

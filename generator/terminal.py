@@ -8,7 +8,7 @@ import click
 
 from experiments import terminal
 from experiments.errors import ReportError
-from experiments.terminal import answer, guarded, hang_up, joined, say
+from experiments.terminal import answer, guarded, hang_up, on_one_line, say
 
 __all__ = ["Bar", "Listing", "answer", "explained", "guarded", "hang_up", "say", "show"]
 
@@ -76,12 +76,12 @@ def explained(error: Exception) -> list[str]:
         return [f"{error.filename or 'writing'}: {error.strerror}{hint}"]
     if isinstance(error, click.ClickException):
         return [_usage(error)]
-    text = joined(f"{type(error).__name__}: {error}")
+    text = on_one_line(f"{type(error).__name__}: {error}")
     return [f"{text[:300]}; `gen --debug …` shows where"]
 
 
 def _usage(error: click.ClickException) -> str:
     """What click says of wrong usage, in one line, and whose help says how it is used."""
-    text = joined(error.format_message()).rstrip(".")
+    text = on_one_line(error.format_message()).rstrip(".")
     asked = getattr(error, "ctx", None)
     return f"{text}; see `{asked.command_path} --help`" if asked else text

@@ -9,14 +9,16 @@ import platform
 import re
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from experiments.checkpoint.locate import MINIATURES
 from experiments.errors import ReportError
 from experiments.study.study import LoadedStudy
-from experiments.terminal import joined, visible
+from experiments.terminal import on_one_line, visible
 
 LOG = "failures.log"
+NOBODY = {"", "root", "user", "localhost"}  # names of a user or a machine that tell of none
 URL = r"\b(?!file:)[a-z][a-z0-9+.-]*://\S*"
 QUOTED = r"(?P<mark>['\"])(?:~|/)(?:(?!(?P=mark)).)+(?P=mark)"  # it may hold spaces
 BARE = r"(?<![\w.~<>…/-])(?:file://)?(?:~[\w.-]*|/+(?=[\w.@+-]))[^\s'\",;:()\[\]]*"
@@ -26,21 +28,22 @@ PATH = re.compile(rf"(?P<url>{URL})|{QUOTED}|{BARE}")
 def reason(error: BaseException) -> str:
     """Why, in one line."""
     if isinstance(error, ReportError):
-        return joined(str(error))
+        return on_one_line(str(error))
     if isinstance(error, OSError):
         named = repr(error.filename) if error.filename else "no file named"
-        return joined(f"{error.strerror or error} ({named})")
+        return on_one_line(f"{error.strerror or error} ({named})")
     first = (str(error).splitlines() or [""])[0]
-    return joined(": ".join(filter(None, [type(error).__name__, first])))
+    return on_one_line(": ".join(filter(None, [type(error).__name__, first])))
 
 
 def noted(error: BaseException, what: str, folder: Path) -> str:
     """Why, in one line; the traceback is written down in `folder`, that of this machine's records."""
     lines = "".join(traceback.format_exception(error)).splitlines()
     text = "\n".join(map(visible, [f"{what}:", *lines, "", ""]))
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOG).open("a", encoding="utf-8") as file:
-        file.write(text)  # at once: several workers write here
+    with suppress(OSError):  # a full disk may be why it failed
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOG).open("a", encoding="utf-8") as file:
+            file.write(text)  # at once: several workers write here
     return reason(error)
 
 
@@ -55,7 +58,7 @@ class Places:
         self.people = {
             name: shown
             for name, shown in told.items()
-            if len(name) > 2 and not _word(name).search(" ".join(names))
+            if name not in NOBODY and not _word(name).search(" ".join(names))
         }
 
     def hidden(self, line: str) -> str:
@@ -65,7 +68,7 @@ class Places:
         itself has such a word.
         """
         for folder, shown in self.folders:
-            at, literal = re.escape(folder), shown.replace("\\", r"\\")
+            at, literal = rf"(?<![\w.~-]){re.escape(folder)}", shown.replace("\\", r"\\")
             line = re.sub(rf"{at}/+(?=[^\s/])", f"{literal}/" if shown else "", line)
             line = re.sub(rf"{at}/?(?![\w.-])", literal or ".", line)
         line = PATH.sub(

@@ -51,6 +51,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("denied: '/mnt/Jane Doe/secret/w.bin'", "denied: '…/w.bin'"),
         ("ROOT/home/janet/w.bin: none", "…/w.bin: none"),
         ("/scratch/jane/w.bin: none", "…/w.bin: none"),
+        ("/mntROOT/study/w.bin: none", "…/w.bin: none"),
         ("cache:/scratch/jane/w.bin", "cache:…/w.bin"),
         ("file:///scratch/jane/w.bin", "…/w.bin"),
         ("~/models/w.bin, ~jane/w.bin", "…/w.bin, …/w.bin"),
@@ -80,6 +81,14 @@ def test_a_study_named_by_a_relative_path_hides_the_absolute_one(
     monkeypatch.chdir(root / "study")
     places = Places(load_study(Path("report.toml")))
     assert places.hidden(f"{root}/study/tiny/w.bin: none") == "tiny/w.bin: none"
+
+
+def test_a_disk_that_is_full_costs_the_log_and_not_the_reason(root: Path) -> None:
+    (root / "results").mkdir()
+    (root / "results" / LOG).symlink_to("/dev/full")
+    assert noted(OSError(28, "No space left on device"), "Tiny", root / "results") == (
+        "No space left on device (no file named)"
+    )
 
 
 def test_a_reason_is_one_line_and_the_log_holds_the_whole_story(root: Path) -> None:
