@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from experiments.terminal import on_one_line, visible
+
 NEAR = 0.7  # of 1; below it, names of one kind are near each other without being mistaken
 
 
@@ -17,7 +19,9 @@ class ReportError(Exception):
     exit_status = 1
 
     def __init__(self, given: str, expected: str, remedy: str) -> None:
-        super().__init__(" ".join(f"{given}: expected {expected}; {remedy}".split()))
+        super().__init__(
+            f"{visible(given)}: expected {on_one_line(expected)}; {on_one_line(remedy)}"
+        )
         self.given, self.expected, self.remedy = given, expected, remedy
 
     def __reduce__(self) -> tuple[type["ReportError"], tuple[str, str, str]]:

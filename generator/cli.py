@@ -2,14 +2,14 @@
 
 import atexit
 import gc
-import os
 import signal
 import sys
+import traceback
 from importlib import import_module
 
 import click
 
-from generator.terminal import explained, say
+from generator.terminal import explained, guarded, hang_up, say
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 COMMANDS = {  # where a command stands below generator/commands/, and the first line of its help
@@ -76,28 +76,36 @@ def gen(debug: bool) -> None:
 
 def main() -> None:
     """Run a command; what a person can mend is told in one line, with the exit status it has."""
-    debug = "--debug" in sys.argv
     atexit.register(gc.freeze)  # else the interpreter looks through torch's objects for a second
     signal.signal(signal.SIGTERM, _interrupt)
+    with guarded():
+        sys.exit(_status(sys.argv[1:]))
+
+
+def _status(words: list[str]) -> int:
+    """Run the command that these words are; its exit status."""
     try:
-        with gen.make_context("gen", sys.argv[1:]) as context:
+        with gen.make_context("gen", list(words)) as context:
             gen.invoke(context)
     except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        return done.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(error.exit_code)
+        say(*error.format_message().split("\n"))
+        return error.exit_code
     except (KeyboardInterrupt, click.exceptions.Abort):
         say("interrupted; what was measured is kept")
-        sys.exit(130)
+        return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        hang_up()
     except Exception as error:
-        if debug and not isinstance(error, click.ClickException):
-            raise
-        say(f"error: {explained(error)}")
-        sys.exit(getattr(error, "exit_status", getattr(error, "exit_code", 1)))
+        if "--debug" in words and not isinstance(error, click.ClickException):
+            say(*"".join(traceback.format_exception(error)).splitlines())
+        else:
+            first, *others = explained(error)
+            say(f"error: {first}", *others)
+        status: int = getattr(error, "exit_status", getattr(error, "exit_code", 1))
+        return status
+    return 0
 
 
 def _interrupt(*_: object) -> None:

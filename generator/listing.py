@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from experiments.terminal import visible
 from generator.render import (
     change,
     interval,
@@ -24,7 +25,7 @@ def columns(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str
     >>> columns(["name", "n"], [["a", "10"], ["bc", "9"]])
     ['name   n', 'a     10', 'bc     9']
     """
-    table = [list(headings), *map(list, lines)]
+    table = [[visible(cell) for cell in row] for row in (headings, *lines)]
     widths = [max(len(row[i]) for row in table) for i in range(len(headings))]
     right = [all(_numeric(row[i]) for row in table[1:]) for i in range(len(headings))]
 

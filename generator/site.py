@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from experiments.errors import ReportError
 from experiments.records.record import Held
 from experiments.records.record_json import encode
 from experiments.records.store import Recorded, Stored, replace_if_changed
+from experiments.terminal import guard
 
 PACKAGE = Path(__file__).parent
 DRAWN_WITH = ("jinja2", "matplotlib", "numpy")
@@ -127,8 +127,7 @@ def _drawing(workers: int) -> Iterator[Each]:
         yield map
         return
     spawning = multiprocessing.get_context("spawn")
-    deaf = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # an interrupt means this process
-    pool = ProcessPoolExecutor(min(workers, MOST), mp_context=spawning, initializer=deaf)
+    pool = ProcessPoolExecutor(min(workers, MOST), mp_context=spawning, initializer=_begin_drawing)
     try:
         yield pool.map
     except BrokenProcessPool:
@@ -139,6 +138,12 @@ def _drawing(workers: int) -> Iterator[Each]:
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_drawing() -> None:
+    """In a process that draws: an interrupt means the one that asked, and libraries' text is guarded."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    guard()
 
 
 def _drawn(drawing: Any) -> dict[str, bytes]:

@@ -77,7 +77,7 @@ class Checkpoint:
         return config
 
     def trained_on(self) -> tuple[str, ...]:
-        """The data sets its model card (README.md) names in its front matter."""
+        """The data sets its model card (README.md) names in its front matter; of a path its last part."""
         try:
             card = (self.folder / "README.md").read_text(encoding="utf-8", errors="replace")
             front = card.split("---\n", 2)[1] if card.startswith("---\n") else ""
@@ -93,7 +93,8 @@ class Checkpoint:
             return ()
         named = stated.get("datasets") if isinstance(stated, dict) else None
         listed = named if isinstance(named, list) else [named]
-        return tuple(name for name in listed if isinstance(name, str) and name.isprintable())
+        names = [name for name in listed if isinstance(name, str) and name.isprintable()]
+        return tuple(Path(name).name if Path(name).is_absolute() else name for name in names)
 
     def check_folder(self) -> dict[str, Any]:
         """The configuration, what the folder lists and it states checked, and no weights file opened.

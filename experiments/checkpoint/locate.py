@@ -22,9 +22,9 @@ def locate(model: str, *, relative_to: Path) -> Checkpoint:
     """
     path = relative_to / model
     if path.is_dir():
-        return Checkpoint(_shown(model), path)
+        return Checkpoint(without_folder(model), path)
     if path.is_file():
-        return Checkpoint(_shown(model), path.parent, weights=path)
+        return Checkpoint(without_folder(model), path.parent, weights=path)
     if model.startswith("mini/"):
         return _miniature(model)
     if HUB_ID.fullmatch(model):
@@ -43,7 +43,7 @@ def miniatures() -> list[str]:
     return sorted(f"mini/{path.parent.name}" for path in MINIATURES.glob("*/config.json"))
 
 
-def _shown(model: str) -> str:
+def without_folder(model: str) -> str:
     """A model's name with no folder of this machine in it."""
     return Path(model).name if Path(model).is_absolute() else model
 

@@ -5,7 +5,6 @@ What goes wrong is told apart in one line. Asks the network, and never while HF_
 
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from urllib.parse import unquote
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.hub_client import PATIENCE, REFUSALS, answer_of, status_of, why
+from experiments.terminal import watched
 
 COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja", "bpe.codes", "README.md")
 # One kind of weights a line, each as one file or as shards; of a repository the first that it has.
@@ -113,7 +113,7 @@ def _quiet() -> Iterator[None]:
     )
 
     level = log.get_verbosity()
-    hidden = not sys.stderr.isatty() and not are_progress_bars_disabled()
+    hidden = not watched() and not are_progress_bars_disabled()
     log.set_verbosity(logging.CRITICAL)
     if hidden:
         with warnings.catch_warnings(action="ignore"):  # the environment may insist on bars

@@ -15,7 +15,9 @@ class LatencyRow:
 
     `path` is dense, masked (the same dense arithmetic on weights of which some are zero), sparse
     (each linear map by the faster of both arithmetics) or 2:4. `max_abs_difference` is between this
-    path's outputs and those of the same weights in plain torch.
+    path's outputs and those of the same weights in plain torch. `cold_ms` is the path's first call in
+    a process that timed this model alone: dense and lower levels before higher ones. (Up to version 5
+    of this kind the process may have done other work before.)
     """
 
     level: float

@@ -19,9 +19,16 @@ from experiments.errors import ReportError
 from experiments.records.record import Machine
 from experiments.records.store import Memory
 
-VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "sve": "SVE"}  # as Linux calls them, widest first
-DRIVER = Path("/proc/driver/nvidia/gpus")
 YOUNG = 2_000_000_000  # ns: the coarsest steps in which file systems still in use tell the time
+# What changes arithmetic, as Linux calls it: of each line the first that a processor has.
+VECTORS = (
+    {"avx512f": "AVX-512", "avx2": "AVX2", "sve2": "SVE2", "sve": "SVE"},
+    {"avx512_vnni": "VNNI", "avx_vnni": "AVX-VNNI"},
+    {"avx512_bf16": "BF16", "bf16": "BF16"},
+    {"amx_tile": "AMX", "i8mm": "I8MM"},
+)
+GPUS = Path("/proc/driver/nvidia/gpus")
+MAC = ("machdep.cpu.brand_string", "machdep.cpu.features", "machdep.cpu.leaf7_features")
 PACKAGES = ("sparsity-report", "torch", "transformers", "tokenizers", "numpy", "scipy")
 
 
@@ -141,40 +148,62 @@ def machine(threads: int, gpu: str | None = None) -> Machine:
 
 
 def processor() -> str:
-    """The processor's name, as the system tells it, and its widest vectors: clouds hide the model."""
-    named = re.search(r"^model name\s*:\s*(.+)$", cpuinfo(), re.MULTILINE)
-    name = " ".join(named[1].split()) if named else platform.processor() or platform.machine()
-    flags = set(cpuinfo().split())
-    widest = next((shown for flag, shown in VECTORS.items() if flag in flags), None)
-    return f"{name} ({widest})" if widest else name
+    """The processor's name, as the system tells it, and its widest vectors: clouds hide the model.
 
-
-@cache
-def gpus() -> str:
-    """The GPUs that torch would find here, by name, and which of them it may use; no package is imported.
-
-    Empty where there is none, or where torch was built for processors alone.
+    ARM's, which have no name there, are told by the numbers of who made them and of the design.
     """
-    told = sorted(DRIVER.glob("*/information"))
-    texts = [file.read_text(encoding="utf-8", errors="replace") for file in told]
-    names = [
-        named[1].strip()
-        for text in texts
-        if (named := re.search(r"^Model:(.+)$", text, re.MULTILINE))
-    ]
-    if not names or (version_of("torch") or "").endswith("+cpu"):
-        return ""
-    return ", ".join([*names, *filter(None, [os.environ.get("CUDA_VISIBLE_DEVICES")])])
+    told = cpuinfo()
+    named = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
+    name = " ".join(named[1].split()) if named else platform.processor() or platform.machine()
+    for what in ("implementer", "part"):
+        numbers = re.findall(rf"^CPU {what}\s*:\s*(\w+)$", told, re.MULTILINE)
+        name += f", {what} {' and '.join(sorted(set(numbers)))}" if numbers else ""
+    flags = set(told.split())
+    found = [next((line[flag] for flag in line if flag in flags), "") for line in VECTORS]
+    vectors = ", ".join(filter(None, found))
+    return f"{name} ({vectors})" if vectors else name
 
 
 @cache
 def cpuinfo() -> str:
-    """What Linux tells of the first processor; nothing on other systems."""
+    """What the system tells of its processors, each line once, in Linux's words on macOS too."""
+    if platform.system() == "Darwin":
+        brand, *features = _sysctl(*MAC)
+        return f"model name : {brand}\nflags : {' '.join(features).lower()}" if brand else ""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return text.partition("\n\n")[0]
+    return "\n".join(dict.fromkeys(text.splitlines()))
+
+
+def _sysctl(*names: str) -> list[str]:
+    """What macOS tells of these; it passes over a name that this processor has not."""
+    from subprocess import DEVNULL, PIPE, run
+
+    asked = ["/usr/sbin/sysctl", "-n", *names]
+    try:
+        done = run(asked, stdout=PIPE, stderr=DEVNULL, text=True, check=False)
+    except OSError:
+        return [""]
+    return done.stdout.splitlines() or [""]
+
+
+@cache
+def gpus(folder: Path = GPUS) -> str:
+    """The GPUs that NVIDIA's driver tells of on Linux, and which of several torch may use; imports none.
+
+    Empty where there is none to use, or torch was built for processors alone.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+    if visible in ("", "-1") or (version_of("torch") or "").endswith("+cpu"):
+        return ""
+    told = [
+        path.read_text(encoding="utf-8", errors="replace") for path in folder.glob("*/information")
+    ]
+    models = re.findall(r"^Model:\s*(.+)$", "\n".join(told), re.MULTILINE)
+    names = " and ".join(sorted({model.strip() for model in models}))
+    return f"{names}, {visible} of {len(models)}" if len(models) > 1 else names
 
 
 def command(arguments: list[str] | None = None) -> str:

@@ -97,8 +97,8 @@ def _opened(job: Job) -> Opened:
     return _kept(checkpoint, task, job.levels, (identity.get("checkpoint"), identity.get("data")))
 
 
-def answers(job: Job, digests: Digests) -> Iterator[tuple[Cell, Record | str]]:
-    """Answer every cell of a job; one that cannot be answered says why and ends no other.
+def answers(job: Job, digests: Digests) -> Iterator[tuple[Cell, Record | Exception]]:
+    """Answer every cell of a job; one that cannot be answered gives its error and ends no other.
 
     An answer counts only where the files it is about were, before and after, those it was planned for.
 
@@ -118,10 +118,8 @@ def answers(job: Job, digests: Digests) -> Iterator[tuple[Cell, Record | str]]:
         start = perf_counter()
         try:
             found = opened.ask(planned.cell.kind)(planned.cell)
-        except ReportError as error:
-            yield planned.cell, str(error)
-        except (RuntimeError, ValueError, MemoryError) as error:  # torch's own refusals
-            yield planned.cell, f"{type(error).__name__}: {error}".splitlines()[0]
+        except (ReportError, RuntimeError, ValueError, MemoryError) as error:  # ours, and torch's
+            yield planned.cell, error
         else:
             if list(map(stamp_of, files)) != stamps:
                 raise changed(job.first.checkpoint.name)

@@ -196,7 +196,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             answer=Latency,
-            version=5,
+            version=6,
             cells=of_the_first,
             depends=timing,
             timed=True,

@@ -18,6 +18,7 @@ from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
 from experiments.records.provenance import Digests, digest_text
 from experiments.records.study import Study, StudyModel
+from experiments.study.failures import reason
 from experiments.study.kinds import DENSE, KINDS, Kind
 from experiments.study.study import LoadedStudy
 
@@ -92,10 +93,10 @@ def _plan_row(loaded: LoadedStudy, model: StudyModel, digests: Digests, plan: Pl
                 task = located(loaded.tasks[name])
                 asked[name] = locate(checkpoint, relative_to=loaded.folder), task
             except (ReportError, OSError) as error:
-                plan.failures.append(f"{model.name}, {name}: {error}")
+                plan.failures.append(f"{model.name}, {name}: {reason(error)}")
         plan.here += _planned(loaded.study, model, asked, digests)
     except (ReportError, OSError) as error:
-        plan.failures.append(f"{model.name}: {error}")
+        plan.failures.append(f"{model.name}: {reason(error)}")
 
 
 def _planned(

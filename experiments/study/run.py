@@ -8,15 +8,16 @@ import json
 import multiprocessing
 import signal
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.locate import without_folder
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.records.cell import Cell
@@ -24,9 +25,11 @@ from experiments.records.provenance import Digests, command, machine, today, ver
 from experiments.records.record import Held, Record
 from experiments.records.store import Memory, Recorded, Results
 from experiments.records.study import Study
+from experiments.study import failures
 from experiments.study.kinds import KINDS, TIMED_THREADS
 from experiments.study.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
 from experiments.study.study import LoadedStudy
+from experiments.terminal import guard
 
 Say = Callable[[str], None]
 Failed = dict[Cell, str]
@@ -39,10 +42,14 @@ KILLED = "its worker process was killed (out of memory?)"
 
 @dataclass
 class Outcome:
-    """The records a site is made of, and a line for each thing that is not there."""
+    """The records a site is made of, and a line for each thing that is not there.
+
+    `log` holds the tracebacks of what failed, where anything did.
+    """
 
     held: list[Held] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    log: Path | None = None
 
 
 def run_study(
@@ -59,6 +66,8 @@ def run_study(
     digests = Digests(results.folder / DIGESTS, anew=fresh)
     plan = make_plan(loaded, digests)
     digests.save()
+    log = results.folder / failures.LOG
+    log.unlink(missing_ok=True)
     for failure in plan.failures:
         say(f"cannot be measured: {failure}")
     known = {} if fresh else _known(plan.here, results)
@@ -75,7 +84,11 @@ def run_study(
         for cell, (one, needed) in list(waiting.items()):
             if all(side in known for side in needed):
                 del waiting[cell]
-                results.put(_joined(one, [known[side].record for side in needed]))
+                try:
+                    results.put(_joined(one, [known[side].record for side in needed]))
+                except Exception as error:  # it costs no other cell
+                    why = failures.noted(error, shown(cell), results.folder)
+                    outcome.failures.append(f"{shown(cell)}: {why}")
                 known.update(_known([one], results))
 
     take([])
@@ -86,9 +99,8 @@ def run_study(
     _fill(plan, recorded, results.sound, outcome)
     results.sound.save()
     outcome.held.append(Held(study_record(loaded), "here"))
-    # Pages show these lines: they name files as seen from the study, not where it lies on this machine.
-    if loaded.folder.is_absolute():
-        outcome.failures = [x.replace(f"{loaded.folder}/", "") for x in outcome.failures]
+    outcome.failures = list(map(failures.Places(loaded).hidden, outcome.failures))
+    outcome.log = log if log.exists() else None
     return outcome
 
 
@@ -143,9 +155,9 @@ def _run_jobs(
     """Run the cells' jobs in worker processes, timed ones last and alone; a line for what failed.
 
     `take` is given what each job answered. A worker that is killed takes the jobs beside it along: each
-    of them runs again by itself.
+    of them runs again by itself. A timed job has a new process, so that its first calls are the first.
     """
-    jobs, lines = _readable(jobs_of(asked, levels, command()))
+    jobs, lines = _readable(jobs_of(asked, levels, command()), results.folder)
     for line in lines:
         say(f"cannot be measured: {line}")
     batches = [[job for job in jobs if not job.timed], *([job] for job in jobs if job.timed)]
@@ -154,19 +166,24 @@ def _run_jobs(
     try:
         while batches:
             batch = batches.pop(0)
-            with _interrupts_held():
-                futures = {pool.submit(_work, job, results.folder): job for job in batch}
+            if any(job.timed for job in batch):
+                pool.shutdown()
+                pool = _workers(1)
+            futures, rest = _handed_in(pool, batch, results.folder)
             for future in as_completed(futures):
-                job, killed = futures[future], isinstance(future.exception(), BrokenProcessPool)
+                job, error = futures[future], future.exception()
+                killed = isinstance(error, BrokenProcessPool)
                 if killed and len(batch) > 1:
                     batches.insert(0, [job])
                     continue
                 done += 1
                 say(f"[{done}/{len(jobs)}] {job.title}")
-                lost = _all_failed(job, KILLED) if killed else future.result()
+                lost = future.result() if error is None else _lost(job, error, results.folder)
                 lines += _told(job, lost)
                 take([one for one in job.cells if one.cell not in lost])
-            if any(future.exception() for future in futures):
+            if rest:
+                batches.insert(0, rest)
+            if rest or any(future.exception() for future in futures):
                 pool.shutdown(wait=False)
                 pool = _workers(workers)
     except BaseException:
@@ -178,14 +195,25 @@ def _run_jobs(
     return lines
 
 
-def _readable(jobs: Sequence[Job]) -> tuple[list[Job], list[str]]:
+def _handed_in(
+    pool: ProcessPoolExecutor, batch: Sequence[Job], folder: Path
+) -> tuple[dict[Future[Failed], Job], list[Job]]:
+    """The jobs that a pool took, and those it no longer takes, as a worker of it was killed meanwhile."""
+    futures: dict[Future[Failed], Job] = {}
+    with _interrupts_held(), suppress(BrokenProcessPool):
+        for job in batch:
+            futures[pool.submit(_work, job, folder)] = job
+    return futures, list(batch[len(futures) :])
+
+
+def _readable(jobs: Sequence[Job], folder: Path) -> tuple[list[Job], list[str]]:
     """The jobs that can begin; a line for each other, whose checkpoint's headers are damaged."""
     reasons: dict[Checkpoint, str] = {}
     for checkpoint in dict.fromkeys(job.first.checkpoint for job in jobs):
         try:
             checkpoint.check()
         except ReportError as error:
-            reasons[checkpoint] = str(error)
+            reasons[checkpoint] = failures.noted(error, checkpoint.name, folder)
     lines: list[str] = []
     for job in jobs:
         if reason := reasons.get(job.first.checkpoint):
@@ -194,7 +222,8 @@ def _readable(jobs: Sequence[Job]) -> tuple[list[Job], list[str]]:
 
 
 def _workers(count: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+    spawning = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(count, mp_context=spawning, initializer=guard)
 
 
 @contextmanager
@@ -218,16 +247,16 @@ def _work(job: Job, folder: Path) -> Failed:
                 results.put(found)
                 answered.add(cell)
             else:
-                failed[cell] = found
-    except ReportError as error:
-        reason = str(error)
-    except OSError as error:
-        reason = f"{error.strerror or error} ({error.filename or 'no file named'})"
+                failed[cell] = failures.noted(found, shown(cell), folder)
     except Exception as error:  # one job's fault must not end the others
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    else:
-        return failed
-    return _all_failed(job, reason, but=answered) | failed
+        return _all_failed(job, failures.noted(error, job.title, folder), but=answered) | failed
+    return failed
+
+
+def _lost(job: Job, error: BaseException, folder: Path) -> Failed:
+    """What failed with a job whose worker came to no answer at all."""
+    killed = isinstance(error, BrokenProcessPool)
+    return _all_failed(job, KILLED if killed else failures.noted(error, job.title, folder))
 
 
 def _all_failed(job: Job, reason: str, *, but: Collection[Cell] = ()) -> Failed:
@@ -262,12 +291,20 @@ def _joined(planned: Planned, records: Sequence[Record]) -> Record:
 
 
 def study_record(loaded: LoadedStudy) -> Record:
-    """The study itself as a record, so that it can cross the wall."""
+    """The study itself as a record, so that it can cross the wall, without folders of this machine."""
+    models = tuple(
+        replace(
+            model,
+            checkpoint=without_folder(model.checkpoint),
+            tasks={task: without_folder(path) for task, path in model.tasks.items()},
+        )
+        for model in loaded.study.models
+    )
     return Record(
         cell=Cell(kind="study", model=loaded.name),
         identity={},
         provenance=None,
-        answer=loaded.study,
+        answer=replace(loaded.study, models=models),
     )
 
 

@@ -26,7 +26,7 @@ def latency(model: str, as_json: bool, **words: Any) -> None:
     """Time a forward pass, dense, masked and sparse, in turn.
 
     Masked is dense arithmetic on weights of which some are zero; sparse skips them where that is
-    faster, on the processor.
+    faster, on the processor. A path's first call comes after those of lower levels.
     """
     request = times.Request(**words)
     checkpoint = catalogue.find_checkpoint(model)

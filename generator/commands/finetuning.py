@@ -15,7 +15,7 @@ from generator.options import (
     json_option,
     out_option,
 )
-from generator.terminal import say, show
+from generator.terminal import answer, say, show
 
 
 @click.command()
@@ -45,4 +45,4 @@ def finetune(model: str, task: str, out: Path, as_json: bool, **recipe: Any) -> 
     checkpoint = catalogue.find_checkpoint(model)
     show(finetuning.finetune(checkpoint, asked, out, say=say, **recipe), as_json, "finetuning")
     if not as_json:
-        click.echo(f"written to {out}/")
+        answer([f"written to {out}/"])

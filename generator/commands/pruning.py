@@ -8,7 +8,7 @@ import click
 from experiments import catalogue
 from experiments.questions import pruning
 from generator.options import LEVEL, force_option, json_option, out_option
-from generator.terminal import Bar, say, show
+from generator.terminal import Bar, answer, say, show
 
 
 @click.command()
@@ -49,7 +49,7 @@ def prune(model: str, out: Path, force: bool, as_json: bool, **words: Any) -> No
     if not as_json:
         masked = request.form == "bitmask"
         how = f"; `gen unpack {out}` makes it dense for transformers" if masked else ""
-        click.echo(f"written to {out}/{how}")
+        answer([f"written to {out}/{how}"])
 
 
 @click.command()
@@ -62,4 +62,4 @@ def unpack(model: str, out: Path, force: bool, as_json: bool) -> None:
     checkpoint = catalogue.find_checkpoint(model)
     show(pruning.unpack(checkpoint, out, force=force), as_json, "unpacking")
     if not as_json:
-        click.echo(f"written to {out}/")
+        answer([f"written to {out}/"])

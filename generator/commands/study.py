@@ -8,7 +8,7 @@ import click
 from experiments.study.study import load_study
 from generator import serving
 from generator.options import FOLDER, POSITIVE, json_option, results_option, study_option
-from generator.terminal import say, show
+from generator.terminal import answer, say, show
 
 SITE_WITH_GAPS = 3
 
@@ -51,13 +51,14 @@ def build(
         failures = [*map(str, published.damaged), *run.missing(held)]
     elif dry_run:
         lines = list(run.forecast(loaded, Results(results), published, fresh=fresh))
-        click.echo("\n".join(lines))
+        answer(lines)
         sys.exit(SITE_WITH_GAPS if any(line.startswith(run.GAPS) for line in lines) else 0)
     else:
         outcome = run.run_study(
             loaded, Results(results), published, workers=jobs, fresh=fresh, say=say
         )
         held, failures = outcome.held, outcome.failures
+        _explain(outcome.log)
     changed = site.write(
         held,
         docs,
@@ -69,6 +70,14 @@ def build(
         f"{changed} of the site's files changed in {docs}/" if changed else f"{docs}/ is up to date"
     )
     _end(failures, serve=docs if open_site else None)
+
+
+def _explain(log: Path | None) -> None:
+    """Say where tracebacks are of what failed in this build, and with --debug what they are."""
+    if log and click.get_current_context().find_root().params.get("debug"):
+        say(*log.read_text(encoding="utf-8").splitlines())
+    elif log:
+        say(f"tracebacks of what failed: {log}")
 
 
 def _end(failures: list[str], *, serve: Path | None = None) -> None:

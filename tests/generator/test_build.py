@@ -516,3 +516,24 @@ def test_open_asks_for_its_port_before_any_work_and_serves_the_pages_it_made(
     done = gen("build", "--open", "--recorded", "--docs", "elsewhere")
     assert served == [Path("elsewhere")]
     assert done.status == 3  # nothing is recorded here
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_failed_build_says_where_its_tracebacks_are_and_shows_them_when_asked(
+    gen: Gen, here: Path
+) -> None:
+    """They name folders of this machine: what is published of the same failure names none."""
+    (here / "tiny/model.safetensors").write_bytes(b"\x00" * 9)
+    study = (here / "report.toml").read_text().replace('"tiny"', f'"{here}/tiny"')
+    (here / "report.toml").write_text(study)
+    done = gen("build")
+    assert done.status == 3
+    assert "tracebacks of what failed: results/failures.log" in done.err.splitlines()
+    assert "Traceback" not in done.err
+    log = (here / "results/failures.log").read_text()
+    assert "Traceback (most recent call last):" in log
+    for name, content in files(here / "docs").items():
+        assert str(here).encode() not in content, name
+    done = gen("--debug", "build")
+    assert done.status == 3
+    assert "Traceback (most recent call last):" in done.err.splitlines()

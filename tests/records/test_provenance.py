@@ -20,6 +20,7 @@ from experiments.records.provenance import (
     Digests,
     command,
     digest_text,
+    gpus,
     machine,
     processor,
     today,
@@ -197,6 +198,21 @@ def test_a_machine_is_described_without_naming_its_user_or_host() -> None:
     [
         ("model name\t: AMD  EPYC\nflags\t: fma avx avx2\n", "AMD EPYC (AVX2)"),
         ("model name\t: AMD EPYC\nflags\t: avx2 avx512f avx512bw\n", "AMD EPYC (AVX-512)"),
+        ("model name\t: X\nflags\t: avx2 avx512f avx512_vnni\n", "X (AVX-512, VNNI)"),
+        ("model name\t: X\nflags\t: avx2 avx_vnni\n", "X (AVX2, AVX-VNNI)"),
+        (
+            "model name\t: X\nflags\t: avx512f avx512_vnni avx512_bf16 amx_bf16 amx_tile\n",
+            "X (AVX-512, VNNI, BF16, AMX)",
+        ),
+        (  # Graviton 2 as its kernel tells of it, and a phone with two kinds of cores
+            "Features\t: fp asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n",
+            "plain, implementer 0x41, part 0xd0c",
+        ),
+        (
+            "Features\t: fp sve sve2 bf16 i8mm\nCPU implementer\t: 0x41\n"
+            "CPU part\t: 0xd81\nCPU part\t: 0xd4d\n",
+            "plain, implementer 0x41, part 0xd4d and 0xd81 (SVE2, BF16, I8MM)",
+        ),
         ("model name\t: Old\nflags\t: sse4_2 avx\n", "Old"),
         ("Features\t: fp asimd sve\n", "plain (SVE)"),
         ("", "plain"),
@@ -211,23 +227,65 @@ def test_processors_of_one_name_are_told_apart_by_their_vectors(
 
 
 @pytest.mark.parametrize(
-    ("torch", "visible", "expected"),
-    [("2.13.0", None, "NVIDIA H200, NVIDIA L4"), ("2.13.0+cu130", "1", "NVIDIA H200, NVIDIA L4, 1"),
-     ("2.13.0+cpu", None, "")],
-)  # fmt: skip
-def test_gpus_are_those_the_driver_tells_where_torch_could_use_them(
-    torch: str, visible: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ("told", "expected"),
+    [
+        ("Apple M2 Pro\n", "Apple M2 Pro"),
+        (
+            "Intel(R) Xeon(R) W-3223 CPU\nFPU SSE4.2 AVX1.0\nAVX2 AVX512F AVX512VNNI\n",
+            "Intel(R) Xeon(R) W-3223 CPU (AVX-512)",
+        ),
+        ("", "arm"),
+        (None, "arm"),
+    ],
+)
+def test_a_macs_processor_has_its_own_name(
+    told: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for at, model in enumerate(("NVIDIA H200", "NVIDIA L4")):
-        (tmp_path / f"0000:0{at}:00.0").mkdir()
-        told = f"Model: \t\t {model}\nIRQ:   \t\t 9\n"
-        (tmp_path / f"0000:0{at}:00.0" / "information").write_text(told)
-    monkeypatch.setattr(provenance, "DRIVER", tmp_path)
+    """Every Mac of Apple's own chips calls its processor "arm" where Python asks."""
+
+    def sysctl(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if told is None:
+            raise FileNotFoundError(words[0])
+        assert words[:3] == ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.CompletedProcess(words, 1, told)  # it has not every name asked for
+
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "processor", lambda: "arm")
+    monkeypatch.setattr(subprocess, "run", sysctl)
+    monkeypatch.setattr(provenance, "cpuinfo", provenance.cpuinfo.__wrapped__)
+    assert processor() == expected
+
+
+@pytest.mark.parametrize(
+    ("models", "visible", "torch", "expected"),
+    [
+        ([], None, "2.13.0", ""),
+        (["NVIDIA H200"], None, "2.13.0", "NVIDIA H200"),
+        (["NVIDIA H200"], "0", "2.13.0+cu130", "NVIDIA H200"),
+        (["NVIDIA H200", "NVIDIA H200"], None, "2.13.0", "NVIDIA H200, all of 2"),
+        (["NVIDIA H200", "Tesla T4"], "1", "2.13.0", "NVIDIA H200 and Tesla T4, 1 of 2"),
+        (["NVIDIA H200"], "", "2.13.0", ""),
+        (["NVIDIA H200"], "-1", "2.13.0", ""),
+        (["NVIDIA H200"], None, "2.13.0+cpu", ""),
+    ],
+)
+def test_gpus_are_those_that_the_driver_tells_of_and_torch_may_see(
+    models: list[str],
+    visible: str | None,
+    torch: str,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(provenance, "version_of", lambda _: torch)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert provenance.gpus.__wrapped__() == expected
+    for at, model in enumerate(models):
+        (tmp_path / f"0000:{at:02}:00.0").mkdir()
+        text = f"Model: \t\t {model}\nIRQ:   \t\t 34\n"
+        (tmp_path / f"0000:{at:02}:00.0/information").write_text(text)
+    assert gpus.__wrapped__(tmp_path) == expected
 
 
 def test_versions_are_found_without_importing_what_they_are_of() -> None:

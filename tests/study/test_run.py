@@ -608,3 +608,152 @@ def test_a_line_in_the_table_of_kinds_is_planned_asked_kept_and_held_by_level(
         assert found.answer == Counted(tensors=len(file.keys()))
     assert (found.cell.level, found.identity["version"]) == (0.5, "7")
     assert again(folder)[1] == []
+
+
+def _failing(*_: Any) -> Any:
+    """A kind of experiment that meets a file of this machine which it cannot read."""
+    raise PermissionError(13, "Permission denied", str(Path.cwd() / "weights.bin"))
+
+
+def _failing_later(_: Any) -> Callable[[Cell], Any]:
+    """The same, when a cell is asked; the words are torch's."""
+
+    def ask(cell: Cell) -> Any:
+        raise RuntimeError(f"open file failed, file path: {Path.cwd()}/weights.bin\nat torch")
+
+    return ask
+
+
+@pytest.mark.parametrize("at", ["_failing", "_failing_later"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "perplexity_change"])
+def test_a_failure_of_any_kind_names_no_folder_and_its_traceback_is_in_the_log(
+    kind: str, at: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "perplexity":
+        (folder / "story.txt").write_text("a film")
+        text = (folder / "study.toml").read_text().replace('["films"]', '["films", "story"]')
+        (folder / "study.toml").write_text(
+            f'{text}\n[[task]]\nname = "story"\nfile = "story.txt"\n'
+        )
+    else:
+        shutil.rmtree(folder / "results" / "records" / kind)
+    if KINDS[kind].joins:
+        at = "_failing"
+    monkeypatch.setitem(KINDS, kind, replace(KINDS[kind], ask=f"{__name__}:{at}"))
+    monkeypatch.chdir(folder)
+    outcome, _ = again(folder)
+    assert outcome.failures
+    for line in outcome.failures:
+        assert "weights.bin" in line
+        assert str(folder) not in line
+        assert not any(part in line for part in folder.parts if len(part) > 5)
+    assert outcome.log == folder / "results" / "failures.log"
+    told = outcome.log.read_text()
+    assert "Traceback (most recent call last):" in told
+    assert f"{folder}/weights.bin" in told
+    monkeypatch.undo()
+    jobs._kept.cache_clear()
+    monkeypatch.setattr(run, "ProcessPoolExecutor", InProcess)
+    if kind != "perplexity":
+        outcome, _ = again(folder)
+        assert (outcome.failures, outcome.log, kinds(outcome)) == ([], None, CELLS)
+        assert not (folder / "results" / "failures.log").exists(), "it tells of the last build"
+
+
+class Refusing(InProcess):
+    """A pool of which a worker is killed while jobs are handed in: it takes two, then no more."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__()
+        self.taken = 0
+        self.refuses = InProcess.started == 1
+
+    def submit(self, work: Callable[..., Any], job: Any, folder: Path) -> Future[Any]:
+        if self.refuses and self.taken == 2:
+            raise BrokenProcessPool("a worker was killed")
+        self.taken += 1
+        return super().submit(work, job, folder)
+
+
+def test_a_pool_that_breaks_while_jobs_are_handed_in_costs_no_cell(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(folder / "results")
+    monkeypatch.setattr(run, "ProcessPoolExecutor", Refusing)
+    outcome, said = again(folder)
+    assert (outcome.failures, kinds(outcome)) == ([], CELLS)
+    assert [line.partition(" ")[0] for line in said] == [f"[{at}/7]" for at in range(1, 8)]
+
+
+def test_a_worker_killed_for_real_leaves_what_is_not_yet_handed_in(tmp_path: Path) -> None:
+    pool = run._workers(1)
+    with pytest.raises(BrokenProcessPool):
+        pool.submit(os._exit, 1).result()
+    waiting: Any = ["one", "two"]
+    assert run._handed_in(pool, waiting, tmp_path) == ({}, waiting)
+    pool.shutdown()
+
+
+class Leaving(InProcess):
+    """A pool in which one job ends its worker by an exit of its own."""
+
+    def submit(self, work: Callable[..., Any], job: Any, folder: Path) -> Future[Any]:
+        if job.title != "Tiny: structure":
+            return super().submit(work, job, folder)
+        future: Future[Any] = Future()
+        future.set_exception(SystemExit(3))
+        return future
+
+
+def test_a_job_that_exits_fails_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(folder / "results")
+    monkeypatch.setattr(run, "ProcessPoolExecutor", Leaving)
+    outcome, _ = again(folder)
+    assert outcome.failures == ["Tiny: structure: SystemExit: 3"]
+    assert kinds(outcome) == {"evaluation": 5, "comparison": 7, "latency": 1}
+
+
+class Telling(InProcess):
+    """A pool that notes what it did."""
+
+    pools: ClassVar[list[list[str]]] = []
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__()
+        self.did: list[str] = []
+        self.pools.append(self.did)
+
+    def submit(self, work: Callable[..., Any], job: Any, folder: Path) -> Future[Any]:
+        self.did.append(job.title)
+        return super().submit(work, job, folder)
+
+
+def test_what_is_timed_has_a_process_that_did_nothing_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(folder / "results")
+    monkeypatch.setattr(run, "ProcessPoolExecutor", Telling)
+    monkeypatch.setattr(Telling, "pools", [])
+    again(folder)
+    assert len(Telling.pools[0]) == 6
+    assert Telling.pools[1:] == [["Tiny: latency"]]
+
+
+def test_a_workers_libraries_cannot_steer_a_terminal() -> None:
+    pool = run._workers(1)
+    streams = "[type(getattr(__import__('sys'), name)).__name__ for name in ('stdout', 'stderr')]"
+    assert pool.submit(eval, streams).result() == ["Guarded", "Guarded"]
+    pool.shutdown()
+
+
+def test_a_published_study_names_no_folder_of_this_machine(folder: Path) -> None:
+    text = STUDY.replace('checkpoint = "tiny"', f'checkpoint = "{folder}/tiny"')
+    (folder / "study.toml").write_text(text)
+    found: Study = run.study_record(load_study(folder / "study.toml")).answer  # type: ignore[assignment]
+    (row,) = found.models
+    assert (row.checkpoint, row.tasks) == ("tiny", {"films": "tiny"})
+
+
+def test_a_card_that_names_a_folder_of_data_gives_its_last_part(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("---\ndatasets:\n- /home/jane/sst2\n- org/data\n---\n")
+    assert Checkpoint("tiny", tmp_path).trained_on() == ("sst2", "org/data")

