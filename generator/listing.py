@@ -204,6 +204,15 @@ def finetuning(answer: Answer) -> list[str]:
     ]
 
 
+def zeros(answer: Answer) -> str:
+    """What a training left of the zeros, in a few words."""
+    return (
+        f"{whole(answer['zeros_before'])} of {whole(answer['prunable'])} prunable weights were zero, "
+        f"now {whole(answer['zeros'])}"
+        + (f": {whole(answer['filled'])} zeros filled" if answer["dense"] else "")
+    )
+
+
 def latency(answer: Sequence[Answer]) -> list[str]:
     """A line a path."""
     headings = [
