@@ -173,7 +173,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             answer=Evaluation,
-            version=5,
+            version=6,
             cells=partial(answers, of_texts=False),
             ask="experiments.study.jobs:evaluated",
         ),

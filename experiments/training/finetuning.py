@@ -83,6 +83,10 @@ def finetune(
     """
     check_output(out, checkpoint.folder, force=force)
     examples = task.load().sample(recipe.limit)
+    if len(set(examples.references)) < 2:
+        raise ReportError(
+            f"{task.name}, {examples.split}", "examples of two labels or more", "give others"
+        )
     told = _told(checkpoint, task, examples, recipe)
     work = out.resolve().parent / f".{out.name}.training"
     last = _begin(work, told, out)
@@ -136,6 +140,7 @@ def _told(checkpoint: Checkpoint, task: Task, examples: Examples, recipe: Recipe
         "task": task.name,
         "split": examples.split,
         "n": len(examples.texts),
+        "skipped": examples.skipped,
         **asdict(recipe),
         "rate": recipe.highest_rate,
         "precision": "bfloat16 products, float32 weights" if devices.has_bfloat16() else "float32",
