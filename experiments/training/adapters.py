@@ -74,4 +74,4 @@ class Sparse(LoraVariant):
     def product(self, module: Any, adapter: str) -> torch.Tensor:
         """What the adapter adds to the matrix, laid out as the matrix is."""
         whole: torch.Tensor = module.get_delta_weight(adapter)
-        return whole.masked_fill(self.zero, 0)
+        return whole.masked_fill(self.zero.to(whole.device), 0)
