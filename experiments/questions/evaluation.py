@@ -38,10 +38,11 @@ def evaluate(
     `path` is dense, or sparse for linear maps that skip zeros where that is faster; what the answers
     are held against runs densely.
     """
-    for own in (task for task in tasks if task.file):
-        own.text_of() if own.metric == "perplexity" else own.load().sample(
-            limit
-        )  # faults are told before torch is here
+    for own in (task for task in tasks if task.file):  # faults are told before torch is here
+        if own.metric == "perplexity":
+            own.text_of()
+        else:
+            own.load().sample(limit)
     for checkpoint in filter(None, (model, against)):
         checkpoint.check()
     from experiments.models import devices, opening

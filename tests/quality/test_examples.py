@@ -14,7 +14,7 @@ import pytest
 
 from experiments.errors import ReportError, UsageError
 from experiments.quality.labels import match_labels
-from experiments.quality.tasks.examples import Examples, read_examples
+from experiments.quality.tasks.examples import Examples, read_examples, read_text
 from experiments.quality.tasks.rows import read_rows
 from experiments.quality.tasks.table import TASKS, task
 
@@ -134,7 +134,10 @@ def test_minimal_pairs_are_clusters(read: Read) -> None:
         ("sentence\tlabel\na\tx\nb\0\ty\n", "found a NUL byte in line 3"),
         ("sentence\tlabel\na\tx\n".encode("utf-16"), "text in UTF-8, found UTF-16; save it as"),
         ("sentence\tlabel\na\tx\n".encode("utf-16-be"), "a NUL byte in line 1; save it as UTF-8"),
-        (gzip.compress(b"sentence\tlabel\na\tx\n"), "text in UTF-8, found gzip; unpack it"),
+        (
+            gzip.compress(b"sentence\tlabel\na\tx\n", mtime=0),
+            "text in UTF-8, found gzip; unpack it",
+        ),
         (b"sentence\tlabel\n\xff\tx\n", "a tsv file"),
     ],
 )
@@ -256,6 +259,17 @@ def test_a_missing_file_and_an_unknown_suffix_are_told(tmp_path: Path) -> None:
         read_rows(tmp_path / "none.tsv")
     with pytest.raises(ReportError, match=r"a file of \.tsv, \.csv, \.jsonl, \.parquet"):
         read_rows(tmp_path / "films.xlsx")
+    with pytest.raises(ReportError, match=r"films\.tsv\.gz: .*; unpack it"):
+        read_rows(tmp_path / "films.tsv.gz")
+
+
+def test_a_text_in_utf_16_is_named_and_its_line_ends_are_one_character(tmp_path: Path) -> None:
+    path = tmp_path / "novel.txt"
+    path.write_bytes("\ufeffone\r\ntwo\n".encode())
+    assert read_text(path) == "one\ntwo\n"
+    path.write_bytes("one\ntwo\n".encode("utf-16"))
+    with pytest.raises(ReportError, match="text in UTF-8, found UTF-16; save it as UTF-8"):
+        read_text(path)
 
 
 def alternating(read: Read, n: int = 40, **columns: object) -> Examples:

@@ -1,13 +1,14 @@
 """Labelled sentences: the rows of a file as texts and their labels. Reads files only."""
 
 import hashlib
+import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.errors import ReportError
-from experiments.quality.tasks.rows import Rows, read_rows
+from experiments.quality.tasks.rows import Rows, UnfitError, decoded, read_rows
 
 UNLABELLED = {"", "-1"}
 WHOLE = re.compile(r"(-?\d+)\.0+")  # a whole number, as a column of floats writes it
@@ -175,9 +176,11 @@ def read_text(path: Path) -> str:
         ReportError: where it cannot be read, or holds nothing.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = io.StringIO(decoded(path.read_bytes()), newline=None).read()
     except FileNotFoundError:
         raise ReportError(f"{path}", "a text file", "check the path") from None
+    except UnfitError as error:
+        raise ReportError(f"{path}", *error.args) from None
     except ValueError as error:
         raise ReportError(f"{path}", f"text in UTF-8 ({error})", "convert it") from None
     if not text.strip():

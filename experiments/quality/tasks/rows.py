@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 BETWEEN = {"commas": ",", "tabs": "\t", "semicolons": ";", "bars": "|"}
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 NO_TEXT = {  # how content begins that is no text in UTF-8, and what to do about it
     b"\xff\xfe": ("UTF-16", "save it as UTF-8"),
     b"\xfe\xff": ("UTF-16", "save it as UTF-8"),
@@ -61,7 +62,8 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Rows:
     }
     reader = readers.get(path.suffix)
     if reader is None:
-        raise ReportError(f"{path}", f"a file of {', '.join(readers)}", "convert or rename it")
+        remedy = "unpack it" if path.suffix in PACKED else "convert or rename it"
+        raise ReportError(f"{path}", f"a file of {', '.join(readers)}", remedy)
     try:
         content = path.read_bytes()
         if not content.removeprefix(codecs.BOM_UTF8).strip():
@@ -75,8 +77,13 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Rows:
         raise ReportError(f"{path}", f"a {path.suffix[1:]} file ({error})", "repair it") from None
 
 
-def _text(content: bytes) -> str:
-    """Content as text, or why it is none: UTF-8 is all that is read."""
+def decoded(content: bytes) -> str:
+    """Content as text: UTF-8 is all that is read.
+
+    Raises:
+        UnfitError: where it is something else, and what that is.
+        ValueError: where it is no UTF-8.
+    """
     for start, (kind, remedy) in NO_TEXT.items():
         if content.startswith(start):
             raise UnfitError(f"text in UTF-8, found {kind}", remedy)
@@ -90,12 +97,12 @@ def _text(content: bytes) -> str:
 
 
 def _tsv(content: bytes, columns: Sequence[str] | None) -> Rows:
-    lines = io.StringIO(_text(content), newline=None)
+    lines = io.StringIO(decoded(content), newline=None)
     return _whole(lines, "tabs", columns, quoting=csv.QUOTE_NONE)
 
 
 def _csv(content: bytes) -> Rows:
-    return _whole(io.StringIO(_text(content), newline=""), "commas", None, strict=True)
+    return _whole(io.StringIO(decoded(content), newline=""), "commas", None, strict=True)
 
 
 def _whole(lines: io.StringIO, between: str, columns: Sequence[str] | None, **how: Any) -> Rows:
@@ -126,7 +133,7 @@ def _refuse_other_delimiter(header: str, between: str) -> None:
 
 def _jsonl(content: bytes) -> Rows:
     rows = []
-    for line in _text(content).split("\n"):
+    for line in decoded(content).split("\n"):
         if line.strip():
             row = json.loads(line)
             if not isinstance(row, dict):
