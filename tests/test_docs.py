@@ -179,10 +179,35 @@ def test_what_contributing_names_is_there() -> None:
             assert (ROOT / name).exists(), name
 
 
-def test_every_table_names_what_it_holds() -> None:
-    for name in METHODS:
-        assert name in text("experiments/pruning/methods/table.py")
-    assert all(suffix.startswith(".") for suffix in FORMATS)
+@pytest.mark.parametrize(
+    ("folder", "function", "listed"),
+    [
+        ("experiments/pruning/methods", "keys", {method.file for method in METHODS.values()}),
+        (
+            "experiments/checkpoint",
+            "read_header",
+            {*FORMATS.values(), "safetensors_file", "formats"},
+        ),
+        (
+            "generator/pages",
+            "context",
+            {page.context.__module__.rpartition(".")[2] for page in PAGES},
+        ),
+    ],
+    ids=["METHODS", "FORMATS", "PAGES"],
+)
+def test_a_file_that_a_table_is_to_list_has_its_line_there(
+    folder: str, function: str, listed: set[str]
+) -> None:
+    """By what stands in the folder; plain safetensors files are read as those with bit masks, and
+    `formats` reads by the table.
+    """
+    found = {
+        path.stem
+        for path in (ROOT / folder).glob("*.py")
+        if re.search(rf"^def {function}\(", path.read_text(encoding="utf-8"), re.M)
+    }
+    assert found == listed
 
 
 # ---- pages ------------------------------------------------------------------------------------

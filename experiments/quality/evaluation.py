@@ -53,6 +53,7 @@ def score(
         references=examples.references,
         predictions=tuple(predictions.tolist()),
         warnings=warnings,
+        skipped=examples.skipped,
     )
 
 

@@ -21,12 +21,17 @@ def match_labels(
     if set(wanted) <= set(own):
         return [wanted.index(name) if name in wanted else -1 for name in own], "by name"
     order = list(range(len(own)))
-    if own == [f"label_{index}" for index in order] and len(own) == len(wanted):
-        return order, "by order: the model's labels are LABEL_0, LABEL_1, …"
     if wanted == [str(index) for index in order]:
-        return order, "by number: the task's labels are 0, 1, …"
+        return order, _by_order([id2label[index] for index in sorted(id2label)])
+    if own == [f"label_{index}" for index in order] and len(own) == len(wanted):
+        return order, _by_order(labels)
     raise ReportError(
         f"{model}'s labels {', '.join(map(str, id2label.values()))}",
         f"the task's labels {', '.join(labels)}",
         "set id2label in its config.json, or name the labels alike",
     )
+
+
+def _by_order(names: Sequence[str]) -> str:
+    """Which label each number was taken for."""
+    return "by order: " + ", ".join(f"{number} = {name}" for number, name in enumerate(names))

@@ -38,8 +38,11 @@ def evaluate(
     `path` is dense, or sparse for linear maps that skip zeros where that is faster; what the answers
     are held against runs densely.
     """
-    for own in (task for task in tasks if task.file):
-        own.text_of() if own.metric == "perplexity" else own.load()  # faults are told before torch is here
+    for own in (task for task in tasks if task.file):  # faults are told before torch is here
+        if own.metric == "perplexity":
+            own.text_of()
+        else:
+            own.load().sample(limit)
     for checkpoint in filter(None, (model, against)):
         checkpoint.check()
     from experiments.models import devices, opening
@@ -172,7 +175,7 @@ def _difference(
 SHOWN = (
     "task", "split", "n", "metric", "value", "interval", "accuracy", "accuracy_interval",
     "answered_by", "label_mapping", "constant_prediction", "majority", "not_a_label", "truncated",
-    "prunable", "zeros", "warnings",
+    "skipped", "prunable", "zeros", "warnings",
 )  # fmt: skip
 
 

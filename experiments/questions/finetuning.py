@@ -25,6 +25,7 @@ def finetune(
     from experiments.quality.tasks.located import located_training
 
     task = located_training(task, glue=glue)
+    task.load().sample(recipe["limit"])  # faults are told before torch is here
     from experiments.models import opening
     from experiments.training.finetuning import Recipe
     from experiments.training.finetuning import finetune as train

@@ -204,7 +204,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             answer=Evaluation,
-            version=5,
+            version=6,
             cells=partial(answers, of_texts=False),
             depends=answering,
             ask="experiments.study.jobs:evaluated",

@@ -7,7 +7,6 @@ short goes on from its last saved state when it is asked for again.
 
 import json
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +27,6 @@ from transformers.trainer_utils import get_last_checkpoint
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.models import devices, opening
-from experiments.models.coverage import prunable_parameters
 from experiments.models.feeding import attention_to_first, fitted
 from experiments.models.opening import OpenModel, end_marks
 from experiments.output import appearing_whole, check_output
@@ -36,6 +34,7 @@ from experiments.quality.asking import prefix_of
 from experiments.quality.tasks.examples import Examples
 from experiments.quality.tasks.table import Task
 from experiments.records.provenance import Digests, machine, today, versions
+from experiments.training.zeros import Zeros
 
 IGNORED = -100  # a target that the loss leaves out
 SPENT = "seconds"
@@ -47,7 +46,7 @@ RATES = {False: 5e-5, True: 2e-4}  # by whether LoRA is used
 class Recipe:
     """How a model is trained. `rate` is the highest learning rate, of a linear schedule.
 
-    `limit` is how many examples, evenly spaced over the file, None for all.
+    Weights that are zero stay zero unless it is `dense`. `limit` is how many examples, None for all.
     """
 
     epochs: int = 3
@@ -56,6 +55,7 @@ class Recipe:
     warmup: float = 0.1
     decay: float = 0.01
     lora: bool = False
+    dense: bool = False
     limit: int | None = None
     seed: int = 0
 
@@ -83,12 +83,18 @@ def finetune(
     """
     check_output(out, checkpoint.folder, force=force)
     examples = task.load().sample(recipe.limit)
+    if len(set(examples.references)) < 2:
+        raise ReportError(
+            f"{task.name}, {examples.split}", "examples of two labels or more", "give others"
+        )
     told = _told(checkpoint, task, examples, recipe)
     work = out.resolve().parent / f".{out.name}.training"
     last = _begin(work, told, out)
     set_seed(recipe.seed)
     opened = opening.open_for_training(checkpoint, examples.labels)
-    trained: Any = _with_lora(opened.model) if recipe.lora else opened.model
+    opened.model.to(torch.device(devices.device()))  # type: ignore[arg-type]  # wrapped
+    zeros = Zeros(opened.model)  # where its weights now lie
+    trained = _made_ready(opened.model, zeros, recipe)
     trainer = Seeded(
         model=trained,
         args=_arguments(work, recipe, len(examples.texts)),
@@ -106,9 +112,21 @@ def finetune(
             f"remove {work.name} and give a lower --rate",
         )
     whole = trained.merge_and_unload() if recipe.lora else opened.model
+    told |= zeros.counted(whole)
     _save(opened, whole, told, task, out)
     shutil.rmtree(work)
     return told
+
+
+def _made_ready(model: Any, zeros: Zeros, recipe: Recipe) -> Any:
+    """The model as it is trained: whole or by adapters, its zeros held unless they are let go."""
+    if recipe.lora:
+        from experiments.training.adapters import with_adapters
+
+        return with_adapters(model, {} if recipe.dense else zeros.masks)
+    if not recipe.dense:
+        zeros.hold(model)
+    return model
 
 
 def _told(checkpoint: Checkpoint, task: Task, examples: Examples, recipe: Recipe) -> dict[str, Any]:
@@ -122,6 +140,7 @@ def _told(checkpoint: Checkpoint, task: Task, examples: Examples, recipe: Recipe
         "task": task.name,
         "split": examples.split,
         "n": len(examples.texts),
+        "skipped": examples.skipped,
         **asdict(recipe),
         "rate": recipe.highest_rate,
         "precision": "bfloat16 products, float32 weights" if devices.has_bfloat16() else "float32",
@@ -175,30 +194,6 @@ def _arguments(work: Path, recipe: Recipe, n: int) -> TrainingArguments:
         disable_tqdm=True,
         report_to=[],
     )
-
-
-def _with_lora(model: Any) -> Any:
-    """The model with low-rank adapters beside every linear map of its blocks (Hu et al. 2021)."""
-    from peft import LoraConfig, TaskType, get_peft_model
-
-    generates = model.config.is_encoder_decoder
-    names = [entry.name.removesuffix(".weight") for entry, _ in prunable_parameters(model)]
-    heads = [
-        name
-        for name, part in model.named_children()
-        if name != model.base_model_prefix and any(True for _ in part.parameters())
-    ]
-    settings = LoraConfig(
-        task_type=TaskType.SEQ_2_SEQ_LM if generates else TaskType.SEQ_CLS,
-        r=16,
-        lora_alpha=32,
-        target_modules=names,
-        modules_to_save=None if generates else heads,  # a new head is trained whole
-    )
-    with warnings.catch_warnings():
-        # peft asks transformers by an older name, and says of each Conv1D that it is transposed
-        warnings.simplefilter("ignore")
-        return get_peft_model(model, settings)
 
 
 class Seeded(Trainer):
@@ -335,5 +330,18 @@ def card(told: Mapping[str, Any], task: Task) -> str:
     return (
         f"---\ndatasets:\n{data}---\n\n"
         f"{told['checkpoint']} fine-tuned on {told['n']} examples of {task.name} ({told['split']}) "
-        "by `gen finetune`; finetuning.json has the recipe.\n"
+        f"by `gen finetune`; finetuning.json has the recipe. {zeros_sentence(told)}\n"
+    )
+
+
+def zeros_sentence(told: Mapping[str, Any]) -> str:
+    """What became of the zeros of the prunable weights.
+
+    >>> zeros_sentence({"prunable": 8, "zeros_before": 4, "zeros": 1, "filled": 3, "dense": True})
+    'Of 8 prunable weights 4 were zero before and 1 after: 3 zeros were filled.'
+    """
+    ended = f"{told['filled']:,} zeros were filled" if told["dense"] else "zeros were held"
+    return (
+        f"Of {told['prunable']:,} prunable weights {told['zeros_before']:,} were zero before and "
+        f"{told['zeros']:,} after: {ended}."
     )

@@ -7,6 +7,7 @@ import click
 
 from experiments import catalogue
 from experiments.questions import finetuning
+from generator import listing
 from generator.options import (
     POSITIVE,
     RATE,
@@ -29,8 +30,9 @@ from generator.terminal import answer, say, show
 @click.option(
     "--batch", type=POSITIVE, default=32, show_default=True, help="How many examples a step."
 )
-@click.option("--limit", type=POSITIVE, help="Only N examples, evenly spaced.")
+@click.option("--limit", type=POSITIVE, help="Only N examples, by chance, pairs whole.")
 @click.option("--lora", is_flag=True, help="Train low-rank adapters, then merge them.")
+@click.option("--dense", is_flag=True, help="Let zeros of the checkpoint be filled.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @out_option
 @force_option
@@ -38,11 +40,12 @@ from generator.terminal import answer, say, show
 def finetune(model: str, task: str, out: Path, as_json: bool, **recipe: Any) -> None:
     """Train a checkpoint on a task.
 
-    Encoders and decoders get a classification head, encoder-decoders learn to write the label. The
-    same command again goes on where it was cut short.
+    Encoders and decoders get a classification head, encoder-decoders learn to write the label.
+    Prunable weights that are zero stay zero. The same command again goes on where it was cut short.
     """
     asked = catalogue.find_task(task)
     checkpoint = catalogue.find_checkpoint(model)
-    show(finetuning.finetune(checkpoint, asked, out, say=say, **recipe), as_json, "finetuning")
+    told = finetuning.finetune(checkpoint, asked, out, say=say, **recipe)
+    show(told, as_json, "finetuning")
     if not as_json:
-        answer([f"written to {out}/"])
+        answer([f"written to {out}/; {listing.zeros(told)}"])

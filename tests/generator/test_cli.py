@@ -1,6 +1,7 @@
 """What each command answers, on a tiny model: the contract other programs rely on."""
 
 import inspect
+import json
 import math
 import re
 from pathlib import Path
@@ -23,7 +24,7 @@ CONTRACT = {
     "prune": "level method scope pattern include format seed out force json",
     "unpack": "out force json",
     "evaluate": "task glue data text label metric limit against batch dtype path json",
-    "finetune": "task glue epochs rate batch limit lora seed out force json",
+    "finetune": "task glue epochs rate batch limit lora dense seed out force json",
     "latency": "level batch tokens threads json",
     "footprint": "level json",
     "list": "",
@@ -217,7 +218,7 @@ def test_n_of_a_pattern_is_the_number_kept(gen: Gen, pattern: str, level: float)
 
 EVALUATION = {
     "task", "split", "n", "metric", "value", "interval", "accuracy", "answered_by",
-    "constant_prediction", "majority", "not_a_label", "truncated",
+    "constant_prediction", "majority", "not_a_label", "truncated", "skipped",
 }  # fmt: skip
 
 
@@ -284,7 +285,10 @@ def test_finetune_writes_a_checkpoint_that_answers_the_task(gen: Gen, here: Path
         (here / "CoLA" / f"{split}.tsv").write_text(rows)
     words = ("--task", "cola", "--glue", ".", "--epochs", "8", "--rate", "0.01", "--batch", "8")
     done = gen("finetune", "tiny", *words, "--out", "trained")
-    assert (done.status, done.out.splitlines()[-1]) == (0, "written to trained/")
+    assert (done.status, done.out.splitlines()[-1]) == (
+        0,
+        "written to trained/; 0 of 6 144 prunable weights were zero, now 0",
+    )
     assert done.out.startswith("tiny on 40 examples of cola, 8 epochs, mean loss ")
     assert "step 40 of 40, loss " in done.err
     (row,) = gen("evaluate", "trained", "--task", "cola", "--glue", ".", "--json").json
@@ -293,6 +297,31 @@ def test_finetune_writes_a_checkpoint_that_answers_the_task(gen: Gen, here: Path
     assert (again.status, "add --force" in again.err) == (1, True)
     assert gen("finetune", "tiny", "--task", "perplexity", "--out", "x").status == 1
     assert gen("finetune", "tiny", "--task", "cola", "--out", "x", "--rate", "2").status == 2
+
+
+def test_evaluate_says_how_many_rows_were_left_out_and_which_label_a_number_was_taken_for(
+    gen: Gen, here: Path
+) -> None:
+    config = json.loads((here / "tiny" / "config.json").read_text())
+    config |= {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}
+    (here / "tiny" / "config.json").write_text(json.dumps(config | {"label2id": {}}))
+    with (here / "tickets.tsv").open("a") as file:
+        file.write(" \tpositive\na film\t\n")
+    done = gen("evaluate", "tiny", "--data", "tickets.tsv")
+    assert "tickets, evaluation, n = 6: " in done.out
+    assert "labels matched by order: 0 = negative, 1 = positive\n" in done.out
+    assert "caution: 2 rows without a text or a label were left out" in done.out
+
+
+def test_a_sample_of_one_label_is_refused_in_one_line(gen: Gen, here: Path) -> None:
+    done = gen("evaluate", "tiny", "--data", "tickets.tsv", "--limit", "1")
+    assert (done.status, "two labels or more" in done.line) == (1, True)
+    (here / "SST-2").mkdir()
+    rows = "".join(f"it is good\t{int(at == 0)}\n" for at in range(40))
+    (here / "SST-2" / "train.tsv").write_text(f"sentence\tlabel\n{rows}")
+    words = ("finetune", "tiny", "--task", "sst2", "--glue", ".", "--out", "x")
+    done = gen(*words, "--limit", "3")
+    assert (done.status, "drew negative alone; give a higher --limit" in done.line) == (1, True)
 
 
 def test_evaluate_holds_a_pruned_copy_against_the_dense_one(gen: Gen, here: Path) -> None:

@@ -192,9 +192,11 @@ def test_led_answers_every_length_its_whole_windows_hold(saved: Saved, films: Ta
 
 
 def test_a_limit_is_said_in_the_split(saved: Saved, films: Task) -> None:
+    rows = [f"a film\t{('negative', 'positive')[at % 2]}" for at in range(30)]
+    films.file.write_text("\n".join(["sentence\tlabel", *rows]))
     question = answering.prepare(open_model(Checkpoint("tiny", saved())), films, limit=7)
     assert len(question.tokens) == len(question.examples.references) == 7
-    assert question.examples.split == "evaluation, 7 of 30"
+    assert question.examples.split == "evaluation, 7 of 30 drawn by seed 0"
 
 
 ASKED = [

@@ -34,5 +34,9 @@ def test_a_checkpoint_is_trained_by_its_recipe(
     monkeypatch.setitem(make.RECIPES, "tuned", ("base", "sst2", Recipe(epochs=1, limit=10)))
     assert make.train("tuned", tmp_path) == "tuned"
     told = json.loads((tmp_path / "tuned" / "finetuning.json").read_text())
-    assert (told["checkpoint"], told["n"], told["split"]) == ("base", 10, "train, 10 of 20")
+    assert (told["checkpoint"], told["n"], told["split"]) == (
+        "base",
+        10,
+        "train, 10 of 20 drawn by seed 0",
+    )
     assert told["machine"]["threads"] == 1

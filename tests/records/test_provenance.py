@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.records import provenance
 from experiments.records.provenance import (
@@ -296,24 +295,3 @@ def test_versions_are_found_without_importing_what_they_are_of() -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
     assert set(versions()) <= {"python", *provenance.PACKAGES}
-
-
-@pytest.mark.parametrize(
-    ("content", "cores"),
-    [
-        ("200000 100000\n", 2),  # a container's quota of two on a host of eight
-        ("150000 100000\n", 2),
-        ("50000 100000\n", 1),
-        ("1600000 100000\n", 8),
-        ("max 100000\n", 8),
-        ("nonsense", 8),
-        (None, 8),
-    ],
-)
-def test_usable_cores_are_those_of_the_containers_quota(
-    content: str | None, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    if content is not None:
-        (tmp_path / "cpu.max").write_text(content)
-    assert usable_cores(tmp_path / "cpu.max") == cores

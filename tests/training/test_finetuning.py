@@ -219,6 +219,13 @@ def test_a_base_model_gets_a_head_but_a_broken_block_is_refused(
         finetune(Checkpoint("tiny", folder), films, tmp_path / "other", QUICK)
 
 
+def test_a_training_on_one_label_is_refused(saved: Saved, films: Task, tmp_path: Path) -> None:
+    films.file.write_text("sentence\tlabel\n" + "a film\tpositive\n" * 8)
+    with pytest.raises(ReportError, match="examples of two labels or more"):
+        finetune(Checkpoint("tiny", saved("BERT")), films, tmp_path / "out", QUICK)
+    assert not list(tmp_path.glob(".out*"))
+
+
 def test_the_source_is_never_overwritten(saved: Saved, films: Task, tmp_path: Path) -> None:
     folder = saved("BERT")
     with pytest.raises(UsageError, match="a folder other than the source"):

@@ -1,24 +1,26 @@
-"""Labelled sentences read from a file: tsv, csv, jsonl, parquet or Arrow. Reads files only."""
+"""Labelled sentences: the rows of a file as texts and their labels. Reads files only."""
 
-import csv
+import hashlib
 import io
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from experiments.errors import ReportError
+from experiments.quality.tasks.rows import Rows, UnfitError, decoded, read_rows
 
 UNLABELLED = {"", "-1"}
+WHOLE = re.compile(r"(-?\d+)\.0+")  # a whole number, as a column of floats writes it
+SEED = 0  # of the examples that are drawn where not all are asked for
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
     """One split of a task. `references` are indices into `labels`, one a text.
 
-    `clusters` says which examples belong together (minimal pairs), None where none do.
+    `clusters` says which examples belong together (minimal pairs), None where none do. `skipped` is
+    how many rows of the file had no text or no label.
     """
 
     split: str
@@ -26,20 +28,51 @@ class Examples:
     texts: tuple[str, ...]
     references: tuple[int, ...]
     clusters: tuple[str, ...] | None = None
+    skipped: int = 0
 
     def sample(self, limit: int | None) -> "Examples":
-        """At most `limit` examples, evenly spaced over the file, which may be sorted by label."""
+        """At most `limit` examples, drawn by a fixed seed, clusters whole; in the order of the file.
+
+        Raises:
+            ReportError: where all that were drawn have one label.
+        """
         n = len(self.texts)
         if limit is None or limit >= n:
             return self
-        rows = [index * n // limit for index in range(limit)]
-        return Examples(
-            split=f"{self.split}, {limit} of {n}",
-            labels=self.labels,
+        rows = sorted(self._drawn(limit))
+        found = {self.labels[self.references[row]] for row in rows}
+        if len(found) < 2:
+            raise ReportError(
+                f"{limit} of the {n} examples in {self.split}",
+                f"two labels or more among them, drew {', '.join(found) or 'none'} alone",
+                "give a higher --limit",
+            )
+        return replace(
+            self,
+            split=f"{self.split}, {len(rows)} of {n} drawn by seed {SEED}",
             texts=tuple(self.texts[row] for row in rows),
             references=tuple(self.references[row] for row in rows),
             clusters=tuple(self.clusters[row] for row in rows) if self.clusters else None,
         )
+
+    def _drawn(self, limit: int) -> list[int]:
+        """Rows of the first clusters, in an order of chance, that a sample has room for.
+
+        The order is that of digests, the same on every machine; a larger sample holds a smaller one.
+        """
+        together: dict[str, list[int]] = {}
+        for row in range(len(self.texts)):
+            together.setdefault(self.clusters[row] if self.clusters else str(row), []).append(row)
+        units, drawn = list(together.values()), list[int]()
+        for place in sorted(range(len(units)), key=_chance):
+            if len(drawn) + len(units[place]) > limit:
+                break
+            drawn += units[place]
+        return drawn
+
+
+def _chance(place: int) -> bytes:
+    return hashlib.sha256(f"{SEED} {place}".encode()).digest()
 
 
 def read_examples(
@@ -52,32 +85,56 @@ def read_examples(
     cluster: str | None = None,
     split: str = "evaluation",
 ) -> Examples:
-    """Read a labelled file. `labels` fixes the labels and their order; without it they are sorted.
+    """Read a labelled file. `labels` fixes the labels and their order; without it they are those that
+    the file's schema names, else those found, sorted.
 
-    A file may hold a label's place among `labels`, from 0, instead of its name. `columns` names the
-    columns of a tsv file without a header.
+    A file may hold a label's place among `labels`, from 0, instead of its name. Rows without a text or
+    a label are skipped and counted. `columns` names the columns of a tsv file without a header.
 
     Raises:
-        ReportError: where the file, a column, a text or a label is not as it must be.
+        ReportError: where the file, a column or a label is not as it must be.
     """
-    rows = read_rows(path, columns)
+    file = read_rows(path, columns)
     for column in (text, label, *([cluster] if cluster else [])):
-        if not rows or column not in rows[0]:
-            have = ", ".join(rows[0]) if rows else "no rows"
-            raise ReportError(f"{path}", f"a column {column!r}, found {have}", "name the column")
-    answers = [_label(row.get(label)) for row in rows]
-    if all(answer in UNLABELLED for answer in answers):
-        raise ReportError(f"{path}", "labels, this split is unlabelled", "give a labelled split")
+        _check_column(path, file, column)
+    answers = list(_answers(file, label))
     if labels and all(answer in UNLABELLED or answer.isdecimal() for answer in answers):
         places = {str(place): name for place, name in enumerate(labels)}
         answers = [places.get(answer, answer) for answer in answers]
-    known = labels or in_order(set(answers) - UNLABELLED)
-    for number, (row, answer) in enumerate(zip(rows, answers), start=1):
-        if not str(row.get(text) or "").strip():
-            raise ReportError(f"{path}, row {number}", "a text, found none", "remove the row")
-        if answer in UNLABELLED:
-            raise ReportError(f"{path}, row {number}", "a label, found none", "remove the row")
-        if answer not in known:
+    known = labels or file.names.get(label) or in_order(set(answers) - UNLABELLED)
+    _check_labels(path, answers, known)
+    texts = [_cell(row.get(text)) for row in file.rows]
+    kept = [
+        at for at, answer in enumerate(answers) if texts[at].strip() and answer not in UNLABELLED
+    ]
+    if not kept:
+        raise ReportError(
+            f"{path}", "rows with a text and a label, found none", "check the columns"
+        )
+    return Examples(
+        split=split,
+        labels=known,
+        texts=tuple(texts[at] for at in kept),
+        references=tuple(known.index(answers[at]) for at in kept),
+        clusters=tuple(str(file.rows[at][cluster]) for at in kept) if cluster else None,
+        skipped=len(answers) - len(kept),
+    )
+
+
+def _check_column(path: Path, file: Rows, column: str) -> None:
+    if not file.rows:
+        raise ReportError(f"{path}", "rows below its header, found none", "give another file")
+    if (times := file.columns.count(column)) != 1:
+        have = ", ".join(file.columns) if not times else f"{times} of that name"
+        remedy = "rename the others" if times else "name the column"
+        raise ReportError(f"{path}", f"a column {column!r}, found {have}", remedy)
+
+
+def _check_labels(path: Path, answers: Sequence[str], known: Sequence[str]) -> None:
+    if all(answer in UNLABELLED for answer in answers):
+        raise ReportError(f"{path}", "labels, this split is unlabelled", "give a labelled split")
+    for number, answer in enumerate(answers, start=1):
+        if answer not in known and answer not in UNLABELLED:
             raise ReportError(
                 f"{path}, row {number}",
                 f"a label of {', '.join(known)}, found {answer!r}",
@@ -85,13 +142,31 @@ def read_examples(
             )
     if len(known) < 2:
         raise ReportError(f"{path}", "two labels or more", "check the label column")
-    return Examples(
-        split=split,
-        labels=known,
-        texts=tuple(str(row[text]) for row in rows),
-        references=tuple(known.index(answer) for answer in answers),
-        clusters=tuple(str(row[cluster]) for row in rows) if cluster else None,
-    )
+
+
+def _answers(file: Rows, column: str) -> Iterator[str]:
+    """Each row's label by its name, empty where there is none.
+
+    Whole numbers and booleans are named by their digits, and so are floats where all are whole.
+    """
+    names = file.names.get(column, ())
+    cells = [_cell(row.get(column)).strip() for row in file.rows]
+    whole = all(cell in UNLABELLED or WHOLE.fullmatch(cell) for cell in cells)
+    for row, cell in zip(file.rows, cells):
+        value = row.get(column)
+        if names and isinstance(value, int) and 0 <= value < len(names):
+            yield names[value]
+        else:
+            yield cell.partition(".")[0] if whole else cell
+
+
+def _cell(value: object) -> str:
+    """A cell's text: none where it is null or no number, digits alone where it is a whole number."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    return str(value)
 
 
 def read_text(path: Path) -> str:
@@ -101,9 +176,11 @@ def read_text(path: Path) -> str:
         ReportError: where it cannot be read, or holds nothing.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = io.StringIO(decoded(path.read_bytes()), newline=None).read()
     except FileNotFoundError:
         raise ReportError(f"{path}", "a text file", "check the path") from None
+    except UnfitError as error:
+        raise ReportError(f"{path}", *error.args) from None
     except ValueError as error:
         raise ReportError(f"{path}", f"text in UTF-8 ({error})", "convert it") from None
     if not text.strip():
@@ -119,76 +196,3 @@ def in_order(labels: Iterable[str]) -> tuple[str, ...]:
     """
     names = sorted(labels)
     return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else names)
-
-
-def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Mapping[str, Any]]:
-    """The rows of a file as mappings, by its suffix. A byte-order mark is not part of a name.
-
-    A tsv has no quoting: a stray quotation mark is a character like another. `columns` names those
-    of a tsv without a header.
-    """
-    readers: dict[str, Callable[[bytes], Iterable[Mapping[str, Any]]]] = {
-        ".tsv": partial(_tsv, columns=columns),
-        ".csv": _csv,
-        ".jsonl": _jsonl,
-        ".parquet": _parquet,
-        ".arrow": _arrow,
-    }
-    reader = readers.get(path.suffix)
-    if reader is None:
-        raise ReportError(f"{path}", f"a file of {', '.join(readers)}", "convert or rename it")
-    try:
-        return list(reader(path.read_bytes()))
-    except FileNotFoundError:
-        raise ReportError(f"{path}", "a labelled file", "check the path") from None
-    except (ValueError, csv.Error) as error:
-        raise ReportError(f"{path}", f"a {path.suffix[1:]} file ({error})", "repair it") from None
-
-
-def _tsv(content: bytes, columns: Sequence[str] | None) -> Iterable[Mapping[str, Any]]:
-    lines = io.StringIO(content.decode("utf-8-sig"), newline=None)
-    return _whole(csv.DictReader(lines, columns, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-def _csv(content: bytes) -> Iterable[Mapping[str, Any]]:
-    lines = io.StringIO(content.decode("utf-8-sig"), newline="")
-    return _whole(csv.DictReader(lines, strict=True))
-
-
-def _whole(reader: "csv.DictReader[str]") -> Iterable[Mapping[str, Any]]:
-    """Its rows; one with a field too many is damaged: a text may have been cut in two."""
-    for row in reader:
-        if extra := row.pop(None, None):
-            have = f"{len(row) + len(extra)} fields for {len(row)} columns"
-            raise ValueError(f"line {reader.line_num} has {have}")
-        yield row
-
-
-def _jsonl(content: bytes) -> Iterable[Mapping[str, Any]]:
-    for line in content.decode("utf-8-sig").split("\n"):
-        if line.strip():
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError("a line that is no object")
-            yield row
-
-
-def _parquet(content: bytes) -> Iterable[Mapping[str, Any]]:
-    import pyarrow.parquet
-
-    rows: list[Mapping[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist()
-    return rows
-
-
-def _arrow(content: bytes) -> Iterable[Mapping[str, Any]]:
-    import pyarrow.ipc
-
-    rows: list[Mapping[str, Any]] = pyarrow.ipc.open_stream(content).read_all().to_pylist()
-    return rows
-
-
-def _label(value: object) -> str:
-    """A label's name; whole numbers and booleans are named by their digits."""
-    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
-        return str(int(value))
-    return "" if value is None else str(value).strip()
