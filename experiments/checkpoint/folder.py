@@ -131,6 +131,18 @@ class Checkpoint:
                 )
         return tensors
 
+    def check_weights(self) -> "list[StoredTensor]":
+        """The same, of a checkpoint whose weights are numbers that can be ranked and multiplied with.
+
+        Raises:
+            ReportError: naming what is packed too.
+        """
+        from experiments.checkpoint.packed import packings, refuse_packed
+
+        tensors = self.check()
+        refuse_packed(self.name, packings(tensors, self.config()))
+        return tensors
+
     def check_masked(self) -> None:
         """Raise where no weights file is one of bit masks."""
         if not any(map(is_masked, self.weight_files())):
@@ -153,9 +165,13 @@ class Checkpoint:
         return [self.weights] if self.weights else formats.weight_files(self.folder)
 
     def tensors(self) -> "list[StoredTensor]":
-        """Every stored tensor, file by file."""
+        """Every stored tensor, file by file; a weight that is stored in pieces as one."""
+        from experiments.checkpoint.packed import quantization_of
+        from experiments.checkpoint.pieces import put_together
+
         index = None if self.weights else formats.index_of(self.folder)
-        return formats.tensors(self.weight_files(), index)
+        stored = formats.tensors(self.weight_files(), index)
+        return put_together(stored, quantization_of(self.config()))
 
     def companions(self) -> list[Path]:
         """The configuration and tokenizer files that are there."""

@@ -41,7 +41,7 @@ def evaluate(
     for own in (task for task in tasks if task.file):
         own.text_of() if own.metric == "perplexity" else own.load()  # faults are told before torch is here
     for checkpoint in filter(None, (model, against)):
-        checkpoint.check()
+        checkpoint.check_weights()
     from experiments.models import devices, opening
     from experiments.quality.tasks.located import located
 
