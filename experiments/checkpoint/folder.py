@@ -77,9 +77,10 @@ class Checkpoint:
         return config
 
     def trained_on(self) -> tuple[str, ...]:
-        """The data sets its model card (README.md) names in its front matter."""
+        """The data sets its model card (README.md) names in its front matter; none where that is no YAML."""
         try:
-            card = (self.folder / "README.md").read_text(encoding="utf-8", errors="replace")
+            with (self.folder / "README.md").open(encoding="utf-8", errors="replace") as file:
+                card = file.read(CARD_LIMIT)
             front = card.split("---\n", 2)[1] if card.startswith("---\n") else ""
         except (OSError, IndexError):
             return ()
@@ -89,7 +90,7 @@ class Checkpoint:
 
         try:
             stated = yaml.safe_load(front)
-        except (ValueError, yaml.YAMLError):
+        except Exception:  # whatever the parser makes of a stranger's text, RecursionError too
             return ()
         named = stated.get("datasets") if isinstance(stated, dict) else None
         listed = named if isinstance(named, list) else [named]
@@ -173,6 +174,10 @@ class Checkpoint:
         stored = formats.tensors(self.weight_files(), index)
         return put_together(stored, quantization_of(self.config()))
 
+    def left_aside(self) -> list[str]:
+        """The names of weights in the folder that are not read; none where one file was named."""
+        return [] if self.weights else formats.left_aside(self.folder, self.weight_files())
+
     def companions(self) -> list[Path]:
         """The configuration and tokenizer files that are there."""
         there = [name for name in COMPANIONS if (self.folder / name).is_file()]
@@ -188,6 +193,7 @@ class Checkpoint:
         return digests.files([*self.weight_files(), *self.companions()])
 
 
+CARD_LIMIT = 1 << 20  # characters; front matter that lists a model's scores takes half of it
 ADAPTER = "adapter_config.json"  # transformers would put it on, and nothing here would tell
 MOST_EXPERTS = 1 << 12
 COUNTS = re.compile(
