@@ -1,8 +1,8 @@
 """What of a checkpoint's configuration never reaches transformers, and what of it a copy must not say.
 
 A configuration may name whose attention or experts run, kernels to fetch, code to load, a backbone to
-download, and how weights are quantised. None of these is a model's shape: the first four are refused a
-hearing, and weights are read as the numbers that they stand for. Pure.
+download, another file of weights, and how they are quantised. None of these is a model's shape:
+transformers chooses as it does where nothing is named, and weights are the numbers that were read. Pure.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ DECIDES = {
     "distributed_config",
     "fusion_config",
     "kernel_config",
+    "transformers_weights",
     "use_kernels",
     "use_pretrained_backbone",
 }
