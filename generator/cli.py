@@ -9,6 +9,7 @@ from importlib import import_module
 
 import click
 
+from experiments.notices import listen
 from generator.terminal import explained, guarded, hang_up, say
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -76,6 +77,7 @@ def gen(debug: bool) -> None:
 
 def main() -> None:
     """Run a command; what a person can mend is told in one line, with the exit status it has."""
+    listen(say)
     atexit.register(gc.freeze)  # else the interpreter looks through torch's objects for a second
     signal.signal(signal.SIGTERM, _interrupt)
     with guarded():

@@ -96,9 +96,10 @@ def _sparsity(total: Answer) -> str:
 
 def _dequantised(tensors: Sequence[Answer]) -> Iterator[str]:
     """Which numbers are not those that the file holds, but what its blocks stand for."""
-    kinds = Counter(tensor["stored_as"] for tensor in tensors if tensor["stored_as"])
-    for kind, count in kinds.most_common():
-        yield f"{kind}, measured as the 32-bit numbers it stands for: {whole(count)} of the tensors"
+    kinds = Counter((t["stored_as"], t["dtype"]) for t in tensors if t["stored_as"])
+    for (kind, dtype), count in kinds.most_common():
+        bits = dtype.lstrip("BFI")
+        yield f"{kind}, measured as the {bits}-bit numbers it stands for: {whole(count)} of the tensors"
     if kinds:
         yield ""
 

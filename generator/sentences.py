@@ -52,7 +52,7 @@ class Step:
         return answers.constant_prediction or answers.not_a_label == answers.n
 
 
-PLAIN = ("", "F64", "F32", "F16", "BF16")
+PLAIN = ("", "F64", "F32", "F16", "BF16", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
 
 
 def written(found: Inspection | None) -> str:

@@ -63,11 +63,16 @@ class BitmaskTensor(StoredTensor):
         read_into(self.mask.path, self.mask.offset + start // 8, packed)
         return np.unpackbits(packed, count=stop - start, bitorder="little").view(np.bool_)
 
+    def _overhangs(self) -> bool:
+        """Whether a bit is set that stands for no weight."""
+        bits = self._bits(self.count // 8 * 8, -(-self.count // 8) * 8)
+        return bool(bits[self.count % 8 :].any())
+
     @cached_property
     def _ranks(self) -> list[int]:
         """How many values stand before every STEP-th weight; the whole mask is counted once."""
         ranks = [0]
-        if self._bits(self.count // 8 * 8, -(-self.count // 8) * 8)[self.count % 8 :].any():
+        if self._overhangs():
             raise _damaged(
                 self.path, f"a mask of {self.name!r} that goes on behind its last weight"
             )

@@ -77,9 +77,13 @@ class Checkpoint:
         return config
 
     def trained_on(self) -> tuple[str, ...]:
-        """The data sets its model card (README.md) names in its front matter; of a path its last part."""
+        """The data sets its model card (README.md) names in its front matter; of a path its last part.
+
+        None where that is no YAML.
+        """
         try:
-            card = (self.folder / "README.md").read_text(encoding="utf-8", errors="replace")
+            with (self.folder / "README.md").open(encoding="utf-8", errors="replace") as file:
+                card = file.read(CARD_LIMIT)
             front = card.split("---\n", 2)[1] if card.startswith("---\n") else ""
         except (OSError, IndexError):
             return ()
@@ -89,7 +93,7 @@ class Checkpoint:
 
         try:
             stated = yaml.safe_load(front)
-        except (ValueError, yaml.YAMLError):
+        except Exception:  # whatever the parser makes of a stranger's text, RecursionError too
             return ()
         named = stated.get("datasets") if isinstance(stated, dict) else None
         listed = named if isinstance(named, list) else [named]
@@ -132,6 +136,18 @@ class Checkpoint:
                 )
         return tensors
 
+    def check_weights(self) -> "list[StoredTensor]":
+        """The same, of a checkpoint whose weights are numbers that can be ranked and multiplied with.
+
+        Raises:
+            ReportError: naming what is packed too.
+        """
+        from experiments.checkpoint.packed import packings, refuse_packed
+
+        tensors = self.check()
+        refuse_packed(self.name, packings(tensors, self.config()))
+        return tensors
+
     def check_masked(self) -> None:
         """Raise where no weights file is one of bit masks."""
         if not any(map(is_masked, self.weight_files())):
@@ -154,9 +170,17 @@ class Checkpoint:
         return [self.weights] if self.weights else formats.weight_files(self.folder)
 
     def tensors(self) -> "list[StoredTensor]":
-        """Every stored tensor, file by file."""
+        """Every stored tensor, file by file; a weight that is stored in pieces as one."""
+        from experiments.checkpoint.packed import quantization_of
+        from experiments.checkpoint.pieces import put_together
+
         index = None if self.weights else formats.index_of(self.folder)
-        return formats.tensors(self.weight_files(), index)
+        stored = formats.tensors(self.weight_files(), index)
+        return put_together(stored, quantization_of(self.config()))
+
+    def left_aside(self) -> list[str]:
+        """The names of weights in the folder that are not read; none where one file was named."""
+        return [] if self.weights else formats.left_aside(self.folder, self.weight_files())
 
     def companions(self) -> list[Path]:
         """The configuration and tokenizer files that are there."""
@@ -177,6 +201,7 @@ class Checkpoint:
         return digests.files(self.digested())
 
 
+CARD_LIMIT = 1 << 20  # characters; front matter that lists a model's scores takes half of it
 ADAPTER = "adapter_config.json"  # transformers would put it on, and nothing here would tell
 MOST_EXPERTS = 1 << 12
 COUNTS = re.compile(

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from experiments.checkpoint.safetensors_header import unique
 from experiments.errors import ReportError
 
 if TYPE_CHECKING:
@@ -27,22 +28,25 @@ MASKED_INDEX = "model.bitmask.safetensors.index.json"
 # What may be in a folder, the preferred first: an index of shards, or one file. Bit masks have names
 # of their own, so that transformers finds no weights there instead of drawing some at random.
 INDEXES = (INDEX, MASKED_INDEX, "pytorch_model.bin.index.json")
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*", "*.gguf")
 WHOLE = ("model.safetensors", "model.bitmask.safetensors", "pytorch_model.bin")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weight files of a folder: the shards its index names, or the one file there is.
+    """The weight files of a folder: the one file there is, or the shards its index names.
+
+    Of both the one file is taken, as transformers does.
 
     Raises:
         ReportError: where there is none, or a shard is missing or stands outside the folder.
     """
     for index, whole in zip(INDEXES, WHOLE):
+        if (folder / whole).is_file():
+            return [inside(folder, whole)]
         if (folder / index).is_file():
             return [
                 inside(folder, name) for name in sorted(set(_weight_map(folder / index).values()))
             ]
-        if (folder / whole).is_file():
-            return [inside(folder, whole)]
     found = sorted(path.name for path in folder.glob("*.gguf"))
     if len(found) == 1:
         return [inside(folder, found[0])]
@@ -60,17 +64,27 @@ def weight_files(folder: Path) -> list[Path]:
 def index_of(folder: Path) -> Path | None:
     """The index that says in which shard each tensor lies; None where the weights are one file."""
     for index, whole in zip(INDEXES, WHOLE):
-        if (folder / index).is_file():
-            return folder / index
         if (folder / whole).is_file():
             return None
+        if (folder / index).is_file():
+            return folder / index
     return None
+
+
+def left_aside(folder: Path, files: list[Path]) -> list[str]:
+    """The names of weights in a folder, or indexes of them, beside the files that are read."""
+    read = {path.name for path in files}
+    if (index := index_of(folder)) is not None:
+        read.add(index.name)
+    found = {path.name for pattern in WEIGHTS for path in folder.glob(pattern)}
+    return sorted(found - read)
 
 
 def _weight_map(index: Path) -> dict[str, str]:
     """The shard of each tensor, as the index says; its names are those of files and nothing else."""
     try:
-        stated = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        text = index.read_text(encoding="utf-8")
+        stated = json.loads(text, object_pairs_hook=unique)["weight_map"]
         pairs = dict(stated.items())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ReportError(f"{index}", "a JSON weight_map", "fetch the index again") from None

@@ -5,10 +5,13 @@ HF_HUB_OFFLINE=1.
 """
 
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError, hint
+from experiments.notices import notice
 
 MINIATURES = Path(__file__).parent.parent / "miniatures"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w.-]*(/\w[\w.-]*)*)?")
@@ -17,9 +20,30 @@ HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w.-]*(/\w[\w.-]*)*)?")
 def locate(model: str, *, relative_to: Path) -> Checkpoint:
     """The checkpoint named `model`; relative paths start at `relative_to`.
 
+    A notice tells of weights beside those that it means.
+
     Raises:
         ReportError: where nothing of that name is found.
     """
+    found = _named(model, relative_to)
+    with suppress(ReportError):  # told where its weights are asked for
+        if others := found.left_aside():
+            read = [path.name for path in found.weight_files()]
+            notice(f"{found.name}: read from {_few(read)}; left aside: {_few(others)}")
+    return found
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names, or the first and how many more.
+
+    >>> _few(["a", "b"]), _few(["a", "b", "c", "d"])
+    ('a, b', 'a and 3 more')
+    """
+    shown = [name if name.isprintable() else ascii(name) for name in names]
+    return ", ".join(shown) if len(shown) < 4 else f"{shown[0]} and {len(shown) - 1} more"
+
+
+def _named(model: str, relative_to: Path) -> Checkpoint:
     path = relative_to / model
     if path.is_dir():
         return Checkpoint(without_folder(model), path)

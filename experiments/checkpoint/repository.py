@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.hub_client import PATIENCE, REFUSALS, answer_of, status_of, why
+from experiments.notices import notice
 from experiments.terminal import watched
 
 COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja", "bpe.codes", "README.md")
@@ -61,7 +62,11 @@ def from_hub(model: str) -> Checkpoint:
 
 
 def _cached(model: str, reason: str) -> Checkpoint:
-    """What the hub client's cache holds of a repository; `reason` says why the hub is not asked."""
+    """What the hub client's cache holds of a repository; `reason` says why the hub is not asked.
+
+    A notice says so, but where the hub was not to be asked.
+    """
+    from huggingface_hub import constants
     from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
 
     repository, _, revision = model.partition("@")
@@ -75,6 +80,11 @@ def _cached(model: str, reason: str) -> Checkpoint:
             break
         else:
             if any(any(folder.glob(pattern)) for pattern in weights):
+                if not constants.HF_HUB_OFFLINE:
+                    notice(
+                        f"{model}: the hub gave no answer ({reason}); taken from its cache, as it "
+                        f"was at {folder.name}"
+                    )
                 return Checkpoint(model, folder, revision=folder.name)
             state = "only a part of it there"
     raise ReportError(

@@ -5,6 +5,7 @@ Reads and writes files. Format: 8 bytes of header length, the header, the tensor
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import RawIOBase
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from experiments import cores
 from experiments.checkpoint.safetensors_header import damaged, header_of
-from experiments.checkpoint.tensor import DTYPES, StoredTensor, as_bytes
+from experiments.checkpoint.tensor import BITS, StoredTensor, as_bytes, stored_tensor
 
 
 def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
@@ -25,43 +26,43 @@ def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
         ReportError: naming the file, the tensor and what is wrong with it.
     """
     header = header_of(path)
-    tensors = [_tensor(path, name, entry, header.data) for name, entry in header.entries.items()]
-    tensors.sort(key=lambda tensor: (tensor.offset, tensor.nbytes))
-    _check_layout(path, tensors, header.data, header.size)
-    return tensors, header.metadata
+    placed = [_tensor(path, name, entry, header.data) for name, entry in header.entries.items()]
+    placed.sort(key=lambda one: (one[0].offset, one[1]))
+    _check_layout(path, placed, header.data, header.size)
+    return [tensor for tensor, _ in placed], header.metadata
 
 
-def _tensor(path: Path, name: str, entry: Any, data: int) -> StoredTensor:
+def _tensor(path: Path, name: str, entry: Any, data: int) -> tuple[StoredTensor, int]:
+    """A tensor, and where its bytes end."""
     try:
         dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError):
         raise damaged(path, f"tensor {name!r} without dtype, shape and data_offsets") from None
     if not name.isprintable():
         raise damaged(path, f"a tensor whose name {name!a} cannot be printed")
-    if str(dtype) not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in BITS:
         raise damaged(path, f"tensor {name!r} of unknown dtype {dtype!r}")
     numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise damaged(path, f"tensor {name!r} with a shape or offset that is no count")
     if any(number is not None and number >= 1 << 62 for number in numbers):
         raise damaged(path, f"tensor {name!r} with a shape or offset beyond any file")
-    tensor = StoredTensor(
+    bits, held = math.prod(shape) * BITS[dtype], end - begin
+    if bits != 8 * held:  # small floats lie two or four to a byte, and end with one
+        size = f"{bits // 8} bytes" if bits % 8 == 0 else f"{bits} bits"
+        raise damaged(path, f"tensor {name!r}: {size} by its shape, {held} in the file")
+    return stored_tensor(
         name=name, shape=tuple(shape), dtype=dtype, path=path, offset=data + begin
-    )
-    if tensor.nbytes != end - begin:
-        raise damaged(
-            path, f"tensor {name!r}: {tensor.nbytes} bytes by its shape, {end - begin} in the file"
-        )
-    return tensor
+    ), data + end
 
 
-def _check_layout(path: Path, tensors: list[StoredTensor], data: int, size: int) -> None:
+def _check_layout(path: Path, placed: list[tuple[StoredTensor, int]], data: int, size: int) -> None:
     """The tensors must cover the file after the header, without gap or overlap."""
     position = data
-    for tensor in tensors:
+    for tensor, end in placed:
         if tensor.offset != position:
             raise damaged(path, f"tensor {tensor.name!r} at {tensor.offset}, not at {position}")
-        position += tensor.nbytes
+        position = end
     if position != size:
         raise damaged(path, f"{size} bytes where its header says {position}")
 

@@ -30,6 +30,14 @@ DTYPES: dict[str, np.dtype[np.generic]] = {
     "BOOL": np.dtype(np.bool_),
 }
 FLOATING = frozenset(name for name in DTYPES if name.startswith(("F", "BF")))
+# Its other dtypes. Floats without a negative zero have another order of bits: widened as they are read,
+# every one of them a number of 16 bits. Of the rest no number is told; how many bits each takes.
+WIDENED: dict[str, np.dtype[np.generic]] = {
+    "F8_E4M3FNUZ": np.dtype(ml_dtypes.float8_e4m3fnuz),
+    "F8_E5M2FNUZ": np.dtype(ml_dtypes.float8_e5m2fnuz),
+}
+OPAQUE = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E8M0": 8, "C64": 64}
+BITS = {name: 8 * kind.itemsize for name, kind in (DTYPES | WIDENED).items()} | OPAQUE
 WORDS = {8 * size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 BLOCK_BYTES = 1 << 20  # small enough to stay in a core's cache while it is worked on
 
@@ -97,6 +105,54 @@ class StoredTensor:
     def read(self) -> NDArray[np.generic]:
         """All its numbers, in its shape."""
         return self.span(0, self.count).reshape(self.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidenedTensor(StoredTensor):
+    """Small floats, `stored_as` one of WIDENED, read as the numbers of 16 bits that they are."""
+
+    def span(self, start: int, stop: int) -> NDArray[np.generic]:
+        """The numbers from `start` up to `stop`: a fresh 1-D array."""
+        numbers = np.empty(stop - start, WIDENED[self.stored_as])
+        read_into(self.path, self.offset + start * numbers.itemsize, numbers)
+        return numbers.astype(DTYPES[self.dtype])
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpaqueTensor(StoredTensor):
+    """Numbers of one of OPAQUE: none of them is told; what is read and copied are their bytes."""
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes they take: two numbers of 4 bits one."""
+        return -(-self.count * OPAQUE[self.dtype] // 8)
+
+    def span(self, start: int, stop: int) -> NDArray[np.generic]:
+        """The bytes from `start` up to `stop`: a fresh 1-D array."""
+        found = np.empty(stop - start, np.uint8)
+        read_into(self.path, self.offset + start, found)
+        return found
+
+    def spans(self, multiple: int = 1) -> Iterator[tuple[int, int]]:
+        """The bytes cut into (start, stop) of a block each."""
+        for start in range(0, self.nbytes, BLOCK_BYTES):
+            yield start, min(start + BLOCK_BYTES, self.nbytes)
+
+    def read(self) -> NDArray[np.generic]:
+        """All its bytes."""
+        return self.span(0, self.nbytes)
+
+
+def stored_tensor(
+    *, name: str, shape: tuple[int, ...], dtype: str, path: Path, offset: int
+) -> StoredTensor:
+    """The tensor of numbers that lie in row-major order, of any dtype that the format knows."""
+    if dtype in WIDENED:
+        return WidenedTensor(
+            name=name, shape=shape, dtype="F16", path=path, offset=offset, stored_as=dtype
+        )
+    kind = OpaqueTensor if dtype in OPAQUE else StoredTensor
+    return kind(name=name, shape=shape, dtype=dtype, path=path, offset=offset)
 
 
 def read_into(path: Path, offset: int, numbers: NDArray[np.generic]) -> None:

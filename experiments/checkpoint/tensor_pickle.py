@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.checkpoint.plain_pickle import Global, PlainPickle, Value
-from experiments.checkpoint.tensor import DTYPES
+from experiments.checkpoint.tensor import BITS
 
 COUNT_LIMIT = 1 << 59  # of numbers; 8 bytes each still have an offset in 64 bits
 NAME_LIMIT = 1 << 10
@@ -24,10 +24,13 @@ KINDS = {
     "torch.bfloat16": "BF16", "torch.float8_e4m3fn": "F8_E4M3", "torch.float8_e5m2": "F8_E5M2",
     "torch.int64": "I64", "torch.int32": "I32", "torch.int16": "I16", "torch.int8": "I8",
     "torch.uint64": "U64", "torch.uint32": "U32", "torch.uint16": "U16", "torch.uint8": "U8",
-    "torch.bool": "BOOL",
+    "torch.bool": "BOOL", "torch.float8_e4m3fnuz": "F8_E4M3FNUZ",
+    "torch.float8_e5m2fnuz": "F8_E5M2FNUZ", "torch.float8_e8m0fnu": "F8_E8M0",
+    "torch.complex64": "C64", "torch.ComplexFloatStorage": "C64",
+    "torch.float4_e2m1fn_x2": "F4",
 }  # fmt: skip
 OTHER_STORAGES = {  # and the bytes a number takes
-    "torch.ComplexDoubleStorage": 16, "torch.ComplexFloatStorage": 8, "torch.QInt32Storage": 4,
+    "torch.ComplexDoubleStorage": 16, "torch.QInt32Storage": 4,
     "torch.QInt8Storage": 1, "torch.QUInt8Storage": 1, "torch.QUInt4x2Storage": 1,
     "torch.QUInt2x4Storage": 1,
 }  # fmt: skip
@@ -151,5 +154,5 @@ def _odd(bits: list[Value]) -> str:
 
 
 def itemsize(kind: str) -> int:
-    """How many bytes a number takes in a storage of this class."""
-    return DTYPES[KINDS[kind]].itemsize if kind in KINDS else OTHER_STORAGES[kind]
+    """How many bytes a number takes in a storage of this class; two of 4 bits are one there."""
+    return max(BITS[KINDS[kind]] // 8, 1) if kind in KINDS else OTHER_STORAGES[kind]

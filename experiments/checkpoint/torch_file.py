@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from experiments.checkpoint.plain_pickle import Value
 from experiments.checkpoint.safetensors_header import LFS_POINTER
-from experiments.checkpoint.tensor import DTYPES, StoredTensor, read_into
+from experiments.checkpoint.tensor import (
+    DTYPES,
+    OPAQUE,
+    WIDENED,
+    StoredTensor,
+    read_into,
+    stored_tensor,
+)
 from experiments.checkpoint.tensor_pickle import (
     COUNT_LIMIT,
     KINDS,
@@ -172,7 +179,13 @@ def _stored(source: Source, name: str, tensor: StatedTensor, regions: Regions) -
     if prod(shape) > room:
         raise source.refused(f"tensor {name!r} that is expanded", "save its clone()")
     begin += storage.begin * unit + offset * item
-    return _tensor_at(source.path, name, KINDS[tensor.kind], begin, shape, strides)
+    dtype, plain = KINDS[tensor.kind], _row_major(shape, strides)
+    if dtype in OPAQUE and not plain:
+        raise source.refused(f"tensor {name!r} of {dtype} that is turned", "save its contiguous()")
+    if dtype == "F4":  # two numbers are one there
+        shape = (*shape[:-1], 2 * shape[-1]) if shape else (2,)
+    there = stored_tensor(name=name, shape=shape, dtype=dtype, path=source.path, offset=begin)
+    return there if plain else StridedTensor(**vars(there), strides=strides)
 
 
 def _is_layout(offset: Value, shape: Value, strides: Value) -> bool:
@@ -190,20 +203,10 @@ def _reach(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
     return 1 + sum((n - 1) * stride for n, stride in zip(shape, strides)) if prod(shape) else 0
 
 
-def _tensor_at(
-    path: Path, name: str, dtype: str, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
-) -> StoredTensor:
-    row_major = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    if not prod(shape) or all(n == 1 or a == b for n, a, b in zip(shape, strides, row_major)):
-        return StoredTensor(name=name, shape=shape, dtype=dtype, path=path, offset=offset)
-    return StridedTensor(
-        name=name,
-        shape=shape,
-        dtype=dtype,
-        path=path,
-        offset=offset,
-        strides=strides,
-    )
+def _row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether the numbers lie in the order of their indices, without gaps."""
+    steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    return not prod(shape) or all(n == 1 or a == b for n, a, b in zip(shape, strides, steps))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,9 +225,9 @@ class StridedTensor(StoredTensor):
 
     def span(self, start: int, stop: int) -> NDArray[np.generic]:
         """The numbers from `start` up to `stop`, counted in row-major order: a fresh 1-D array."""
-        kind = DTYPES[self.dtype]
+        kind = WIDENED.get(self.stored_as, DTYPES[self.dtype])
         lying = np.empty(_reach(self.shape, self.strides) * kind.itemsize, np.uint8)
         read_into(self.path, self.offset, lying)
         steps = [stride * kind.itemsize for stride in self.strides]
         numbers: NDArray[np.generic] = np.ndarray(self.shape, kind, lying, strides=steps)
-        return np.ascontiguousarray(numbers).reshape(-1)[start:stop]
+        return np.ascontiguousarray(numbers, DTYPES[self.dtype]).reshape(-1)[start:stop]

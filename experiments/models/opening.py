@@ -4,6 +4,7 @@ Reads files, never the network, and never runs code that a checkpoint brings.
 """
 
 import errno
+import json
 import logging
 import re
 import tempfile
@@ -37,6 +38,7 @@ from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 from experiments.models.companions import copy_companions
 from experiments.models.known import OLDER_NAMES
+from experiments.models.plain_config import plain
 
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a path that is no UTF-8
 MARKS = (
@@ -94,7 +96,7 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
     Raises:
         ReportError: where the file lacks a weight of its architecture (a head never trained).
     """
-    checkpoint.check()  # a damaged file is told as such, before transformers meets it
+    checkpoint.check_weights()  # a damaged file is told as such, before transformers meets it
     config = configuration(checkpoint)
     kind: Any = _class_of(config)
     if kind is None and not getattr(config, "architectures", None):
@@ -138,7 +140,7 @@ def open_for_training(checkpoint: Checkpoint, labels: Sequence[str]) -> OpenMode
     Raises:
         ReportError: where its architecture cannot be trained for a task, or weights are missing.
     """
-    checkpoint.check()
+    checkpoint.check_weights()
     config = configuration(checkpoint)
     table = (
         MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
@@ -236,10 +238,12 @@ def _as_folder(checkpoint: Checkpoint, *, weights: bool = True) -> Iterator[Path
 
     It takes a temporary one of links where one weights file was named, or where the path is no
     UTF-8, which the readers of weights and tokenizers refuse; and one with the weights written anew
-    where they are no safetensors: transformers never meets another's pickle.
+    where they are no safetensors, or in pieces: transformers never meets another's pickle or codes.
     """
     files = checkpoint.weight_files()
     ready = all(path.suffix == ".safetensors" and not is_masked(path) for path in files)
+    if ready and weights:  # and every tensor is one of the model's, as it lies there
+        ready = all(type(tensor) is StoredTensor for tensor in checkpoint.tensors())
     if ready and checkpoint.weights is None and not NOT_UTF8.search(str(checkpoint.folder)):
         yield checkpoint.folder
         return
@@ -291,7 +295,9 @@ def configuration(checkpoint: Checkpoint) -> Any:
             if "auto_map" in stated:
                 raise checkpoint.own_code()
             return None
-        return AutoConfig.from_pretrained(checkpoint.folder, **SAFE)
+        with tempfile.TemporaryDirectory() as name:
+            (Path(name) / "config.json").write_text(json.dumps(plain(stated)), encoding="utf-8")
+            return AutoConfig.from_pretrained(name, **SAFE)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(checkpoint, error) from None
 

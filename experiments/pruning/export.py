@@ -54,7 +54,6 @@ def prune_to_folder(
     """
     check_output(out, checkpoint.folder, force=force)
     stored = StoredModel(checkpoint, include_head=include_head)
-    refuse_packed(stored)
     prunable = list(stored.prunable.values())
     if not prunable:
         raise ReportError(
@@ -93,17 +92,6 @@ def unpack(checkpoint: Checkpoint, out: Path, *, force: bool = False) -> int:
         if (told := checkpoint.folder / PRUNED).is_file():
             shutil.copyfile(told, folder / PRUNED)
         return sum((folder / name).stat().st_size for name in files)
-
-
-def refuse_packed(stored: StoredModel) -> None:
-    """Raise where some of the linear maps are packed: the others alone would be half a pruning."""
-    if stored.packed:
-        name, packing = next(iter(stored.packed.items()))
-        raise ReportError(
-            f"{stored.checkpoint.name}, tensor {name}",
-            f"weights that can be ranked, found them packed by {packing.by}",
-            "dequantise the checkpoint first",
-        )
 
 
 def forecast(files: Files, prunable: Sequence[Prunable], out: Path, form: str) -> str:

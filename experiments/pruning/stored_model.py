@@ -11,7 +11,7 @@ from pathlib import Path
 
 from experiments.checkpoint import bitmask_file
 from experiments.checkpoint.folder import Checkpoint
-from experiments.checkpoint.packed import packings
+from experiments.checkpoint.packed import packings, refuse_packed
 from experiments.checkpoint.tensor import StoredTensor, same_bytes
 from experiments.errors import ReportError, UsageError
 from experiments.models.architecture import outline
@@ -49,8 +49,12 @@ class StoredModel:
         if packing is None:
             return self.coverage.of(tensor)
         weight = self.coverage.of(replace(tensor, name=packing.of))
-        what = "packed" if packing.logical else "scales of a packed weight"
-        reason = f"{what} by {packing.by}: not measured"
+        reason = (
+            packing.how
+            if packing.logical or packing.of == tensor.name
+            else (f"scales of a packed weight by {packing.by}")
+        )
+        reason = f"{reason}: not measured"
         return replace(weight, name=tensor.name, prunable=False, reason=reason)
 
     @cached_property
@@ -80,8 +84,10 @@ class StoredModel:
         """The prunable tensors by stored name, repeated ones once.
 
         Raises:
-            ReportError: where two that differ are the same tensor of the architecture.
+            ReportError: where two that differ are the same tensor of the architecture, or some of the
+                weights are packed: the others alone would be half a pruning.
         """
+        refuse_packed(self.checkpoint.name, self.packed)
         found: dict[str, Prunable] = {}
         meant: dict[str, str] = {}
         for tensor in self.tensors:

@@ -44,7 +44,7 @@ def evaluate(
         else:
             own.load().sample(limit)
     for checkpoint in filter(None, (model, against)):
-        checkpoint.check()
+        checkpoint.check_weights()
     from experiments.models import devices, opening
     from experiments.quality.tasks.located import located
 

@@ -21,7 +21,7 @@ def finetune(
 ) -> dict[str, Any]:
     """Train a checkpoint on a task; what was done."""
     check_output(out, model.folder, force=force)
-    model.check()
+    model.check_weights()
     from experiments.quality.tasks.located import located_training
 
     task = located_training(task, glue=glue)

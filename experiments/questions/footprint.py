@@ -12,7 +12,7 @@ def weigh(
     model: Checkpoint, levels: Sequence[float], *, say: Callable[[str], object], progress: Progress
 ) -> list[dict[str, Any]]:
     """Bytes of each storage format at every level."""
-    model.check()
+    model.check_weights()
     from experiments.pruning import choosing
     from experiments.pruning.stored_model import StoredModel
     from experiments.questions.pruning import already_zero

@@ -48,7 +48,7 @@ def time(model: Checkpoint, request: Request, *, say: Say) -> list[dict[str, Any
     """Milliseconds of a forward pass at every batch and length."""
     for tokens in request.tokens:
         refuse_longer(model.name, tokens, position_tables(model.config().get))
-    model.check()
+    model.check_weights()
     from experiments.questions.pruning import already_zero
 
     found, count, zeros = _measured(model, request)

@@ -52,7 +52,7 @@ def prune(
 ) -> dict[str, Any]:
     """Prune a checkpoint into a folder; what was removed, and what is left in bytes."""
     check_output(out, model.folder, force=force)
-    model.check()
+    model.check_weights()
     from experiments.pruning import export
     from experiments.pruning.choosing import Settings
     from experiments.pruning.magnitudes import removed_count

@@ -134,9 +134,10 @@ def inspected(opened: Opened) -> Ask:
 
 def pruned(opened: Opened) -> Ask:
     """What a level removes of the stored tensors."""
-    tensors = list(opened.stored.prunable.values())
+    stored = opened.stored
 
     def ask(cell: Cell) -> Answer:
+        tensors = list(stored.prunable.values())
         (choice,) = choosing.choose(tensors, settings(cell), [cell.level or 0])
         return choosing.describe(tensors, choice)
 

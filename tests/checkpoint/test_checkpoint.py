@@ -252,7 +252,11 @@ def test_a_shard_outside_the_folder_is_refused(name: str, tmp_path: Path) -> Non
         formats.weight_files(folder)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"weight_map": 1}', '{"weight_map": {"a": []}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"weight_map": 1}', '{"weight_map": {"a": []}}',
+     '{"weight_map": {"a": "x.safetensors", "a": "y.safetensors"}}'],
+)  # fmt: skip
 def test_a_damaged_index_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / formats.INDEX).write_text(text)
     with pytest.raises(ReportError, match="a JSON weight_map"):
@@ -357,6 +361,12 @@ def test_a_damaged_configuration_is_told(content: str, message: str, tmp_path: P
         ("---\n[\n---\n", ()),
         ("---\ndate: 2024-02-30\ndatasets: imdb\n---\n", ()),  # YAML reads it as a date, and fails
         ("---\na: &a [x, x]\ndatasets: [*a, *a, imdb]\n---\n", ("imdb",)),  # aliases may multiply
+        ("---\ndatasets: " + 1000 * "[" + "\n---\n", ()),  # deeper than Python recurses
+        ("---\ndatasets: " + 100_000 * "{a: " + "\n---\n", ()),
+        ('---\na: !!int ""\ndatasets: imdb\n---\n', ()),
+        ("---\na: 0b\nb: " + 5000 * "9" + "\ndatasets: imdb\n---\n", ()),
+        ("---\n? {a: [b]}\n: c\ndatasets: imdb\n---\n", ()),
+        ("---\n- datasets\n---\n", ()),
         ("# A model\n", ()),
         ("", ()),
     ],

@@ -209,7 +209,7 @@ def a_tensor_the_index_does_not_name(model: Path) -> None:
 @pytest.mark.parametrize("name", ["../out.safetensors", "/etc/passwd", "C:\\w.safetensors", ".."])
 def test_an_index_that_points_out_of_its_folder_is_refused(name: str, tmp_path: Path) -> None:
     model = checkpoint(tmp_path)
-    safetensors.numpy.save_file(WEIGHTS, tmp_path / "out.safetensors")
+    (model / "model.safetensors").rename(tmp_path / "out.safetensors")
     write_index(model, dict.fromkeys(WEIGHTS, name))
     told_in_one_line(tmp_path, f"shards inside the folder, found {name!r}")
 

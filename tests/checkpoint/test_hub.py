@@ -6,6 +6,7 @@ Each call runs in a process of its own: the clients read their environment when 
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -32,6 +33,8 @@ import hashlib, json, sys
 from pathlib import Path
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
+from experiments.notices import listen
+listen(lambda line: print(line, file=sys.stderr))
 try:
     checkpoint = locate(sys.argv[1], relative_to=Path())
     digests = {t.name: hashlib.sha256(t.read().tobytes()).hexdigest() for t in checkpoint.tensors()}
@@ -45,9 +48,11 @@ DATA = """
 import json, sys
 from dataclasses import replace
 from experiments.errors import ReportError
+from experiments.notices import listen
 from experiments.quality.tasks import hub
 from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import task
+listen(lambda line: print(line, file=sys.stderr))
 try:
     repository, configuration, split = sys.argv[1:]
     asked = located(task("cola"))
@@ -201,9 +206,23 @@ def test_what_was_fetched_is_found_offline_without_one_request(hub: Hub, ask: As
     for model in ("org/tiny", "org/tiny@main", f"org/tiny@{commit}"):
         assert ask(LOCATE, model, HF_HUB_OFFLINE="1").json == fetched
     assert not hub.requests
-    assert ask(LOCATE, "org/tiny", HF_ENDPOINT=nobody()).json == fetched
-    hub.closed["org/tiny"] = 503
-    assert ask(LOCATE, "org/tiny").json == fetched
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, None])
+def test_that_the_cache_answers_for_a_hub_that_does_not_is_said(
+    status: int | None, hub: Hub, ask: Ask
+) -> None:
+    repository(hub, {"model.safetensors": drawn()})
+    fetched = ask(LOCATE, "org/tiny").json
+    if status:
+        hub.closed["org/tiny"] = status
+    settings = {} if status else {"HF_ENDPOINT": nobody()}
+    done = ask(LOCATE, "org/tiny", **settings)
+    assert (done.status, json.loads(done.out)) == (0, fetched)
+    (line,) = done.err.splitlines()
+    why = f"it answered {status}" if status else ".*"
+    told = rf"org/tiny: the hub gave no answer \({why}\); taken from its cache, as it was at "
+    assert re.fullmatch(told + fetched["revision"], line)
 
 
 def test_a_revision_is_a_branch_a_tag_or_a_commit_with_weights_of_its_own(
@@ -476,7 +495,10 @@ def test_a_split_of_the_hub_becomes_the_texts_and_labels_it_holds(hub: Hub, ask:
     hub.requests.clear()
     assert ask(DATA, GLUE, "cola", "validation", HF_HUB_OFFLINE="1").json == expected
     assert not hub.requests
-    assert ask(DATA, GLUE, "cola", "validation", HF_ENDPOINT=nobody()).json == expected
+    done = ask(DATA, GLUE, "cola", "validation", HF_ENDPOINT=nobody())
+    assert (done.status, json.loads(done.out)) == (0, expected)
+    (line,) = done.err.splitlines()
+    assert line.startswith(f"data {GLUE} (cola): the hub gave no answer (")
     line = ask(DATA, GLUE, "cola", "test", HF_HUB_OFFLINE="1").line
     assert "glue-test.arrow: expected labels, this split is unlabelled" in line
     line = ask(DATA, GLUE, "cola", "validated", HF_HUB_OFFLINE="1").line

@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.errors import ReportError
 from experiments.hub_client import PATIENCE, why
+from experiments.notices import notice
 
 INSTEAD = "give --glue DIR, or set GLUE_DIR"
 
@@ -26,6 +27,7 @@ def dataset_file(repository: str, configuration: str, split: str) -> Path:
     given = f"data {repository} ({configuration})"
     commit, unanswered = _asked(repository)
     import datasets
+    from huggingface_hub import constants
 
     with _quiet(), _offline() if unanswered else nullcontext():
         try:
@@ -46,6 +48,8 @@ def dataset_file(repository: str, configuration: str, split: str) -> Path:
     if split not in splits:
         raise ReportError(given, f"a split of {', '.join(splits)}, found {split!r}", INSTEAD)
     files = [file["filename"] for file in splits[split].cache_files]
+    if unanswered and not constants.HF_HUB_OFFLINE:
+        notice(f"{given}: the hub gave no answer ({unanswered}); taken from its cache")
     if len(files) != 1:
         raise ReportError(f"{given}, {split}", f"one Arrow file, found {len(files)}", INSTEAD)
     return Path(files[0])
