@@ -181,8 +181,6 @@ def _evaluation(row: Answer) -> Iterator[str]:
         yield "  caution: it gives one answer to everything"
     if row["not_a_label"]:
         yield f"  caution: {row['not_a_label']} of its answers are no label"
-    if row["skipped"]:
-        yield f"  caution: {row['skipped']} rows without a text or a label were left out"
     if row["truncated"]:
         yield f"  caution: {row['truncated']} sentences were cut to what the model takes"
     yield from (f"  caution: {warning}" for warning in row["warnings"])
@@ -203,12 +201,7 @@ def finetuning(answer: Answer) -> list[str]:
     """What was trained, in a line."""
     return [
         f"{answer['checkpoint']} on {whole(answer['n'])} examples of {answer['task']}, "
-        + (
-            f"{answer['skipped']} rows without a text or a label left out, "
-            if answer["skipped"]
-            else ""
-        )
-        + f"{answer['epochs']} epoch{'' if answer['epochs'] == 1 else 's'}, "
+        f"{answer['epochs']} epoch{'' if answer['epochs'] == 1 else 's'}, "
         f"mean loss {answer['loss']:.3f}, {answer['seconds']:.0f} s"
     ]
 

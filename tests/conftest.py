@@ -94,6 +94,7 @@ def scored() -> Callable[..., "Evaluation"]:
         labels: Sequence[str] = ("negative", "positive"),
         clusters: Sequence[str] | None = None,
         answered_by: str = "classification head",
+        skipped: int = 0,
     ) -> "Evaluation":
         import numpy as np
 
@@ -109,6 +110,7 @@ def scored() -> Callable[..., "Evaluation"]:
                 texts=("a film",) * len(references),
                 references=tuple(references),
                 clusters=tuple(clusters) if clusters else None,
+                skipped=skipped,
             ),
             tokens=(),
             truncated=0,

@@ -52,9 +52,14 @@ def score(
         labels=labels,
         references=examples.references,
         predictions=tuple(predictions.tolist()),
-        warnings=warnings,
-        skipped=examples.skipped,
+        warnings=warnings + _left_out(examples),
     )
+
+
+def _left_out(examples: Examples) -> tuple[str, ...]:
+    if not examples.skipped:
+        return ()
+    return (f"{examples.skipped} rows without a text or a label were left out",)
 
 
 def metric_name(question: Question) -> str:

@@ -175,7 +175,7 @@ def _difference(
 SHOWN = (
     "task", "split", "n", "metric", "value", "interval", "accuracy", "accuracy_interval",
     "answered_by", "label_mapping", "constant_prediction", "majority", "not_a_label", "truncated",
-    "skipped", "prunable", "zeros", "warnings",
+    "prunable", "zeros", "warnings",
 )  # fmt: skip
 
 

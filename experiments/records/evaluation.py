@@ -14,8 +14,7 @@ class Evaluation:
     """How a model answered one task. `value` is in the metric's own unit, fractions not percent.
 
     `references` and `predictions` are indices into `labels`; a prediction of -1 is an answer that
-    is no label. `skipped` counts rows of the file without a text or a label, which earlier versions
-    refused. `interval` is null where it is undefined (MCC with one predicted class).
+    is no label. `interval` is null where it is undefined (MCC with one predicted class).
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -40,7 +39,6 @@ class Evaluation:
     references: tuple[int, ...]
     predictions: tuple[int, ...]
     warnings: tuple[str, ...]
-    skipped: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,9 @@ from generator.terminal import say, show
 @click.option("--label", default="label", show_default=True, help="The column of labels.")
 @click.option("--metric", help="accuracy (the default), mcc, or of a .txt file perplexity.")
 @click.option(
-    "--limit", type=POSITIVE, help="Only N examples, by chance; of a text its first N windows."
+    "--limit",
+    type=POSITIVE,
+    help="Only N examples, drawn by a fixed seed; of a text its first N windows.",
 )
 @click.option("--against", metavar="MODEL", help="Another checkpoint, for the paired difference.")
 @click.option("--batch", type=POSITIVE, help="How many sentences at a time; answers do not change.")

@@ -30,7 +30,7 @@ from generator.terminal import answer, say, show
 @click.option(
     "--batch", type=POSITIVE, default=32, show_default=True, help="How many examples a step."
 )
-@click.option("--limit", type=POSITIVE, help="Only N examples, by chance, pairs whole.")
+@click.option("--limit", type=POSITIVE, help="Only N examples, drawn by a fixed seed.")
 @click.option("--lora", is_flag=True, help="Train low-rank adapters, then merge them.")
 @click.option("--dense", is_flag=True, help="Let zeros of the checkpoint be filled.")
 @click.option("--seed", type=int, default=0, show_default=True)

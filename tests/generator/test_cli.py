@@ -218,7 +218,7 @@ def test_n_of_a_pattern_is_the_number_kept(gen: Gen, pattern: str, level: float)
 
 EVALUATION = {
     "task", "split", "n", "metric", "value", "interval", "accuracy", "answered_by",
-    "constant_prediction", "majority", "not_a_label", "truncated", "skipped",
+    "constant_prediction", "majority", "not_a_label", "truncated",
 }  # fmt: skip
 
 

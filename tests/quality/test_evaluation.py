@@ -50,3 +50,9 @@ def test_pairs_are_resampled_together(scored: Scored) -> None:
     widths = [high - low for low, high in (alone.interval, paired.interval)]
     assert widths[1] / widths[0] == pytest.approx(2**0.5, abs=0.1)
     assert replace(paired, interval=None) == replace(alone, interval=None)
+
+
+def test_rows_left_out_are_said_with_the_score(scored: Scored) -> None:
+    assert scored([0, 1], [0, 1]).warnings == ()
+    (said,) = scored([0, 1], [0, 1], skipped=3).warnings
+    assert said == "3 rows without a text or a label were left out"
