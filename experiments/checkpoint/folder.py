@@ -6,13 +6,13 @@ reads its configuration imports next to nothing.
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.checkpoint import formats
+from experiments.checkpoint.counts import excess
 from experiments.checkpoint.safetensors_header import is_masked
 from experiments.errors import ReportError
 
@@ -68,8 +68,12 @@ class Checkpoint:
         path = self.folder / "config.json"
         if not path.is_file():
             return {}
+        if (size := formats.inside(self.folder, path.name).stat().st_size) > CONFIG_LIMIT:
+            raise ReportError(
+                f"{path}", f"at most {CONFIG_LIMIT:,} bytes, found {size:,}", "fetch the file again"
+            )
         try:
-            config = json.loads(formats.inside(self.folder, path.name).read_text(encoding="utf-8"))
+            config = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
             raise ReportError(f"{path}", f"JSON ({error})", "fetch the file again") from None
         if not isinstance(config, dict):
@@ -127,13 +131,13 @@ class Checkpoint:
             ReportError: naming the file and the reason.
         """
         config, tensors = self.check_folder(), self.tensors()
-        for key, number in counts_of(config):
-            if number > (most := len(tensors) if "layer" in key else MOST_EXPERTS):
-                raise ReportError(
-                    f"{self.folder / 'config.json'}",
-                    f"{key} of at most {most} for {len(tensors)} stored tensors, found {number}",
-                    "copy the model's own there",
-                )
+        widest = max((max(tensor.shape, default=0) for tensor in tensors), default=0)
+        for key, number, most in excess(config, tensors=len(tensors), widest=widest):
+            raise ReportError(
+                f"{self.folder / 'config.json'}",
+                f"{key} of at most {most} for {len(tensors)} stored tensors, found {number}",
+                "copy the model's own there",
+            )
         return tensors
 
     def check_weights(self) -> "list[StoredTensor]":
@@ -201,25 +205,9 @@ class Checkpoint:
         return digests.files(self.digested())
 
 
+CONFIG_LIMIT = 1 << 24  # bytes; the names of a hundred thousand labels take a third of it
 CARD_LIMIT = 1 << 20  # characters; front matter that lists a model's scores takes half of it
 ADAPTER = "adapter_config.json"  # transformers would put it on, and nothing here would tell
-MOST_EXPERTS = 1 << 12
-COUNTS = re.compile(
-    r"^(num_|n_)(hidden_|encoder_|decoder_)?layers?$|^(encoder|decoder)_layers$|experts$"
-)
-
-
-def counts_of(config: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """The counts of layers and experts that a configuration states, those of its parts too.
-
-    >>> list(counts_of({"n_layer": 2, "text_config": {"num_experts": 8}}))
-    [('n_layer', 2), ('num_experts', 8)]
-    """
-    for key, value in config.items():
-        if isinstance(value, dict) and key.endswith("config"):
-            yield from counts_of(value)
-        elif type(value) is int and COUNTS.search(key):
-            yield key, value
 
 
 def known_to_transformers(config: dict[str, Any]) -> bool:

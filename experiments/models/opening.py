@@ -36,6 +36,7 @@ from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.safetensors_header import is_masked
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
+from experiments.models.bounds import bounded
 from experiments.models.companions import copy_companions
 from experiments.models.known import OLDER_NAMES
 from experiments.models.plain_config import plain
@@ -83,10 +84,12 @@ def skeleton(checkpoint: Checkpoint) -> PreTrainedModel | None:
     if kind is None:
         return None
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), bounded(checkpoint):
             model: PreTrainedModel = kind(config)
             return model
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, ImportError) as error:
+    except ReportError:
+        raise
+    except Exception as error:  # whatever the configuration lacks; transformers has no common error
         raise _unreadable(checkpoint, error) from None
 
 
@@ -194,7 +197,7 @@ def _load(
     let pass, has in another shape.
     """
     try:
-        with _as_folder(checkpoint) as folder:
+        with _as_folder(checkpoint) as folder, bounded(checkpoint):
             model, info = kind.from_pretrained(
                 folder,
                 config=config,
@@ -204,7 +207,9 @@ def _load(
                 **how,
                 **SAFE,
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except ReportError:
+        raise
+    except Exception as error:
         raise _unreadable(checkpoint, error) from None
     reshaped = (key if isinstance(key, str) else key[0] for key in info["mismatched_keys"])
     return model, sorted({*info["missing_keys"], *reshaped})
@@ -298,7 +303,9 @@ def configuration(checkpoint: Checkpoint) -> Any:
         with tempfile.TemporaryDirectory() as name:
             (Path(name) / "config.json").write_text(json.dumps(plain(stated)), encoding="utf-8")
             return AutoConfig.from_pretrained(name, **SAFE)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except ReportError:
+        raise
+    except Exception as error:
         raise _unreadable(checkpoint, error) from None
 
 

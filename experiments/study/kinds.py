@@ -175,21 +175,21 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind(
             answer=Inspection,
-            version=2,
+            version=3,
             cells=once,
             depends=counting,
             ask="experiments.study.jobs:inspected",
         ),
         Kind(
             answer=Pruning,
-            version=2,
+            version=3,
             cells=every_run,
             depends=counting,
             ask="experiments.study.jobs:pruned",
         ),
         Kind(
             answer=Footprint,
-            version=4,
+            version=5,
             cells=of_the_first,
             depends=weighing,
             ask="experiments.study.jobs:weighed",
@@ -211,7 +211,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             answer=Perplexity,
-            version=2,
+            version=3,
             cells=partial(answers, of_texts=True),
             depends=answering,
             ask="experiments.study.jobs:predicted",
