@@ -22,7 +22,7 @@ from experiments.records.cell import Cell
 from experiments.records.provenance import Digests, command
 from experiments.records.record import Held, Record
 from experiments.records.store import Memory, Recorded, Results
-from experiments.records.study import Study
+from experiments.records.study import Study, StudyModel
 from experiments.study.kinds import KINDS
 from experiments.study.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
 from experiments.study.study import LoadedStudy
@@ -56,6 +56,8 @@ def run_study(
     digests = Digests(results.folder / "digests.json")
     plan = make_plan(loaded, digests)
     digests.save()
+    for skipped in plan.skipped:
+        say(f"not asked: {skipped}")
     for failure in plan.failures:
         say(f"cannot be measured: {failure}")
     known = {} if fresh else _known(plan.here, results)
@@ -82,7 +84,7 @@ def run_study(
     outcome.held = [known[one.cell] for one in plan.here if one.cell in known]
     _fill(plan, recorded, results.sound, outcome)
     results.sound.save()
-    outcome.held.append(Held(study_record(loaded), "here"))
+    outcome.held.append(Held(study_record(loaded.name, plan.study), "here"))
     # Pages show these lines: they name files as seen from the study, not where it lies on this machine.
     if loaded.folder.is_absolute():
         outcome.failures = [x.replace(f"{loaded.folder}/", "") for x in outcome.failures]
@@ -252,14 +254,9 @@ def _joined(planned: Planned, records: Sequence[Record]) -> Record:
     )
 
 
-def study_record(loaded: LoadedStudy) -> Record:
+def study_record(name: str, study: Study) -> Record:
     """The study itself as a record, so that it can cross the wall."""
-    return Record(
-        cell=Cell(kind="study", model=loaded.name),
-        identity={},
-        provenance=None,
-        answer=loaded.study,
-    )
+    return Record(cell=Cell(kind="study", model=name), identity={}, provenance=None, answer=study)
 
 
 GAPS = ("missing ", "failed ")  # how a line of a forecast begins that names what is not to be had
@@ -271,17 +268,19 @@ def forecast(
     """What a build would do, a line each: cells to measure, and rows that wait or are recorded."""
     plan = make_plan(loaded, Digests(results.folder / "digests.json"))
     known = {} if fresh else _known(plan.here, results)
-    for one in plan.here:
-        if one.cell not in known:
-            yield f"measure  {shown(one.cell)}"
+    wanted = [one for one in plan.here if one.cell not in known]
+    asked = [one for one in wanted if not joins(one.cell)]
+    _, unreadable = _readable(jobs_of(asked, plan.study.levels, command()))
+    yield from (f"measure  {shown(one.cell)}" for one in wanted)
     for cell in plan.recorded:
         found = recorded.find(cell, results.sound) is not None
         yield f"{'recorded' if found else 'missing '} {shown(cell)}"
     for model in loaded.study.models:
         if model.measure == "later":
             yield f"later    {model.name}: {model.why}"
-    yield from (f"failed   {failure}" for failure in plan.failures)
-    yield f"{len(plan.here) - len(known)} of {len(plan.here)} cells to measure here"
+    yield from (f"not asked {skipped}" for skipped in plan.skipped)
+    yield from (f"failed   {failure}" for failure in [*plan.failures, *unreadable])
+    yield f"{len(wanted)} of {len(plan.here)} cells to measure here"
 
 
 def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> tuple[int, list[str]]:
@@ -293,7 +292,7 @@ def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> tuple[
     known = _known(plan.here, results)
     for held in known.values():
         recorded.put(held.record)
-    recorded.put(study_record(loaded))
+    recorded.put(study_record(loaded.name, plan.study))
     recorded.keep(set(_asked(recorded)))
     missing = [shown(one.cell) for one in plan.here if one.cell not in known]
     return len(known), [*plan.failures, *missing]
@@ -314,8 +313,8 @@ def status(loaded: LoadedStudy, results: Results, recorded: Recorded) -> Iterato
     plan = make_plan(loaded, digests)
     digests.save()
     known = _known(plan.here, results)
-    for model in loaded.study.models:
-        cells = [] if model.measure == "later" else list(questions(loaded.study, model))
+    for model in plan.study.models:
+        cells = [] if model.measure == "later" else list(questions(plan.study, model))
         found = [cell for cell in cells if cell in known]
         if model.measure == "recorded":
             found = [cell for cell in cells if recorded.find(cell, results.sound)]
@@ -324,5 +323,9 @@ def status(loaded: LoadedStudy, results: Results, recorded: Recorded) -> Iterato
             "measure": model.measure,
             "cells": len(cells),
             "answered": len(found),
-            "why": model.why,
+            "why": "; ".join([model.why] * bool(model.why) + _not_asked(model)),
         }
+
+
+def _not_asked(model: StudyModel) -> list[str]:
+    return [f"not asked {task}: {reason}" for task, reason in model.skipped.items()]

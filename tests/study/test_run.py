@@ -52,7 +52,13 @@ name = "Tiny"
 family = "decoder-only"
 checkpoint = "tiny"
 """
-ROW = '\n[[model]]\nname = "{0}"\nfamily = "encoder-only"\ncheckpoint = "{0}"\n'
+ROW = """
+[[model]]
+name = "{0}"
+family = "decoder-only"
+checkpoint = "{0}"
+tasks = {{ films = "{0}" }}
+"""
 
 # One level of magnitude and of three seeds of the control: 4 prunings; dense and 4 evaluations; 4
 # comparisons with dense, 3 of magnitude with the control; inspection, footprint, latency.
@@ -304,10 +310,8 @@ def test_a_task_whose_sentences_are_not_there_costs_no_other_cell(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GLUE_DIR", str(folder))
-    text = (folder / "study.toml").read_text()
-    (folder / "study.toml").write_text(
-        text.replace('tasks = ["films"]', 'tasks = ["films", "cola"]')
-    )
+    with (folder / "study.toml").open("a") as study:
+        study.write('tasks = { films = "tiny", cola = "tiny" }\n')
     outcome, _ = again(folder)
     assert kinds(outcome) == CELLS
     (line,) = outcome.failures
@@ -354,6 +358,7 @@ def test_a_broken_row_fails_alone_and_the_others_go_on(
         "version https://git-lfs.github.com/spec/v1\n"
     )
     rows = [ROW.format(name) for name in ("headless", "nan", "pointer", "lost")]
+    rows[1] = rows[1].replace("decoder-only", "encoder-only")
     (folder / "study.toml").write_text("".join([STUDY, *rows]))
     outcome, _ = again(folder)
     assert kinds(outcome) == CELLS
