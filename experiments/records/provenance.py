@@ -7,7 +7,6 @@ import hashlib
 import os
 import platform
 import re
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
@@ -114,20 +113,3 @@ def cpuinfo() -> str:
     except OSError:
         return ""
     return text.partition("\n\n")[0]
-
-
-def command(arguments: list[str] | None = None) -> str:
-    """The command that is running, with every path made relative or cut to its last part."""
-    words = sys.argv[1:] if arguments is None else arguments
-    text = " ".join(["gen", *(_without_folder(word) for word in words)])
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _without_folder(word: str) -> str:
-    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    path = Path(value)
-    if not path.is_absolute():
-        return word
-    here = Path.cwd()
-    shown = path.relative_to(here) if path.is_relative_to(here) else Path(path.name)
-    return f"{option}{equals}{shown}"

@@ -19,10 +19,11 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.records.cell import Cell
-from experiments.records.provenance import Digests, command
+from experiments.records.command import command
+from experiments.records.provenance import Digests
 from experiments.records.record import Held, Record
 from experiments.records.store import Memory, Recorded, Results
-from experiments.records.study import Study, StudyModel
+from experiments.records.study import Asking, Study, StudyModel
 from experiments.study.kinds import KINDS
 from experiments.study.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
 from experiments.study.study import LoadedStudy
@@ -107,12 +108,13 @@ def _fill(plan: Plan, recorded: Recorded, sound: Memory, outcome: Outcome) -> No
     outcome.failures += [str(damaged) for damaged in recorded.damaged]
 
 
-def missing(published: Sequence[Held]) -> Iterator[str]:
+def missing(published: Sequence[Held], asking: Asking | None = None) -> Iterator[str]:
     """Each question of the published study that no published record answers."""
     answered = {one.cell for one in published}
     studies = [one.record.answer for one in published if isinstance(one.record.answer, Study)]
     if not studies:
-        yield "nothing is recorded; `gen build`, then `gen record`"
+        build = asking.command if asking else "gen build"
+        yield f"nothing is recorded; `{build}`, then `{build.replace('gen build', 'gen record', 1)}`"
     for study in studies:
         for model in study.models:
             cells = [] if model.measure == "later" else questions(study, model)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records.study import StudyModel
+from experiments.records.study import Asking, StudyModel
 from generator.figures import quality_by_level
 from generator.pages import performance, perplexity, runtime
 from generator.render import Drawing, Markdown, level_name, listed
@@ -30,6 +30,9 @@ class Context:
     scale: Markdown
     waiting: int
     gaps: tuple[str, ...]
+    many: bool
+    asking: Asking | None
+    build: str
 
 
 def context(report: Report) -> Context:
@@ -55,6 +58,9 @@ def context(report: Report) -> Context:
         scale=_scale(report),
         waiting=len(report.waiting),
         gaps=report.gaps,
+        many=len(report.measured) > 1,
+        asking=report.study.asking,
+        build=report.study.asking.command if report.study.asking else "gen build",
     )
 
 
@@ -62,7 +68,7 @@ def _tasks(report: Report) -> Markdown:
     """What the rows were asked; not every row need be asked everything."""
     asked = [report.tasks_of(row) for row in report.measured]
     names = listed([t.name for t in report.study.tasks if any(t in tasks for tasks in asked)])
-    if all(tasks == asked[0] for tasks in asked):
+    if not names or all(tasks == asked[0] for tasks in asked):
         return names
     return Markdown(f"those of {names} that the study names for it,")
 
@@ -89,12 +95,17 @@ def _scale(report: Report) -> Markdown:
     """How large the measured models are, and so how far their numbers carry."""
     groups = report.by_origin(report.measured)
     spans = [
-        f"The models {ORIGINS[origin]} have {_span(report, rows)} million parameters."
+        f"{_counted(rows)} {ORIGINS[origin]} {'have' if rows[1:] else 'has'} "
+        f"{_span(report, rows)} million parameters."
         for origin, rows in groups.items()
     ]
     if not spans:
         return Markdown("")
     return Markdown(f"{' '.join(spans)} What holds at one size need not hold at another.")
+
+
+def _counted(rows: Sequence[StudyModel]) -> str:
+    return "The models" if rows[1:] else "The model"
 
 
 def _span(report: Report, rows: Sequence[StudyModel]) -> str:

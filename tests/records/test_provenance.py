@@ -12,9 +12,9 @@ import pytest
 
 from experiments.cores import usable_cores
 from experiments.records import provenance
+from experiments.records.command import command
 from experiments.records.provenance import (
     Digests,
-    command,
     digest_text,
     machine,
     processor,
