@@ -86,4 +86,4 @@ def _other_labels(config: Mapping[str, Any], task: Task) -> str:
     if {label.casefold() for label in wanted} <= {label.casefold() for label in own}:
         return ""
     have = ", ".join(own) or "not named in its config.json"
-    return f"its labels ({have}) are not {', '.join(wanted)}; name it in `tasks` to ask it all the same"
+    return f"its labels ({have}) are not {', '.join(wanted)}; name it under tasks to ask it all the same"

@@ -21,9 +21,7 @@ class Context:
     title: str
     models: Markdown
     families: Markdown
-    levels: Markdown
-    tasks: Markdown
-    method: Markdown
+    done: Markdown
     figure: Drawing | None
     findings: tuple[Markdown, ...]
     buys: tuple[Markdown, ...]
@@ -47,9 +45,7 @@ def context(report: Report) -> Context:
         title=report.study.title,
         models=listed([report.label(row) for row in report.measured]),
         families=listed(list(dict.fromkeys(row.family for row in report.measured))),
-        levels=listed([level_name(level) for level in report.study.levels]),
-        tasks=_tasks(report),
-        method=listed(report.methods),
+        done=_done(report),
         figure=_figure(report),
         findings=tuple(filter(None, findings)),
         buys=tuple(
@@ -58,10 +54,25 @@ def context(report: Report) -> Context:
         scale=_scale(report),
         waiting=len(report.waiting),
         gaps=report.gaps,
-        many=len(report.measured) > 1,
+        many=len(report.measured) != 1,
         asking=report.study.asking,
         build=report.study.asking.command if report.study.asking else "gen build",
     )
+
+
+def _done(report: Report) -> Markdown:
+    """What was done with the rows, as far as it is on record."""
+    levels, tasks = listed([level_name(level) for level in report.study.levels]), _tasks(report)
+    pruned = report.by_method(report.measured)
+    done = {
+        f"pruned by {listed(report.methods)} to\n{levels}": any(
+            view.prunings(row.name) for view, row in pruned
+        ),
+        f"asked {tasks} before and after": bool(tasks),
+        "weighed in bytes": any(view.footprint(row.name) for view, row in pruned),
+        "timed in\nmilliseconds": any(view.latency(row.name) for view, row in pruned),
+    }
+    return listed([Markdown(what) for what, said in done.items() if said])
 
 
 def _tasks(report: Report) -> Markdown:

@@ -67,7 +67,7 @@ def test_a_ticket_model_is_asked_for_tickets_alone_and_each_other_task_has_its_r
     assert row(plan).tasks == {"tickets": "tiny"}
     assert [task.name for task in plan.study.tasks] == ["tickets"]
     assert {cell.cell.task for cell in plan.here} == {None, "tickets"}
-    anyway = "name it in `tasks` to ask it all the same"
+    anyway = "name it under tasks to ask it all the same"
     assert row(plan).skipped == {
         "films": f"its labels (billing, bug) are not Positive, negative; {anyway}",
         "novel": "a classifier foretells no text",
