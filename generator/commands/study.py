@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from experiments.records.command import command
+from experiments.records.command import command, named
 from experiments.records.study import Asking
 from experiments.study.study import LoadedStudy, load_study
 from generator import serving
@@ -108,8 +108,7 @@ def _asking(study: Path, **folders: Path) -> Asking | None:
         if value != USUAL[name]
         for word in (f"--{name}", str(value))
     ]
-    _, _, file = command(["--study", str(study)]).partition(" --study ")
-    return Asking(file=file, command=command(["build", *words]))
+    return Asking(file=named(str(study)), command=command(["build", *words]))
 
 
 @click.command()

@@ -109,6 +109,8 @@ def test_the_date_is_that_of_utc_or_of_the_stubbed_clock(monkeypatch: pytest.Mon
         (["build", "--docs=HERE"], "gen build --docs=."),
         (["inspect", "mini/gpt2-reviews"], "gen inspect mini/gpt2-reviews"),
         (["inspect", "caf\udce9"], "gen inspect caf\ufffd"),
+        (["build", "--study", "my files/a.toml"], "gen build --study 'my files/a.toml'"),
+        (["inspect", "模型/é"], "gen inspect 模型/é"),
     ],
 )
 def test_a_command_is_told_without_folders_of_this_machine(words: list[str], expected: str) -> None:
