@@ -3,15 +3,18 @@
 Reads configurations, and the labels of data files. Imports no torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.models.family import DECODER, FAMILIES, TWO_SIDED, class_name, family
-from experiments.quality.tasks.table import Task
+from experiments.quality.labels import match_labels
+from experiments.quality.tasks.table import TASKS, Task
 from experiments.records.study import StudyModel
+
+MOST = 8  # labels that a reason names
 
 
 class UnfitError(ReportError):
@@ -55,15 +58,16 @@ def tasks_that_fit(
 def unfit(checkpoint: Checkpoint, of_family: str, task: Task) -> str:
     """Why a checkpoint that was not named for a task is not asked it; empty where nothing is said.
 
-    A classifier is asked tasks whose labels it has by name. What is only likely to fail, such as a
-    model of two sides that was trained to write other words, is asked and shows it.
+    What is only likely to fail, such as a model of two sides that was trained to write other words,
+    is asked and shows it.
     """
     config = checkpoint.config()
     name = class_name(config)
     if name.endswith("ForSequenceClassification"):
         return "a classifier foretells no text" if _is_text(task) else _other_labels(config, task)
     if of_family == DECODER:
-        own = (config.get("task_specific_params") or {}).get(task.name)
+        stated = config.get("task_specific_params")
+        own = task.name in stated if isinstance(stated, dict) else False
         fits = _is_text(task) or task.choices or own
         return "" if fits else "no classifier, and the task has no answers to choose from"
     if of_family == TWO_SIDED:
@@ -76,14 +80,30 @@ def _is_text(task: Task) -> bool:
 
 
 def _other_labels(config: Mapping[str, Any], task: Task) -> str:
-    """Which labels a classifier has instead of a task's."""
+    """Which labels a classifier has instead of a task's.
+
+    Those of a bundled task fit by name alone: two labels without names are many tasks'.
+    """
     stated = config.get("id2label")
-    own = [str(label) for label in stated.values()] if isinstance(stated, dict) else []
+    named = stated if stated and isinstance(stated, dict) else {0: "LABEL_0", 1: "LABEL_1"}
+    own = [str(label) for label in named.values()]
     try:
         wanted = task.labels or task.load().labels
     except (ReportError, OSError):
         return ""  # told where the task is asked
-    if {label.casefold() for label in wanted} <= {label.casefold() for label in own}:
-        return ""
-    have = ", ".join(own) or "not named in its config.json"
-    return f"its labels ({have}) are not {', '.join(wanted)}; name it under tasks to ask it all the same"
+    try:
+        _, how = match_labels(dict(enumerate(own)), wanted, model=task.name)
+    except ReportError:
+        how = ""
+    fits = how == "by name" or (how and task.name not in TASKS)
+    return "" if fits else f"its labels are {_some(own)}, not {_some(wanted)}"
+
+
+def _some(labels: Sequence[str]) -> str:
+    """Labels in a line; of many the first.
+
+    >>> _some([str(number) for number in range(150)])
+    '0, 1, 2, 3, 4, 5, 6, 7 … (150)'
+    """
+    more = f" … ({len(labels)})" if len(labels) > MOST else ""
+    return ", ".join(labels[:MOST]) + more

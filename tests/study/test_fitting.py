@@ -1,7 +1,9 @@
 """A row and its checkpoint: the family it is of, and which tasks it is asked where it names none."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,12 +69,11 @@ def test_a_ticket_model_is_asked_for_tickets_alone_and_each_other_task_has_its_r
     assert row(plan).tasks == {"tickets": "tiny"}
     assert [task.name for task in plan.study.tasks] == ["tickets"]
     assert {cell.cell.task for cell in plan.here} == {None, "tickets"}
-    anyway = "name it under tasks to ask it all the same"
     assert row(plan).skipped == {
-        "films": f"its labels (billing, bug) are not Positive, negative; {anyway}",
+        "films": "its labels are billing, bug, not Positive, negative",
         "novel": "a classifier foretells no text",
-        "reviews": f"its labels (billing, bug) are not negative, positive; {anyway}",
-        "acceptability": f"its labels (billing, bug) are not unacceptable, acceptable; {anyway}",
+        "reviews": "its labels are billing, bug, not negative, positive",
+        "acceptability": "its labels are billing, bug, not unacceptable, acceptable",
     }
     assert plan.failures == []
 
@@ -82,16 +83,31 @@ def test_labels_fit_whatever_their_case_and_order(study: Load) -> None:
     assert set(row(make_plan(study("BERT"), Digests())).tasks) == {"films", "reviews"}
 
 
-def test_labels_without_names_fit_nothing_that_was_not_asked_for(study: Load) -> None:
+def test_labels_without_names_fit_as_many_of_the_study_s_own_and_no_bundled_task(
+    study: Load,
+) -> None:
     numbers = {"id2label": {0: "LABEL_0", 1: "LABEL_1"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1}}
-    plan = make_plan(study("BERT", **numbers), Digests())
+    row_of_two = row(make_plan(study("BERT", **numbers), Digests()))
+    assert set(row_of_two.tasks) == {"tickets", "films"}
+    assert (
+        row_of_two.skipped["reviews"] == "its labels are LABEL_0, LABEL_1, not negative, positive"
+    )
+
+
+def test_a_row_that_no_task_fits_is_measured_without_one(study: Load) -> None:
+    three = {"id2label": {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}, "label2id": {"LABEL_0": 0}}
+    plan = make_plan(study("BERT", **three), Digests())
     assert row(plan).tasks == {}
-    assert {cell.cell.kind for cell in plan.here} == {
-        "inspection",
-        "pruning",
-        "footprint",
-        "latency",
-    }
+    assert {one.cell.kind for one in plan.here} == {"inspection", "pruning", "footprint", "latency"}
+
+
+@pytest.mark.parametrize("stated", [[], {"id2label": 7}, {"task_specific_params": [1]}])
+def test_a_strange_configuration_is_no_reason_to_end_a_plan(stated: Any, study: Load) -> None:
+    loaded = study("GPT-2 with its language head")
+    path = loaded.folder / "tiny/config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, **dict(stated)}))
+    assert "reviews" in row(make_plan(loaded, Digests())).tasks
 
 
 @pytest.mark.parametrize(
@@ -120,7 +136,7 @@ def test_what_is_not_asked_is_said_by_a_build_a_forecast_and_a_status(
 ) -> None:
     loaded = study("BERT", **LABELS)
     stores = Results(loaded.folder / "results"), Recorded(loaded.folder / "recorded")
-    reason = "its labels (billing, bug) are not negative, positive"
+    reason = "its labels are billing, bug, not negative, positive"
     lines = list(forecast(loaded, *stores, fresh=False))
     assert any(line.startswith(f"not asked Tiny, reviews: {reason}") for line in lines)
     (told,) = status(loaded, *stores)
