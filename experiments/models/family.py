@@ -36,7 +36,7 @@ TYPES = {
     }.items()
     for kind in kinds.split()
 }
-GGUF_TYPES = {"gptneox": DECODER, "t5encoder": ENCODER}  # what GGUF calls otherwise
+GGUF_TYPES = {"gemma3": DECODER, "gptneox": DECODER, "t5encoder": ENCODER}  # GGUF's own words
 WRITES = ("ForCausalLM", "LMHeadModel")
 
 

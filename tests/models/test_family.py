@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 from families import FAMILIES as TINY
 from families import build_tiny_model, save
@@ -63,3 +65,18 @@ def test_without_a_configuration_nothing_is_said(tmp_path: Path) -> None:
     assert family(Checkpoint("m", tmp_path)) == ("", "unnamed")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     assert family(Checkpoint("m", tmp_path)) == (ENCODER, "bert")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("llama", DECODER), ("gptneox", DECODER), ("bert", ENCODER), ("t5encoder", ENCODER), ("t5", TWO_SIDED), ("new", "")],
+)  # fmt: skip
+def test_a_gguf_file_alone_tells_its_family(kind: str, expected: str, tmp_path: Path) -> None:
+    """Written by the gguf package."""
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", kind)
+    writer.add_tensor("output_norm.weight", np.ones(32, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert family(Checkpoint("m", tmp_path)) == (expected, kind)
