@@ -69,7 +69,8 @@ def test_without_a_configuration_nothing_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("llama", DECODER), ("gptneox", DECODER), ("bert", ENCODER), ("t5encoder", ENCODER), ("t5", TWO_SIDED), ("new", "")],
+    [("llama", DECODER), ("gptneox", DECODER), ("bert", ENCODER), ("t5encoder", ENCODER),
+     ("t5", TWO_SIDED), ("new", "")],
 )  # fmt: skip
 def test_a_gguf_file_alone_tells_its_family(kind: str, expected: str, tmp_path: Path) -> None:
     """Written by the gguf package."""
