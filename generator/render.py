@@ -255,7 +255,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
 
     def markdown(self) -> Markdown:
-        """The table for a page, with a link to its CSV."""
+        """The table for a page, with a link to its CSV; a sentence where it has no rows."""
         shown = [column for column in self.columns if column.shown]
         lines = [
             [str(escape(column.heading)) for column in shown],
@@ -263,6 +263,7 @@ class Table:
             *([str(c.form(v)) for c, v in zip(self.columns, row) if c.shown] for row in self.rows),
         ]
         body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        body = body if self.rows else "Nothing of this has been measured."
         return Markdown(f"{body}\n\n[CSV](data/{self.name}.csv){{ .csv }}")
 
     def csv(self) -> str:

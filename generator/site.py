@@ -23,6 +23,7 @@ from experiments.errors import ReportError
 from experiments.records.record import Held
 from experiments.records.record_json import encode
 from experiments.records.store import Recorded, Stored, replace_if_changed
+from experiments.records.study import Study
 from experiments.terminal import guard
 
 PACKAGE = Path(__file__).parent
@@ -47,6 +48,13 @@ def published(recorded: Recorded, study: str = "report") -> list[Held]:
         for one in recorded.every()
         if one.cell.kind != "study" or one.cell.model == study
     ]
+
+
+def title(held: Sequence[Held]) -> str:
+    """What the study of these records calls its report."""
+    from generator.report import Report
+
+    return Report(one for one in held if one.cell.kind == Study.kind).study.title
 
 
 def write(

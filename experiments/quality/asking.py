@@ -14,7 +14,7 @@ def prefix_of(opened: OpenModel, task: Task) -> str:
 
 
 def refuse_unless_causal(opened: OpenModel, task: Task) -> None:
-    """Raise for a model that does not foretell: that sees the token it is asked for.
+    """Raise for a model that does not predict: that sees the token it is asked for.
 
     Tried out: what it says of the first tokens must not move when the last one is another.
     """
@@ -32,6 +32,6 @@ def refuse_unless_causal(opened: OpenModel, task: Task) -> None:
     if not causal:
         raise ReportError(
             f"{opened.checkpoint.name} ({type(model).__name__}) on {task.name}",
-            "a causal language model, which foretells the next token",
+            "a causal language model, which predicts the next token",
             "choose one, or another task",
         )

@@ -7,7 +7,6 @@ import hashlib
 import os
 import platform
 import re
-import sys
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -204,20 +203,3 @@ def gpus(folder: Path = GPUS) -> str:
     models = re.findall(r"^Model:\s*(.+)$", "\n".join(told), re.MULTILINE)
     names = " and ".join(sorted({model.strip() for model in models}))
     return f"{names}, {visible} of {len(models)}" if len(models) > 1 else names
-
-
-def command(arguments: list[str] | None = None) -> str:
-    """The command that is running, with every path made relative or cut to its last part."""
-    words = sys.argv[1:] if arguments is None else arguments
-    text = " ".join(["gen", *(_without_folder(word) for word in words)])
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _without_folder(word: str) -> str:
-    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    path = Path(value)
-    if not path.is_absolute():
-        return word
-    here = Path.cwd()
-    shown = path.relative_to(here) if path.is_relative_to(here) else Path(path.name)
-    return f"{option}{equals}{shown}"

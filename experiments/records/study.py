@@ -10,7 +10,10 @@ from typing import ClassVar
 
 @dataclass(frozen=True, kw_only=True)
 class StudyModel:
-    """A row of the report. The published facts are for rows that are not measured here."""
+    """A row of the report. The published facts are for rows that are not measured here.
+
+    `skipped` has the tasks that a row which names none was not asked, each with the reason.
+    """
 
     name: str
     family: str
@@ -22,6 +25,7 @@ class StudyModel:
     licence: str = ""
     source: str = ""
     cite: str = ""
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +41,19 @@ class StudyTask:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asking:
+    """How a study is asked again: its file, and the command as it is typed beside that."""
+
+    file: str
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
-    """What was asked: the rows, methods and levels of the report."""
+    """What was asked: the rows, methods and levels of the report.
+
+    `asking` is None for the report that comes with the repository: `gen build` asks that again.
+    """
 
     kind: ClassVar[str] = "study"
     title: str
@@ -46,3 +61,4 @@ class Study:
     methods: tuple[str, ...]
     tasks: tuple[StudyTask, ...]
     models: tuple[StudyModel, ...]
+    asking: Asking | None = None

@@ -19,8 +19,9 @@ from experiments.records.cell import Cell
 from experiments.records.provenance import Digests, digest_text
 from experiments.records.study import Study, StudyModel
 from experiments.study.failures import reason
+from experiments.study.fitting import UnfitError, family_as_found, tasks_that_fit
 from experiments.study.kinds import DENSE, KINDS, Kind
-from experiments.study.study import LoadedStudy
+from experiments.study.study import LoadedStudy, StudyError, shown_tasks
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,24 @@ class Planned:
 
 @dataclass
 class Plan:
-    """The cells of a study: to be answered here, or taken from what is recorded; and what failed."""
+    """The cells of a study: to be answered here, or taken from what is recorded; and what failed.
 
+    `study` is the one asked for, its rows with what their checkpoints say of them.
+    """
+
+    study: Study
     here: list[Planned] = field(default_factory=list)
     recorded: list[Cell] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def skipped(self) -> list[str]:
+        """What a row that names no tasks is not asked, and why, a line each."""
+        return [
+            f"{model.name}, {task}: {reason}"
+            for model in self.study.models
+            for task, reason in model.skipped.items()
+        ]
 
 
 def questions(study: Study, model: StudyModel) -> Iterator[Cell]:
@@ -73,21 +87,42 @@ def sides(cell: Cell) -> tuple[Cell, Cell]:
 
 
 def make_plan(loaded: LoadedStudy, digests: Digests) -> Plan:
-    """The cells of every row that is not for later. What cannot be asked is a failure, a line each."""
-    plan = Plan()
+    """The cells of every row that is not for later. What cannot be asked is a failure, a line each.
+
+    Raises:
+        StudyError: where rows say of their checkpoints what is not so, a line each.
+    """
+    plan = Plan(loaded.study)
+    rows, faults = [], []
     for model in loaded.study.models:
+        row = model
         if model.measure == "recorded":
             plan.recorded += questions(loaded.study, model)
         elif model.measure == "here":
-            _plan_row(loaded, model, digests, plan)
+            try:
+                row = _plan_row(loaded, model, digests, plan)
+            except UnfitError as error:
+                faults.append(str(error))
+        rows.append(row)
+    if faults:
+        raise StudyError(faults)
+    models = tuple(rows)
+    plan.study = replace(loaded.study, models=models, tasks=shown_tasks(loaded.tasks, models))
     return plan
 
 
-def _plan_row(loaded: LoadedStudy, model: StudyModel, digests: Digests, plan: Plan) -> None:
-    """Plan a row's cells; a task whose checkpoint or sentences are not there costs no other cell."""
+def _plan_row(loaded: LoadedStudy, model: StudyModel, digests: Digests, plan: Plan) -> StudyModel:
+    """Plan a row's cells; a task whose checkpoint or sentences are not there costs no other cell.
+
+    The row comes back with what its checkpoint says of it.
+    """
     asked: dict[str | None, tuple[Checkpoint, Task | None]] = {}
     try:
-        asked[None] = locate(model.checkpoint, relative_to=loaded.folder), None
+        base = locate(model.checkpoint, relative_to=loaded.folder)
+        asked[None] = base, None
+        model = family_as_found(model, base)
+        if model.name in loaded.unstated:
+            model = tasks_that_fit(model, base, loaded.tasks)
         for name, checkpoint in model.tasks.items():
             try:
                 task = located(loaded.tasks[name])
@@ -95,8 +130,11 @@ def _plan_row(loaded: LoadedStudy, model: StudyModel, digests: Digests, plan: Pl
             except (ReportError, OSError) as error:
                 plan.failures.append(f"{model.name}, {name}: {reason(error)}")
         plan.here += _planned(loaded.study, model, asked, digests)
+    except UnfitError:
+        raise
     except (ReportError, OSError) as error:
         plan.failures.append(f"{model.name}: {reason(error)}")
+    return model
 
 
 def _planned(

@@ -21,10 +21,11 @@ from experiments.checkpoint.locate import without_folder
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
 from experiments.records.cell import Cell
-from experiments.records.provenance import Digests, command, machine, today, versions
+from experiments.records.command import command
+from experiments.records.provenance import Digests, machine, today, versions
 from experiments.records.record import Held, Record
 from experiments.records.store import Memory, Recorded, Results
-from experiments.records.study import Study
+from experiments.records.study import Asking, Study, StudyModel
 from experiments.study import failures
 from experiments.study.kinds import KINDS, TIMED_THREADS
 from experiments.study.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
@@ -68,6 +69,8 @@ def run_study(
     digests.save()
     log = results.folder / failures.LOG
     log.unlink(missing_ok=True)
+    for skipped in plan.skipped:
+        say(f"not asked: {skipped}")
     for failure in plan.failures:
         say(f"cannot be measured: {failure}")
     known = {} if fresh else _known(plan.here, results)
@@ -98,7 +101,7 @@ def run_study(
     outcome.held = [known[one.cell] for one in plan.here if one.cell in known]
     _fill(plan, recorded, results.sound, outcome)
     results.sound.save()
-    outcome.held.append(Held(study_record(loaded), "here"))
+    outcome.held.append(Held(study_record(loaded.name, plan.study), "here"))
     outcome.failures = list(map(failures.Places(loaded).hidden, outcome.failures))
     outcome.log = log if log.exists() else None
     return outcome
@@ -120,12 +123,13 @@ def _fill(plan: Plan, recorded: Recorded, sound: Memory, outcome: Outcome) -> No
     outcome.failures += [str(damaged) for damaged in recorded.damaged]
 
 
-def missing(published: Sequence[Held]) -> Iterator[str]:
+def missing(published: Sequence[Held], asking: Asking | None = None) -> Iterator[str]:
     """Each question of the published study that no published record answers."""
     answered = {one.cell for one in published}
     studies = [one.record.answer for one in published if isinstance(one.record.answer, Study)]
     if not studies:
-        yield "nothing is recorded; `gen build`, then `gen record`"
+        build = asking.command if asking else "gen build"
+        yield f"nothing is recorded; `{build}`, then `{build.replace('gen build', 'gen record', 1)}`"
     for study in studies:
         for model in study.models:
             cells = [] if model.measure == "later" else questions(study, model)
@@ -206,14 +210,19 @@ def _handed_in(
     return futures, list(batch[len(futures) :])
 
 
-def _readable(jobs: Sequence[Job], folder: Path) -> tuple[list[Job], list[str]]:
-    """The jobs that can begin; a line for each other, whose checkpoint's headers are damaged."""
+def _readable(jobs: Sequence[Job], folder: Path | None = None) -> tuple[list[Job], list[str]]:
+    """The jobs that can begin; a line for each other, whose checkpoint's headers are damaged.
+
+    Their tracebacks are noted where a `folder` is given.
+    """
     reasons: dict[Checkpoint, str] = {}
     for checkpoint in dict.fromkeys(job.first.checkpoint for job in jobs):
         try:
             checkpoint.check()
         except ReportError as error:
-            reasons[checkpoint] = failures.noted(error, checkpoint.name, folder)
+            reasons[checkpoint] = (
+                failures.noted(error, checkpoint.name, folder) if folder else failures.reason(error)
+            )
     lines: list[str] = []
     for job in jobs:
         if reason := reasons.get(job.first.checkpoint):
@@ -290,7 +299,7 @@ def _joined(planned: Planned, records: Sequence[Record]) -> Record:
     )
 
 
-def study_record(loaded: LoadedStudy) -> Record:
+def study_record(name: str, study: Study) -> Record:
     """The study itself as a record, so that it can cross the wall, without folders of this machine."""
     models = tuple(
         replace(
@@ -298,13 +307,13 @@ def study_record(loaded: LoadedStudy) -> Record:
             checkpoint=without_folder(model.checkpoint),
             tasks={task: without_folder(path) for task, path in model.tasks.items()},
         )
-        for model in loaded.study.models
+        for model in study.models
     )
     return Record(
-        cell=Cell(kind="study", model=loaded.name),
+        cell=Cell(kind="study", model=name),
         identity={},
         provenance=None,
-        answer=replace(loaded.study, models=models),
+        answer=replace(study, models=models),
     )
 
 
@@ -317,17 +326,19 @@ def forecast(
     """What a build would do, a line each: cells to measure, and rows that wait or are recorded."""
     plan = make_plan(loaded, Digests(results.folder / DIGESTS))
     known = {} if fresh else _known(plan.here, results)
-    for one in plan.here:
-        if one.cell not in known:
-            yield f"measure  {shown(one.cell)}"
+    wanted = [one for one in plan.here if one.cell not in known]
+    asked = [one for one in wanted if not joins(one.cell)]
+    _, unreadable = _readable(jobs_of(asked, plan.study.levels, command()))
+    yield from (f"measure  {shown(one.cell)}" for one in wanted)
     for cell in plan.recorded:
         found = recorded.find(cell, results.sound) is not None
         yield f"{'recorded' if found else 'missing '} {shown(cell)}"
     for model in loaded.study.models:
         if model.measure == "later":
             yield f"later    {model.name}: {model.why}"
-    yield from (f"failed   {failure}" for failure in plan.failures)
-    yield f"{len(plan.here) - len(known)} of {len(plan.here)} cells to measure here"
+    yield from (f"not asked {skipped}" for skipped in plan.skipped)
+    yield from (f"failed   {failure}" for failure in [*plan.failures, *unreadable])
+    yield f"{len(wanted)} of {len(plan.here)} cells to measure here"
 
 
 def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> int:
@@ -352,7 +363,7 @@ def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> int:
     _refuse_generations(loaded.name, records)
     for record in records:
         recorded.put(record)
-    recorded.put(study_record(loaded))
+    recorded.put(study_record(loaded.name, plan.study))
     recorded.keep(set(_asked(recorded)))
     return len(records)
 
@@ -390,8 +401,8 @@ def status(loaded: LoadedStudy, results: Results, recorded: Recorded) -> Iterato
     plan = make_plan(loaded, digests)
     digests.save()
     known = _known(plan.here, results)
-    for model in loaded.study.models:
-        cells = [] if model.measure == "later" else list(questions(loaded.study, model))
+    for model in plan.study.models:
+        cells = [] if model.measure == "later" else list(questions(plan.study, model))
         found = [cell for cell in cells if cell in known]
         if model.measure == "recorded":
             found = [cell for cell in cells if recorded.find(cell, results.sound)]
@@ -400,5 +411,9 @@ def status(loaded: LoadedStudy, results: Results, recorded: Recorded) -> Iterato
             "measure": model.measure,
             "cells": len(cells),
             "answered": len(found),
-            "why": model.why,
+            "why": "; ".join([model.why] * bool(model.why) + _not_asked(model)),
         }
+
+
+def _not_asked(model: StudyModel) -> list[str]:
+    return [f"not asked {task}: {reason}" for task, reason in model.skipped.items()]

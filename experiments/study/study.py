@@ -5,18 +5,20 @@ Every fault in it is reported at once, with its line and the nearest right key.
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.errors import ReportError, nearest
+from experiments.models.family import FAMILIES
 from experiments.pruning.methods.table import METHODS
 from experiments.quality.tasks.table import STUDY_METRICS, TASKS, Task, usual_metric
 from experiments.records.study import Study, StudyModel, StudyTask
 
-FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")
 MEASURES = ("here", "recorded", "later")
+USUAL_TASKS = ("reviews", "acceptability")  # beside those of the study's own
 DEFAULT_LEVELS = (0.10, 0.50, 0.90, 0.95, 0.99)
 
 
@@ -33,12 +35,16 @@ class StudyError(ReportError):
 
 @dataclass(frozen=True)
 class LoadedStudy:
-    """A study, its file's name, the folder its paths start from, and its tasks ready to be loaded."""
+    """A study, its file's name, the folder its paths start from, and its tasks ready to be loaded.
+
+    `unstated` has the names of rows that name no tasks: they are asked those that fit.
+    """
 
     name: str
     study: Study
     folder: Path
     tasks: Mapping[str, Task]
+    unstated: frozenset[str] = frozenset()
 
 
 def load_study(path: Path) -> LoadedStudy:
@@ -57,11 +63,13 @@ def load_study(path: Path) -> LoadedStudy:
     except ValueError as error:
         raise StudyError([f"{path.name}: not TOML: {error}"]) from None
     reader = _Reader(path.name, text)
-    tasks = dict(TASKS) | _own_tasks(reader, table, path.parent)
-    study = _study(reader, table, tasks)
+    own = _own_tasks(reader, table, path.parent)
+    tasks = dict(TASKS) | own
+    study = _study(reader, table, tasks, usual=(*own, *USUAL_TASKS))
     if reader.faults:
         raise StudyError([fault for _, fault in sorted(reader.faults)])
-    return LoadedStudy(path.stem, study, path.parent, tasks)
+    unstated = {entry["name"] for entry in table["model"] if "tasks" not in entry}
+    return LoadedStudy(path.stem, study, path.parent, tasks, frozenset(unstated))
 
 
 class _Reader:
@@ -156,7 +164,7 @@ def _own_tasks(reader: _Reader, table: Mapping[str, Any], folder: Path) -> dict[
         reader.keys(entry, TASK, where)
         text = _taker(reader, entry, where)
         name = text("name")
-        if name in TASKS or name in found:
+        if same_words(name) in map(same_words, (*TASKS, *found)):
             reader.fault(where, "name", f"task {name!r} stands twice")
         file = folder / text("file")
         if entry.get("file") and not file.is_file():
@@ -165,7 +173,7 @@ def _own_tasks(reader: _Reader, table: Mapping[str, Any], folder: Path) -> dict[
         ask = (
             "How well is a text foretold?"
             if foretold
-            else f"Which label does a {name} sentence carry?"
+            else f"Which label does a sentence of {name} carry?"
         )
         metric = text("metric", default=usual_metric(file), one_of=STUDY_METRICS)
         if metric and foretold != (metric == "perplexity"):
@@ -187,39 +195,62 @@ def _own_tasks(reader: _Reader, table: Mapping[str, Any], folder: Path) -> dict[
     return found
 
 
-def _study(reader: _Reader, table: Mapping[str, Any], tasks: Mapping[str, Task]) -> Study:
+def _study(
+    reader: _Reader, table: Mapping[str, Any], tasks: Mapping[str, Task], *, usual: tuple[str, ...]
+) -> Study:
     top = ("", 0)
     reader.keys(table, TOP, top)
-    default_tasks = reader.texts(table, "tasks", tasks, ("reviews", "acceptability"))
+    default_tasks = reader.texts(table, "tasks", tasks, usual)
     models = tuple(
         _model(reader, entry, index, tasks, default_tasks)
         for index, entry in _tables(reader, table, "model")
     )
-    _check_names(reader, models)
     if not models:
         reader.fault(top, "model", "no [[model]]: a study needs one")
-    used = {task for model in models for task in model.tasks}
+    methods = _methods(reader, table)
+    _check_names(reader, models, methods)
     return Study(
         title=reader.text(table, "title", top, default="Sparsity report"),
         levels=_levels(reader, table),
-        methods=_methods(reader, table),
-        tasks=tuple(_shown(task) for name, task in tasks.items() if name in used),
+        methods=methods,
+        tasks=shown_tasks(tasks, models),
         models=models,
     )
 
 
-def _check_names(reader: _Reader, models: Sequence[StudyModel]) -> None:
+def shown_tasks(tasks: Mapping[str, Task], models: Sequence[StudyModel]) -> tuple[StudyTask, ...]:
+    """The tasks that some row is asked, as pages show them."""
+    used = {task for model in models for task in model.tasks}
+    return tuple(_shown(task) for name, task in tasks.items() if name in used)
+
+
+def _check_names(reader: _Reader, models: Sequence[StudyModel], methods: Sequence[str]) -> None:
     """Note each row that bears, or on the pages would bear, the name of one before it."""
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for index, model in enumerate(models):
-        shown = (
-            {model.name, f"{model.name} (recorded)"}
-            if model.measure == "recorded"
-            else {model.name}
-        )
-        if clash := seen & shown:
-            reader.fault(("model", index), "name", f"model {min(clash)!r} stands twice")
-        seen |= shown
+        names = [model.name]
+        if model.measure != "later":
+            names += [f"{model.name} by {method}" for method in methods]
+        if model.measure == "recorded":
+            names += [f"{name} (recorded)" for name in names]
+        clash = next((name for name in names if same_words(name) in seen), None)
+        if clash is not None:
+            message = f"model {clash!r} stands twice"
+            if (before := seen[same_words(clash)]) != clash:
+                message += f": as pages show names, {before!r} is the same"
+            reader.fault(("model", index), "name", message)
+        seen |= {same_words(name): name for name in names}
+
+
+def same_words(name: str) -> str:
+    """What two names have in common that a heading, and so an anchor, does not tell apart.
+
+    >>> same_words("GPT-2 (small)") == same_words("gpt-2  small")
+    True
+    """
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    kept = (char if unicodedata.category(char)[0] in "LMN" else " " for char in plain)
+    return " ".join("".join(kept).split())
 
 
 def _model(
@@ -240,9 +271,10 @@ def _model(
     for name in given:
         reader.text({"tasks": name}, "tasks", where, one_of=tasks)
     measure = text("measure", default="here", one_of=MEASURES)
+    family = "" if measure == "here" and "family" not in entry else text("family", one_of=FAMILIES)
     return StudyModel(
         name=text("name"),
-        family=text("family", one_of=FAMILIES),
+        family=family,
         checkpoint=checkpoint,
         tasks={name: reader.text(given, name, where) for name in given},
         measure=measure,

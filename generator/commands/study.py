@@ -1,16 +1,21 @@
 """`gen build`, `gen status`, `gen record`: a study measured, its pages written, its records published."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from experiments.study.study import load_study
+from experiments.records.command import command, named
+from experiments.records.study import Asking
+from experiments.study.study import LoadedStudy, load_study
 from generator import serving
 from generator.options import FOLDER, POSITIVE, json_option, results_option, study_option
 from generator.terminal import answer, say, show
 
 SITE_WITH_GAPS = 3
+REPORT = Path(__file__).parents[2] / "report.toml"  # the repository's own
+USUAL = {"study": Path("report.toml"), "docs": Path("docs"), "results": Path("results")}
 
 
 @click.command()
@@ -39,7 +44,7 @@ def build(
         raise click.UsageError("--recorded measures nothing: leave out --fresh and --dry-run.")
     if open_site:
         serving.refuse_busy_port()
-    loaded = None if recorded else load_study(study)
+    loaded = None if recorded else _loaded(study, docs=docs, results=results)
     from experiments.cores import usable_cores
     from experiments.records.store import Recorded, Results
     from experiments.study import run
@@ -48,7 +53,7 @@ def build(
     published = Recorded(recorded_beside(study))
     if loaded is None:
         held = site.published(published, study.stem)
-        failures = [*map(str, published.damaged), *run.missing(held)]
+        failures = [*map(str, published.damaged), *run.missing(held, _asking(study))]
     elif dry_run:
         lines = list(run.forecast(loaded, Results(results), published, fresh=fresh))
         answer(lines)
@@ -66,10 +71,16 @@ def build(
         failures=failures,
         workers=jobs or usable_cores(),
     )
+    settings = serving.settings_beside(docs, site.title(held))
     say(
         f"{changed} of the site's files changed in {docs}/" if changed else f"{docs}/ is up to date"
     )
-    _end(failures, serve=docs if open_site else None)
+    _name(failures)
+    if open_site:
+        serving.serve(settings, docs)
+    say(serving.instructions(settings))
+    if failures:
+        sys.exit(SITE_WITH_GAPS)
 
 
 def _explain(log: Path | None) -> None:
@@ -80,14 +91,33 @@ def _explain(log: Path | None) -> None:
         say(f"tracebacks of what failed: {log}")
 
 
-def _end(failures: list[str], *, serve: Path | None = None) -> None:
-    """Name what is not there; then serve the site, or end with a status of its own where anything is."""
+def _name(failures: list[str]) -> None:
+    """Name what is not there."""
     for failure in failures:
         say(f"not measured: {failure}")
-    if serve:
-        serving.serve(serve)
-    if failures:
-        sys.exit(SITE_WITH_GAPS)
+
+
+def _loaded(study: Path, **folders: Path) -> LoadedStudy:
+    """A study, with how it is asked again."""
+    found = load_study(study)
+    return replace(found, study=replace(found.study, asking=_asking(study, **folders)))
+
+
+def _asking(study: Path, **folders: Path) -> Asking | None:
+    """How a study is asked again; None for the repository's own report.
+
+    Of options and their values those are named that are not the default.
+    """
+    if study.resolve() == REPORT:
+        return None
+    given = {"study": study, **folders}
+    words = [
+        word
+        for name, value in given.items()
+        if value != USUAL[name]
+        for word in (f"--{name}", str(value))
+    ]
+    return Asking(file=named(str(study)), command=command(["build", *words]))
 
 
 @click.command()
@@ -109,7 +139,7 @@ def status(study: Path, results: Path, as_json: bool) -> None:
 @results_option
 def record(study: Path, results: Path) -> None:
     """Promote this machine's records to the published ones."""
-    loaded = load_study(study)
+    loaded = _loaded(study)
     from experiments.records.store import Recorded, Results
     from experiments.study import run
 

@@ -22,6 +22,7 @@ class Context:
     speed: tuple[Markdown, ...]
     bytes: tuple[Markdown, ...]
     note: Markdown
+    reviews: bool
 
 
 def context(report: Report) -> Context:
@@ -38,6 +39,7 @@ def context(report: Report) -> Context:
         ),
         bytes=tuple(_bytes(report)),
         note=report.note(report.measured),
+        reviews=any(task.name in ("reviews", "sst2") for task in report.study.tasks),
     )
 
 
@@ -114,10 +116,17 @@ def _smallest(report: Report, rows: Sequence[StudyModel]) -> str:
     least = min(one.smallest_detectable for one in losses)
     most = max(one.smallest_detectable for one in losses)
     return (
-        f"Over {len(losses)} comparisons{of} with dense, McNemar's test would have called a "
-        f"net loss in accuracy significant from {points(least).removeprefix('+')} to "
-        f"{points(most).removeprefix('+')} points, depending on how many answers changed."
+        f"Over {len(losses)} comparison{'s'[: len(losses) - 1]}{of} with dense, McNemar's test would "
+        f"have called a net loss in accuracy significant {_from_to(least, most)}"
     )
+
+
+def _from_to(least: float, most: float) -> str:
+    """From which loss on, or between which losses where that is not the same everywhere."""
+    low, high = (points(loss).removeprefix("+") for loss in (least, most))
+    if low == high:
+        return f"from {low} points on."
+    return f"from {low} to {high} points, depending on how many answers changed."
 
 
 def _bytes(report: Report) -> Iterator[Markdown]:

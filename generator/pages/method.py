@@ -42,6 +42,7 @@ class Context:
     """What the page shows."""
 
     checkpoints: tuple[tuple[str, str], ...]
+    many: bool
 
     example_model: str
     example_level: float
@@ -59,6 +60,7 @@ def context(report: Report) -> Context:
     example = next((one for one in first if one.level == 0.5), first[0] if first else None)
     return Context(
         checkpoints=tuple(report.checkpoints),
+        many=len(report.measured) != 1,
         example_model=rows[0].name if rows else "",
         example_level=example.level if example else 0.0,
         example_prunable=example.prunable if example else 0,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records.study import StudyModel
+from experiments.records.study import Asking, StudyModel
 from generator.figures import quality_by_level
 from generator.pages import performance, perplexity, runtime
 from generator.render import Drawing, Markdown, level_name, listed
@@ -21,15 +21,16 @@ class Context:
     title: str
     models: Markdown
     families: Markdown
-    levels: Markdown
-    tasks: Markdown
-    method: Markdown
+    done: Markdown
     figure: Drawing | None
     findings: tuple[Markdown, ...]
     buys: tuple[Markdown, ...]
     scale: Markdown
     waiting: int
     gaps: tuple[str, ...]
+    many: bool
+    asking: Asking | None
+    build: str
 
 
 def context(report: Report) -> Context:
@@ -44,9 +45,7 @@ def context(report: Report) -> Context:
         title=report.study.title,
         models=listed([report.label(row) for row in report.measured]),
         families=listed(list(dict.fromkeys(row.family for row in report.measured))),
-        levels=listed([level_name(level) for level in report.study.levels]),
-        tasks=_tasks(report),
-        method=listed(report.methods),
+        done=_done(report),
         figure=_figure(report),
         findings=tuple(filter(None, findings)),
         buys=tuple(
@@ -55,14 +54,32 @@ def context(report: Report) -> Context:
         scale=_scale(report),
         waiting=len(report.waiting),
         gaps=report.gaps,
+        many=len(report.measured) != 1,
+        asking=report.study.asking,
+        build=report.study.asking.command if report.study.asking else "gen build",
     )
+
+
+def _done(report: Report) -> Markdown:
+    """What was done with the rows, as far as it is on record."""
+    levels, tasks = listed([level_name(level) for level in report.study.levels]), _tasks(report)
+    pruned = report.by_method(report.measured)
+    done = {
+        f"pruned by {listed(report.methods)} to\n{levels}": any(
+            view.prunings(row.name) for view, row in pruned
+        ),
+        f"asked {tasks} before and after": bool(tasks),
+        "weighed in bytes": any(view.footprint(row.name) for view, row in pruned),
+        "timed in\nmilliseconds": any(view.latency(row.name) for view, row in pruned),
+    }
+    return listed([Markdown(what) for what, said in done.items() if said])
 
 
 def _tasks(report: Report) -> Markdown:
     """What the rows were asked; not every row need be asked everything."""
     asked = [report.tasks_of(row) for row in report.measured]
     names = listed([t.name for t in report.study.tasks if any(t in tasks for tasks in asked)])
-    if all(tasks == asked[0] for tasks in asked):
+    if not names or all(tasks == asked[0] for tasks in asked):
         return names
     return Markdown(f"those of {names} that the study names for it,")
 
@@ -89,12 +106,17 @@ def _scale(report: Report) -> Markdown:
     """How large the measured models are, and so how far their numbers carry."""
     groups = report.by_origin(report.measured)
     spans = [
-        f"The models {ORIGINS[origin]} have {_span(report, rows)} million parameters."
+        f"{_counted(rows)} {ORIGINS[origin]} {'have' if rows[1:] else 'has'} "
+        f"{_span(report, rows)} million parameters."
         for origin, rows in groups.items()
     ]
     if not spans:
         return Markdown("")
     return Markdown(f"{' '.join(spans)} What holds at one size need not hold at another.")
+
+
+def _counted(rows: Sequence[StudyModel]) -> str:
+    return "The models" if rows[1:] else "The model"
 
 
 def _span(report: Report, rows: Sequence[StudyModel]) -> str:

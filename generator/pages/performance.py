@@ -79,6 +79,7 @@ class Context:
     collapsed: int
     silent: int
     asked: int
+    skipped: tuple[Markdown, ...]
 
 
 def context(report: Report) -> Context:
@@ -99,6 +100,11 @@ def context(report: Report) -> Context:
         collapsed=sum(answer.constant_prediction for answer in answers),
         silent=sum(answer.not_a_label == answer.n for answer in answers),
         asked=len(answers),
+        skipped=tuple(
+            Markdown(f"**{escape(report.label(row))}**, {escape(task)}: {escape(reason)}")
+            for row in report.study.models
+            for task, reason in row.skipped.items()
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from experiments.records.cell import Cell
 from experiments.records.record import Provenance
+from experiments.records.study import Asking
 from generator.render import Column, Markdown, Table, code, listed, size, whole
 from generator.report import Report, checkpoint_name
 
@@ -27,6 +28,7 @@ class Context:
     gaps: tuple[str, ...]
     levels: tuple[float, ...]
     seeds: Markdown
+    asking: Asking | None
 
 
 def context(report: Report) -> Context:
@@ -49,6 +51,7 @@ def context(report: Report) -> Context:
         gaps=report.gaps,
         levels=report.study.levels,
         seeds=listed([str(seed) for seed in report.seeds]),
+        asking=report.study.asking,
     )
 
 

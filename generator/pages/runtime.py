@@ -45,12 +45,20 @@ EXAMPLE = 0.9  # the level whose numbers stand first, where it was measured
 
 
 @dataclass(frozen=True)
-class ModelSection:
-    """One model's bytes and milliseconds."""
+class SizeSection:
+    """One model's bytes."""
 
     name: str
-    headline: Markdown
     break_even: tuple[Markdown, ...]
+    sizes: Table
+    figure: Drawing
+
+
+@dataclass(frozen=True)
+class TimeSection:
+    """One model's milliseconds."""
+
+    name: str
     masked: Markdown
     sparse: Markdown
     skipped: tuple[str, ...]
@@ -58,8 +66,6 @@ class ModelSection:
     threads: int
     rounds: tuple[int, int]
     shared: bool
-    sizes: Table
-    size_figure: Drawing
     times: Table
     layers: Table
     layer_figure: Drawing
@@ -70,8 +76,11 @@ class Context:
     """What the page shows."""
 
     checkpoints: tuple[tuple[str, str], ...]
+    many: bool
 
-    sections: tuple[ModelSection, ...]
+    headlines: tuple[Markdown, ...]
+    timed: tuple[TimeSection, ...]
+    weighed: tuple[SizeSection, ...]
     latency_figure: Drawing | None
     processor: Markdown
     note: Markdown
@@ -84,11 +93,13 @@ class Context:
 def context(report: Report) -> Context:
     """Every model that was weighed and timed."""
     pruned = report.by_method(report.measured)
-    sections = tuple(section for one in pruned if (section := _section(*one)) is not None)
     timed = [row for row in report.measured if _timed(report, row)]
     return Context(
         checkpoints=tuple(report.checkpoints),
-        sections=sections,
+        many=len(report.measured) != 1,
+        headlines=tuple(filter(None, (in_short(*one) for one in pruned))),
+        timed=tuple(filter(None, (_timing(*one) for one in pruned))),
+        weighed=tuple(filter(None, (_weighing(*one) for one in pruned))),
         latency_figure=_latency_figure(report, timed) if timed else None,
         processor=_processors(report, timed),
         note=report.note(report.measured),
@@ -147,16 +158,33 @@ def _alike(report: Report, timed: Sequence[StudyModel]) -> Markdown:
     )
 
 
-def _section(report: Report, row: StudyModel) -> ModelSection | None:
-    weighed, timed = report.footprint(row.name), report.latency(row.name)
-    if weighed is None or timed is None:
+def _weighing(report: Report, row: StudyModel) -> SizeSection | None:
+    weighed = report.footprint(row.name)
+    if weighed is None:
+        return None
+    stem, title = report.pruned_stem(row), report.pruned_title(row)
+    return SizeSection(
+        name=title,
+        break_even=tuple(_break_even(weighed, name) for name in FORMATS if name != "dense"),
+        sizes=_sizes(stem, weighed),
+        figure=Drawing(
+            name=f"size-{stem}",
+            alt=f"Bytes of {title}'s file by format and level",
+            caption=f"{title}: bytes of the whole file in each format, dense at the stored "
+            "precision = 1. What is not prunable stays dense.",
+            draw=partial(size_by_level.draw, *_size_lines(weighed)),
+        ),
+    )
+
+
+def _timing(report: Report, row: StudyModel) -> TimeSection | None:
+    timed = report.latency(row.name)
+    if timed is None:
         return None
     pruned = [one.rounds for one in timed.rows if one.level]
     stem, title = report.pruned_stem(row), report.pruned_title(row)
-    return ModelSection(
+    return TimeSection(
         name=title,
-        headline=in_short(report, row),
-        break_even=tuple(_break_even(weighed, name) for name in FORMATS if name != "dense"),
         masked=latency_sentence(timed.rows),
         sparse=sparse_sentence(timed),
         skipped=timed.skipped,
@@ -164,14 +192,6 @@ def _section(report: Report, row: StudyModel) -> ModelSection | None:
         threads=timed.rows[0].threads,
         rounds=(min(pruned, default=0), max(pruned, default=0)),
         shared=timed.shares_rounds,
-        sizes=_sizes(stem, weighed),
-        size_figure=Drawing(
-            name=f"size-{stem}",
-            alt=f"Bytes of {title}'s file by format and level",
-            caption=f"{title}: bytes of the whole file in each format, dense at the stored "
-            "precision = 1. What is not prunable stays dense.",
-            draw=partial(size_by_level.draw, *_size_lines(weighed)),
-        ),
         times=_times(stem, timed.rows),
         layers=_layers(stem, timed.trials),
         layer_figure=Drawing(
@@ -255,9 +275,12 @@ def _compressed(report: Report) -> Markdown:
     if not pairs:
         return Markdown("")
     smaller = sum(gzip < masks for gzip, masks in pairs)
+    of = f" of {smaller} of {len(pairs)} models" if pairs[1:] else ""
+    if not (of or smaller):
+        return Markdown("")
     return Markdown(
-        f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks of {smaller} of "
-        f"{len(pairs)} models: it squeezes what is not prunable too, but has to be unpacked before use, "
+        f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks{of}: it squeezes what is "
+        "not prunable too, but has to be unpacked before use, "
         "and a file of bit masks is read as it is."
     )
 

@@ -47,6 +47,7 @@ class Context:
     """What the page shows."""
 
     checkpoints: tuple[tuple[str, str], ...]
+    many: bool
 
     totals: Table
     note: Markdown
@@ -65,6 +66,7 @@ def context(report: Report) -> Context:
     centre = _centre(_inspections(report, rows))
     return Context(
         checkpoints=tuple(report.checkpoints),
+        many=len(report.measured) != 1,
         totals=_totals(report, rows),
         note=report.note(rows),
         thresholds=_thresholds(report, rows),

@@ -86,7 +86,10 @@ def test_a_build_measures_what_is_asked_and_writes_the_pages(measured: tuple[Pat
     assert "not measured" not in done.err
     assert {f"{page.name}.md" for page in PAGES} <= set(files(folder / "docs"))
     assert len(files(folder / "results/records")) == 7
-    assert "Tiny" in (folder / "docs/index.md").read_text()
+    index = (folder / "docs/index.md").read_text()
+    assert "Tiny" in index
+    assert "gen build --open    # and read them" in index
+    assert done.err.splitlines()[-1] == "to read them: mkdocs serve; as HTML: mkdocs build --strict"
     assert "it is too large" in (folder / "docs/models.md").read_text()
     for name, content in (files(folder / "docs") | files(folder / "results/records")).items():
         assert str(folder).encode() not in content, name
@@ -167,7 +170,9 @@ def test_a_full_disk_is_one_line_and_earlier_records_are_kept(
     assert done.status == 1
     assert "No space left on device" in done.err.splitlines()[-1]
     assert "Traceback" not in done.err
-    assert files(built) == before
+    after = files(built)
+    assert after.pop("results/failures.log", None) is not None
+    assert after == before
     assert gen("build").status == 0
     assert set(files(built)) == {*before, str(gone.relative_to(built))}
 
@@ -258,6 +263,51 @@ def test_a_broken_model_does_not_end_the_others(gen: Gen, here: Path) -> None:
     assert gaps
     assert all("Broken" in gap and "Git LFS pointer" in gap for gap in gaps)
     assert len(files(here / "results/records")) == 7  # all of Tiny's
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_study_elsewhere_is_asked_again_by_the_command_that_its_pages_name(
+    gen: Gen, here: Path, tmp_path: Path
+) -> None:
+    """Its folder, that of its pages and the current one are three; rows that are recorded measure nothing."""
+    (here / "my studies").mkdir()
+    (here / "my studies/mine.toml").write_text(
+        STUDY.replace('checkpoint = "tiny"', 'checkpoint = "tiny"\nmeasure = "recorded"').replace(
+            '"tickets.tsv"', '"../tickets.tsv"'
+        )
+    )
+    (here / "report.toml").unlink()
+    words = ("--study", "my studies/mine.toml", "--docs", "out/pages", "--results", tmp_path / "r")
+    done = gen("build", *words)
+    assert done.status == 3
+    again = "gen build --study 'my studies/mine.toml' --docs out/pages --results r"
+    for page in ("index.md", "reproduce.md"):
+        assert again in (here / "out/pages" / page).read_text()
+    assert (
+        "`[[model]]` to <code>my studies/mine.toml</code>"
+        in (here / "out/pages/index.md").read_text()
+    )
+    assert done.err.splitlines()[-1].endswith("mkdocs build --strict -f out/mkdocs.yml")
+    assert 'site_name: "A tiny study"' in (here / "out/mkdocs.yml").read_text()
+    assert not (here / "docs").exists()
+    done = gen("build", "--recorded", *words)
+    first = "nothing is recorded; `gen build --study 'my studies/mine.toml'`"
+    assert f"{first}, then `gen record --study 'my studies/mine.toml'`" in done.err
+    gen("record", "--study", "my studies/mine.toml", "--results", tmp_path / "r")
+    gen("build", "--recorded", *words)
+    assert "gen build --study 'my studies/mine.toml'" in (here / "out/pages/index.md").read_text()
+
+
+def test_a_family_that_is_not_the_checkpoint_s_ends_every_command_in_one_line(
+    gen: Gen, here: Path
+) -> None:
+    whole = (here / "report.toml").read_text()
+    (here / "report.toml").write_text(whole.replace("decoder-only", "encoder-only", 1))
+    for words in (("build",), ("build", "--dry-run"), ("status",), ("record",)):
+        done = gen(*words)
+        assert done.status == 1
+        assert "model 'Tiny' of family 'encoder-only': expected decoder-only" in done.line
+    assert not (here / "docs").exists()
 
 
 FAULTY = """
@@ -506,15 +556,16 @@ def test_open_asks_for_its_port_before_any_work_and_serves_the_pages_it_made(
     def busy() -> None:
         raise ReportError("127.0.0.1:8000", "a free port", "end what listens there")
 
-    served: list[Path] = []
+    served: list[tuple[Path, Path]] = []
     monkeypatch.setattr(serving, "refuse_busy_port", busy)
     assert gen("build", "--open").status == 1
     assert not (here / "docs").exists()
     assert not (here / "results").exists()
     monkeypatch.setattr(serving, "refuse_busy_port", lambda: None)
-    monkeypatch.setattr(serving, "serve", served.append)
+    monkeypatch.setattr(serving, "serve", lambda *given: served.append(given))
     done = gen("build", "--open", "--recorded", "--docs", "elsewhere")
-    assert served == [Path("elsewhere")]
+    assert served == [(here / "mkdocs.yml", Path("elsewhere"))]
+    assert 'docs_dir: "elsewhere"' in (here / "mkdocs.yml").read_text()
     assert done.status == 3  # nothing is recorded here
 
 

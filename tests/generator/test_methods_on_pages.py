@@ -174,5 +174,5 @@ def test_a_method_measured_for_one_row_alone_draws_no_line_for_the_other() -> No
     reviews, novel = report.study.tasks
     for panel in (performance.panel(report, reviews), perplexity._panel(report, novel)):
         assert [line.label for line in panel.lines] == labels
-    assert [section.name for section in runtime.context(report).sections] == labels
+    assert [section.name for section in runtime.context(report).timed] == labels
     assert quality_cost.drawings(report)

@@ -99,7 +99,7 @@ def test_the_page_says_whose_rounds_they_are_where_they_are_shared() -> None:
         for one in held
     ]
     for rows, says in ((held, False), (shared, True)):
-        (section,) = runtime.context(Report(rows)).sections
+        (section,) = runtime.context(Report(rows)).timed
         assert section.shared is says
         page = site.render(rows)["runtime.md"].decode()
         assert ("the sparse rows are the masked ones' rounds" in page) is says

@@ -168,9 +168,7 @@ def test_rows_of_one_origin_are_not_marked(origin: str) -> None:
 
 def test_what_spans_rows_spans_those_of_one_origin(mixed: dict[str, bytes]) -> None:
     index = mixed["index.md"].decode()
-    assert (
-        "The models measured here have 0.0 million parameters. The models on record have" in index
-    )
+    assert "The models measured here have 0.0 million parameters. The model on record has" in index
     noise = mixed["challenges.md"].decode()
     # a row has two levels on one task of labels
     assert "Over 4 comparisons with dense" in noise

@@ -31,11 +31,11 @@ WRONG.ctx.info_name = "gen prune"  # type: ignore[union-attr]
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_an_error_is_one_line(error: Exception, line: str) -> None:
-    assert explained(error) == line
+    assert explained(error) == [line]
 
 
 def test_a_long_error_is_cut() -> None:
-    assert len(explained(RuntimeError("x" * 5000))) < 400
+    assert len("".join(explained(RuntimeError("x" * 5000)))) < 400
 
 
 def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +49,7 @@ def test_an_answer_is_one_document_in_which_what_is_no_number_is_null(
     show([{"name": "café", "value": float("nan")}], True, "rows")
     out, err = capsys.readouterr()
     assert (json.loads(out), err) == ([{"name": "café", "value": None}], "")
-    assert "café" in out, "as it is, not escaped"
+    assert "caf\\u00e9" in out, "by JSON's own escape: a locale may have no letter for it"
 
 
 def test_an_answer_is_lines_of_columns_for_people(capsys: pytest.CaptureFixture[str]) -> None:

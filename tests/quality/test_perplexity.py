@@ -101,7 +101,7 @@ def test_a_model_that_knows_nothing_has_the_size_of_its_vocabulary(
 
 
 @pytest.mark.parametrize("name", ["BERT", "GPT-2", "LED"])
-def test_only_a_causal_language_model_foretells_a_text(
+def test_only_a_causal_language_model_predicts_a_text(
     name: str, saved: Saved, story: Task
 ) -> None:
     opened = open_model(Checkpoint("tiny", saved(name)))

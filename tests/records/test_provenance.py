@@ -15,9 +15,9 @@ import pytest
 
 from experiments.errors import ReportError
 from experiments.records import provenance
+from experiments.records.command import command
 from experiments.records.provenance import (
     Digests,
-    command,
     digest_text,
     gpus,
     machine,
@@ -175,6 +175,8 @@ def test_a_clock_that_is_set_wrongly_is_told(epoch: str, monkeypatch: pytest.Mon
         (["build", "--docs=HERE"], "gen build --docs=."),
         (["inspect", "mini/gpt2-reviews"], "gen inspect mini/gpt2-reviews"),
         (["inspect", "caf\udce9"], "gen inspect caf\ufffd"),
+        (["build", "--study", "my files/a.toml"], "gen build --study 'my files/a.toml'"),
+        (["inspect", "模型/é"], "gen inspect 模型/é"),
     ],
 )
 def test_a_command_is_told_without_folders_of_this_machine(words: list[str], expected: str) -> None:

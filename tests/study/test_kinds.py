@@ -25,6 +25,7 @@ tasks = ["films", "novel"]
 name = "Tiny"
 family = "decoder-only"
 checkpoint = "tiny"
+tasks = { films = "tiny", novel = "tiny" }
 
 [[task]]
 name = "films"

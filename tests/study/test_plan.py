@@ -138,7 +138,7 @@ def swap_weights(folder: Path) -> None:
             lambda folder: edit(folder, "study.toml", "[0.5]", "[0.5, 0.9]"),
             {"footprint", "latency"},
         ),
-        (lambda folder: edit(folder, "study.toml", "decoder-only", "encoder-only"), set()),
+        (lambda folder: edit(folder, "study.toml", 'family = "decoder-only"', ""), set()),
         (lambda folder: (folder / "tiny" / "notes.txt").write_text("x"), set()),
         (lambda folder: (folder / "films.tsv").touch(), set()),
     ],

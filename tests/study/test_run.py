@@ -55,7 +55,13 @@ name = "Tiny"
 family = "decoder-only"
 checkpoint = "tiny"
 """
-ROW = '\n[[model]]\nname = "{0}"\nfamily = "encoder-only"\ncheckpoint = "{0}"\n'
+ROW = """
+[[model]]
+name = "{0}"
+family = "decoder-only"
+checkpoint = "{0}"
+tasks = {{ films = "{0}" }}
+"""
 
 # One level of magnitude and of three seeds of the control: 4 prunings; dense and 4 evaluations; 4
 # comparisons with dense, 3 of magnitude with the control; inspection, footprint, latency.
@@ -307,10 +313,8 @@ def test_a_task_whose_sentences_are_not_there_costs_no_other_cell(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GLUE_DIR", str(folder))
-    text = (folder / "study.toml").read_text()
-    (folder / "study.toml").write_text(
-        text.replace('tasks = ["films"]', 'tasks = ["films", "cola"]')
-    )
+    with (folder / "study.toml").open("a") as study:
+        study.write('tasks = { films = "tiny", cola = "tiny" }\n')
     outcome, _ = again(folder)
     assert kinds(outcome) == CELLS
     (line,) = outcome.failures
@@ -357,6 +361,7 @@ def test_a_broken_row_fails_alone_and_the_others_go_on(
         "version https://git-lfs.github.com/spec/v1\n"
     )
     rows = [ROW.format(name) for name in ("headless", "nan", "pointer", "lost")]
+    rows[1] = rows[1].replace("decoder-only", "encoder-only")
     (folder / "study.toml").write_text("".join([STUDY, *rows]))
     outcome, _ = again(folder)
     assert kinds(outcome) == CELLS
@@ -631,10 +636,9 @@ def test_a_failure_of_any_kind_names_no_folder_and_its_traceback_is_in_the_log(
 ) -> None:
     if kind == "perplexity":
         (folder / "story.txt").write_text("a film")
-        text = (folder / "study.toml").read_text().replace('["films"]', '["films", "story"]')
-        (folder / "study.toml").write_text(
-            f'{text}\n[[task]]\nname = "story"\nfile = "story.txt"\n'
-        )
+        row = 'tasks = { films = "tiny", story = "tiny" }'
+        task = '[[task]]\nname = "story"\nfile = "story.txt"'
+        (folder / "study.toml").write_text(f"{STUDY}{row}\n{task}\n")
     else:
         shutil.rmtree(folder / "results" / "records" / kind)
     if KINDS[kind].joins:
@@ -749,7 +753,9 @@ def test_a_workers_libraries_cannot_steer_a_terminal() -> None:
 def test_a_published_study_names_no_folder_of_this_machine(folder: Path) -> None:
     text = STUDY.replace('checkpoint = "tiny"', f'checkpoint = "{folder}/tiny"')
     (folder / "study.toml").write_text(text)
-    found: Study = run.study_record(load_study(folder / "study.toml")).answer  # type: ignore[assignment]
+    study = load_study(folder / "study.toml")
+    planned = make_plan(study, Digests()).study
+    found: Study = run.study_record(study.name, planned).answer  # type: ignore[assignment]
     (row,) = found.models
     assert (row.checkpoint, row.tasks) == ("tiny", {"films": "tiny"})
 

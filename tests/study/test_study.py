@@ -125,6 +125,58 @@ def test_a_wrong_table_is_told(text: str, fault: str, tmp_path: Path) -> None:
     assert any(told.startswith(fault) for told in faults(tmp_path, text))
 
 
+def rows(*names: str, **measures: str) -> str:
+    """Rows of these names, those in `measures` taken as it says."""
+    made = [ONE_MODEL.replace("Tiny", name) for name in names]
+    made += [
+        ONE_MODEL.replace("Tiny", name) + f'measure = "{how}"\nwhy = "x"\n'
+        for name, how in measures.items()
+    ]
+    return "".join(made)
+
+
+@pytest.mark.parametrize(
+    ("text", "clash"),
+    [
+        (rows("x (recorded)", x="recorded"), "'x (recorded)' stands twice"),
+        (rows("x (Recorded)", x="recorded"),
+         "'x (recorded)' stands twice: as pages show names, 'x (Recorded)' is the same"),
+        (rows("x", "x by magnitude"), "'x by magnitude' stands twice"),
+        (rows("x by random", "x"), "'x by random' stands twice"),
+        (rows("x by magnitude (recorded)", x="recorded"), "'x by magnitude (recorded)' stands twice"),
+        (rows("GPT-2 (small)", "GPT-2  small"),
+         "'GPT-2  small' stands twice: as pages show names, 'GPT-2 (small)' is the same"),
+        (rows("caf\u00e9", "cafe\u0301"), "'cafe\u0301' stands twice: as pages show names, 'caf\u00e9' is"),
+        (rows("\U0001f642", "\U0001f643"), "'\U0001f643' stands twice: as pages show names, '\U0001f642' is"),
+        (rows("x", x="later"), "'x' stands twice"),
+    ],
+)  # fmt: skip
+def test_no_row_bears_a_name_that_pages_give_another(text: str, clash: str, tmp_path: Path) -> None:
+    """Pages mark rows "(recorded)" and "by METHOD", and a heading keeps a name's words alone."""
+    (told,) = faults(tmp_path, text)
+    assert f": model {clash}" in told
+
+
+def test_names_that_pages_tell_apart_are_taken(tmp_path: Path) -> None:
+    names = ("x (recorded)", "x", "GPT-2 by hand", "GPT-2", "v1.0", "v10", "\u6a21\u578b\u7532")
+    study = load(tmp_path, rows(*names, 模型乙="later")).study
+    assert [model.name for model in study.models] == [*names, "\u6a21\u578b\u4e59"]
+
+
+def test_two_tasks_of_one_heading_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("sentence\tlabel\n")
+    tasks = "".join(f'[[task]]\nname = "{name}"\nfile = "a.tsv"\n' for name in ("a b", "a (b)"))
+    assert faults(tmp_path, tasks + ONE_MODEL) == ["study.toml:5: task 'a (b)' stands twice"]
+
+
+def test_the_family_of_a_row_that_is_not_measured_here_is_asked_for(tmp_path: Path) -> None:
+    text = ONE_MODEL.replace('family = "decoder-only"\n', "")
+    assert load(tmp_path, text).study.models[0].family == ""
+    for how in ("recorded", "later"):
+        told = faults(tmp_path, f'{text}measure = "{how}"\nwhy = "x"\n')
+        assert told == ["study.toml:2: family is missing"]
+
+
 def test_a_missing_file_and_one_that_is_no_text_are_told(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="a TOML file"):
         load_study(tmp_path / "none.toml")
@@ -146,7 +198,10 @@ def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
 def test_a_task_of_ones_own_is_read_beside_the_study(tmp_path: Path) -> None:
     (tmp_path / "tickets.csv").write_text("text,kind\nit is broken,bug\nplease add,wish\n")
     task = '[[task]]\nname = "tickets"\nfile = "tickets.csv"\ntext = "text"\nlabel = "kind"\nmetric = "mcc"\n'
+    usual = {"tickets": "tiny", "reviews": "tiny", "acceptability": "tiny"}
+    assert load(tmp_path, task + ONE_MODEL).study.models[0].tasks == usual
     loaded = load(tmp_path, 'tasks = ["tickets"]\n' + task + ONE_MODEL)
+    assert loaded.unstated == {"Tiny"}
     (shown,) = loaded.study.tasks
     assert (shown.name, shown.metric) == ("tickets", "mcc")
     examples = loaded.tasks["tickets"].load()

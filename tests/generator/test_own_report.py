@@ -1,0 +1,158 @@
+"""A report of one's own: what its pages say where there is little to say, and how it is asked again."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+import synthetic
+
+from experiments.records.record import Held
+from experiments.records.study import Asking, Study
+from generator import site
+
+pytestmark = pytest.mark.usefixtures("drawn_once")
+
+COMMAND = "gen build --study mine.toml --docs pages"
+MADE_BY = "gen build --study My classifier.toml"  # in the records that synthetic makes
+ASKING = Asking(file="mine.toml", command=COMMAND)
+
+
+def own(
+    names: Sequence[str] = ("My classifier",),
+    *,
+    tasks: Sequence[str] = ("tickets",),
+    levels: Sequence[float] = (0.9,),
+    without: Collection[str] = (),
+    waiting: Sequence[str] = (),
+    asking: Asking | None = ASKING,
+    control: bool = True,
+) -> list[Held]:
+    """The records of a study that is not the repository's, of some kinds none."""
+    held = synthetic.held(names, tasks=tasks, levels=levels, blocks=1, waiting=waiting)
+    kept = [
+        one for one in held if one.cell.kind not in without and (control or one.cell.seed is None)
+    ]
+    return [_asked(one, asking) for one in kept]
+
+
+def _asked(one: Held, asking: Asking | None) -> Held:
+    answer = one.record.answer
+    if not isinstance(answer, Study):
+        return one
+    return replace(one, source=replace(one.record, answer=replace(answer, asking=asking)))
+
+
+def pages(held: Sequence[Held], gaps: Sequence[str] = ()) -> dict[str, str]:
+    """The pages of these records, by name, a line of text where it was wrapped."""
+    files = site.render(held, gaps)
+    return {name: files[name].decode() for name in files if name.endswith(".md")}
+
+
+def in_line(text: str) -> str:
+    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+LITTLE = {
+    "one model, one task, one level": own(),
+    "no task": own(tasks=()),
+    "no control": own(control=False),
+    "no time": own(without=("latency",)),
+    "no bytes": own(without=("footprint",)),
+    "no comparison": own(without=("comparison",)),
+    "nothing pruned": own(tasks=(), without=("pruning", "footprint", "latency")),
+    "a text alone": own(tasks=("novel",)),
+    "a name of another script, and one of a page": own(("Überblick – ß", "Overview")),
+    "only rows that wait": own((), waiting=("Huge",)),
+    "nothing": own(()),
+}
+
+
+@pytest.mark.parametrize("what", LITTLE)
+def test_no_page_has_a_table_or_a_list_of_nothing_or_half_a_sentence(what: str) -> None:
+    for name, text in pages(LITTLE[what]).items():
+        for fault in faults(re.sub(r"^```.*?^```$|<math.*?</math>", "", text, flags=re.M | re.S)):
+            pytest.fail(f"{name}: {fault}")
+
+
+def faults(page: str) -> Iterator[str]:
+    """What is on a page for nothing to stand in it, and sentences that end before they say it."""
+    yield from re.findall(r"^\|(?: *\|)+$", page, re.M)
+    yield from re.findall(r"^(.*)\n *\|[ :|-]+\|\n\s*\n", page, re.M)
+    for block in map(in_line, re.split(r"\n\s*\n", page)):
+        if re.search(r"(?<!\S)[,.;:](?!\S)|(?<!\w)\(\)|,\s*,|\*\*\*\*", block):
+            yield block
+        if re.search(r"\b(of|to|asked|and) ?[.,:]", block):
+            yield block
+    for before, after in re.findall(r"^([^\n#|>-][^\n]*:)\n\n([^\n]*)", page, re.M):
+        if not re.match(r"[|\-*<`{]|$|!!!|    |Nothing of this", after):
+            yield f"{before} {after}"
+
+
+def test_the_first_page_names_the_study_and_its_command_and_no_other() -> None:
+    found = pages(own())
+    for name in ("index.md", "reproduce.md"):
+        assert COMMAND in found[name], name
+        for words in re.findall(r"gen build[^\n`]*", found[name]):
+            assert words.startswith(COMMAND) or words == MADE_BY, (name, words)
+        assert "report.toml" not in found[name]
+        assert "make site" not in found[name]
+    assert f"{COMMAND} --open    # and read them" in found["index.md"]
+    assert "<code>mine.toml</code>" in found["index.md"]
+
+
+def test_a_page_without_records_says_which_command_measures() -> None:
+    assert (
+        f"Nothing has been measured yet: run <code>{COMMAND}</code>." in pages(own(()))["index.md"]
+    )
+
+
+def test_the_repository_s_own_report_says_gen_build() -> None:
+    found = pages(own(asking=None))
+    assert "gen build          # measure" in found["index.md"]
+    assert "make site" in found["reproduce.md"]
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (own(), "it is pruned by magnitude to 90 %, asked tickets before and after, weighed in bytes "
+                "and timed in milliseconds. Every"),
+        (own(("One", "Two")), "each is pruned by magnitude to 90 %, asked tickets before and after,"),
+        (own(tasks=()), "it is pruned by magnitude to 90 %, weighed in bytes and timed in milliseconds."),
+        (own(without=("latency",)), "before and after and weighed in bytes. Every"),
+        (own(tasks=(), without=("pruning", "footprint", "latency")),
+         "This report asks My classifier (decoder-only). Every number"),
+    ],
+)  # fmt: skip
+def test_the_first_page_says_what_was_done_and_no_more(held: list[Held], said: str) -> None:
+    assert said in in_line(pages(held)["index.md"])
+
+
+def test_without_a_task_the_first_page_still_shows_what_was_measured() -> None:
+    text = pages(own(tasks=()), ("Mine, cola: no file",))["index.md"]
+    assert "## What it buys" in text
+    assert "## What was found" not in text
+    assert "nothing to show" not in text
+
+
+def test_bytes_are_shown_where_no_time_is() -> None:
+    page = pages(own(without=("latency",)))["runtime.md"]
+    assert "### My classifier: bytes" in page
+    assert "No time of a model of this report is on record." in page
+
+
+def test_what_was_not_asked_stands_on_the_page_of_answers_with_its_reason() -> None:
+    held = own()
+    study = held[0].record.answer
+    assert isinstance(study, Study)
+    row = replace(study.models[0], skipped={"reviews": "its labels <bug> are other ones"})
+    asked = replace(held[0].record, answer=replace(study, models=(row,)))
+    page = pages([replace(held[0], source=asked), *held[1:]])["performance.md"]
+    assert "- **My classifier**, reviews: its labels &#60;bug&#62; are other ones" in page
+
+
+def test_what_is_said_of_the_bundled_reviews_stands_where_they_are_asked() -> None:
+    title = "## The test text may be in the training text"
+    assert title not in pages(own())["challenges.md"]
+    assert title in pages(own(tasks=("reviews",)))["challenges.md"]
