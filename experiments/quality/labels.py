@@ -1,4 +1,7 @@
-"""Matching a model's labels to a task's, by name wherever names are given. Pure."""
+"""Matching a model's labels to a task's, by name wherever names are given. Pure.
+
+Upper and lower case are one, but where labels of one side differ in nothing else.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,16 +15,21 @@ def match_labels(
 
     >>> match_labels({0: "POSITIVE", 1: "NEGATIVE"}, ["negative", "positive"], model="m")
     ([1, 0], 'by name')
+    >>> match_labels({0: "US", 1: "us"}, ["us", "US"], model="m")
+    ([1, 0], 'by name')
 
     Raises:
         ReportError: where names differ and neither side's names are mere numbers.
     """
-    own = [str(id2label[index]).casefold() for index in sorted(id2label)]
-    wanted = [label.casefold() for label in labels]
-    if set(wanted) <= set(own):
-        return [wanted.index(name) if name in wanted else -1 for name in own], "by name"
+    own = [str(id2label[index]) for index in sorted(id2label)]
+    if set(labels) <= set(own):
+        return [labels.index(name) if name in labels else -1 for name in own], "by name"
+    folded, wanted = ([name.casefold() for name in side] for side in (own, labels))
+    apart = all(len(set(side)) == len({x.casefold() for x in side}) for side in (own, labels))
+    if apart and set(wanted) <= set(folded):
+        return [wanted.index(name) if name in wanted else -1 for name in folded], "by name"
     order = list(range(len(own)))
-    if own == [f"label_{index}" for index in order] and len(own) == len(wanted):
+    if folded == [f"label_{index}" for index in order] and len(own) == len(wanted):
         return order, "by order: the model's labels are LABEL_0, LABEL_1, …"
     if wanted == [str(index) for index in order]:
         return order, "by number: the task's labels are 0, 1, …"
@@ -30,3 +38,17 @@ def match_labels(
         f"the task's labels {', '.join(labels)}",
         "set id2label in its config.json, or name the labels alike",
     )
+
+
+def label_said(word: str, labels: Sequence[str]) -> int:
+    """The index of the label that a written word is, -1 for none.
+
+    >>> label_said("Positive", ["negative", "positive"]), label_said("none", ["negative", "positive"])
+    (1, -1)
+    >>> [label_said(word, ["US", "us"]) for word in ("us", "US", "Us")]
+    [1, 0, -1]
+    """
+    if word in labels:
+        return labels.index(word)
+    alike = [at for at, label in enumerate(labels) if label.casefold() == word.casefold()]
+    return alike[0] if len(alike) == 1 else -1

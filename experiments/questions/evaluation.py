@@ -158,6 +158,7 @@ def _difference(
             "difference_interval": change.difference_interval,
             "ratio": change.ratio,
             "ratio_interval": change.ratio_interval,
+            "no_difference_interval": change.no_interval,
         }
     assert isinstance(answer, Evaluation)
     assert isinstance(other, Evaluation)
@@ -165,14 +166,16 @@ def _difference(
     return {
         "difference": joined.difference,
         "difference_interval": joined.difference_interval,
+        "no_difference_interval": joined.no_interval,
         "p_value": joined.p_value,
     }
 
 
 SHOWN = (
-    "task", "split", "n", "metric", "value", "interval", "accuracy", "accuracy_interval",
-    "answered_by", "label_mapping", "constant_prediction", "majority", "not_a_label", "truncated",
-    "prunable", "zeros", "warnings",
+    "task", "split", "n", "metric", "value", "interval", "no_interval", "accuracy",
+    "accuracy_interval", "answered_by", "label_mapping", "constant_prediction", "majority",
+    "not_a_label", "truncated", "skipped", "window", "windows", "begins", "prunable", "zeros",
+    "warnings",
 )  # fmt: skip
 
 
@@ -181,4 +184,5 @@ def _evaluation_row(answer: "Answered") -> dict[str, Any]:
     document = asdict(answer)
     if answer.kind == "perplexity":
         document |= {"metric": "perplexity", "answered_by": "likelihood of the text"}
+        document |= {"windows": len(document["tokens"])}
     return {key: document.get(key) for key in SHOWN}
