@@ -14,8 +14,7 @@ from experiments.quality.intervals import (
     paired_difference,
     smallest_detectable,
 )
-from experiments.quality.evaluation import ONE_ANSWER, ONE_LABEL
-from experiments.quality.metrics import marginals, matthews
+from experiments.quality.metrics import ONE_ANSWER, ONE_LABEL, marginals, matthews
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.perplexity import Perplexity, PerplexityChange
 
@@ -69,9 +68,7 @@ def _right(answer: Evaluation) -> NDArray[np.bool_]:
     return np.asarray(np.equal(answer.references, answer.predictions))
 
 
-def _mcc_difference(
-    first: Evaluation, other: Evaluation, clusters: Sequence[str] | None
-) -> Bounds:
+def _mcc_difference(first: Evaluation, other: Evaluation, clusters: Sequence[str] | None) -> Bounds:
     """The bootstrap interval of a difference of MCC; None where neither MCC is defined."""
     if len(set(first.references)) == 1:
         return Bounds(None, ONE_LABEL)

@@ -9,12 +9,9 @@ from numpy.typing import NDArray
 from experiments.quality import metric_modules
 from experiments.quality.answering import GENERATED, Question
 from experiments.quality.intervals import Bounds, bootstrap, wilson
-from experiments.quality.metrics import marginals, matthews
+from experiments.quality.metrics import ONE_ANSWER, ONE_LABEL, marginals, matthews
 from experiments.quality.tasks.examples import Examples
 from experiments.records.evaluation import Evaluation
-
-ONE_LABEL = "MCC is not defined where all sentences have one label"
-ONE_ANSWER = "MCC is not defined of one answer to everything"
 
 
 def score(

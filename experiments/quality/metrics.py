@@ -6,6 +6,10 @@ An answer that is no label, index -1, is a class of its own.
 import numpy as np
 from numpy.typing import NDArray
 
+# Why there is none: by convention it is 0, which no examples could change.
+ONE_LABEL = "MCC is not defined where all sentences have one label"
+ONE_ANSWER = "MCC is not defined of one answer to everything"
+
 
 def marginals(
     references: NDArray[np.intp], predictions: NDArray[np.intp], labels: int

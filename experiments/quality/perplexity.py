@@ -113,9 +113,7 @@ def losses(opened: OpenModel, text: Text, *, batch: int = BATCH) -> NDArray[np.f
     with torch.inference_mode(), products.packed(opened.model), activations.fused(opened.model):
         for start in range(0, len(text.windows), batch):
             windows = text.windows[start : start + batch]
-            rows = [
-                [*text.marks, *text.tokens[begin : begin + text.room]] for begin, _ in windows
-            ]
+            rows = [[*text.marks, *text.tokens[begin : begin + text.room]] for begin, _ in windows]
             ids = torch.tensor(rows, device=opened.model.device)
             logits = opened.model(
                 input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False

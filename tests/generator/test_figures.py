@@ -60,7 +60,7 @@ def cost(
     metric: str = "MCC",
 ) -> Figure:
     points = tuple(
-        frontier.Point(level, 100 * (1.01 - level), value, value - 0.05, value + 0.05)
+        frontier.Point(level, 100 * (1.01 - level), value, (value - 0.05, value + 0.05))
         for level in (0.0, *levels)
     )
     lines = [frontier.Line(name, points, place) for place, name in enumerate(names)]

@@ -407,7 +407,7 @@ def test_sentences_that_all_give_no_token_are_refused(saved: Saved, films: Task)
     assert films.file is not None
     films.file.write_text("sentence\tlabel\n…\tnegative\n… …\tpositive\n")
     opened = open_model(Checkpoint("tiny", dropping_dots(saved("GPT-2"))))
-    with pytest.raises(ReportError, match="tiny on films: expected sentences .* all gave none"):
+    with pytest.raises(ReportError, match=r"tiny on films: expected sentences .* all gave none"):
         answering.prepare(opened, films)
 
 
@@ -415,7 +415,9 @@ def test_labels_that_differ_by_case_alone_are_answered_apart(saved: Saved, films
     opened = open_model(Checkpoint("tiny", saved("BERT", **WIDE)))
     opened.model.config.id2label = {0: "US", 1: "us"}
     assert films.file is not None
-    films.file.write_text(films.file.read_text().replace("negative", "us").replace("positive", "US"))
+    films.file.write_text(
+        films.file.read_text().replace("negative", "us").replace("positive", "US")
+    )
     question = answering.prepare(opened, replace(films, labels=("us", "US")))
     assert (question.outputs, question.label_mapping) == ((1, 0), "by name")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.quality.metric_modules import MODULES, score
+from experiments.quality.metric_modules import score
 from experiments.quality.metrics import marginals, matthews
 
 

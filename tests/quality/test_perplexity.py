@@ -62,7 +62,9 @@ def by_a_plain_loop(folder: Path, words: list[int], marks: list[int], window: in
         row = [*marks, *words[max(0, end - room) : end]]
         with torch.no_grad():
             shares = plain(torch.tensor([row])).logits[0].double().log_softmax(-1)
-        total -= sum(float(shares[at - 1, row[at]]) for at in range(len(row) - end + done, len(row)))
+        total -= sum(
+            float(shares[at - 1, row[at]]) for at in range(len(row) - end + done, len(row))
+        )
         done = end
     return total / (len(words) - first)
 
@@ -102,7 +104,9 @@ def test_a_text_that_begins_with_the_mark_itself_has_it_once(saved: Saved, story
     assert perplexity.prepare(opened, story) == plain
 
 
-def test_a_text_whose_tokenizer_sets_no_mark_keeps_one_of_its_own(saved: Saved, story: Task) -> None:
+def test_a_text_whose_tokenizer_sets_no_mark_keeps_one_of_its_own(
+    saved: Saved, story: Task
+) -> None:
     """It is a word of that text, and of its first window alone."""
     folder = saved(CAUSAL)
     without_marks(folder)
@@ -146,7 +150,7 @@ def test_a_short_text_says_why_it_has_no_interval(saved: Saved, story: Task, gen
 
 
 def test_a_limit_is_of_windows_and_is_said(saved: Saved, story: Task) -> None:
-    """150 tokens in windows of 23 beside the mark that step by 11: of 150 - 23 = 127 the 12th has the last."""
+    """150 tokens in windows of 23 and the mark: 23 are scored by the first, 11 by each of 12 others."""
     opened = open_model(Checkpoint("tiny", saved(CAUSAL)))
     whole, some = (perplexity.prepare(opened, story, limit=limit) for limit in (None, 3))
     assert (len(whole.windows), whole.split) == (13, "evaluation")
