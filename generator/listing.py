@@ -176,9 +176,9 @@ def _evaluation(row: Answer) -> Iterator[str]:
             f"  difference from the other model {change(row['difference'], metric)} {bounds}, "
             f"McNemar p = {row['p_value']:.3g}"
         )
-    if row["skipped"]:
-        places = ", ".join(str(place + 1) for place in row["skipped"])
-        yield f"  caution: left out, for they gave no token: {len(row['skipped'])}, at {places}"
+    if row["no_token"]:
+        places = ", ".join(str(place + 1) for place in row["no_token"])
+        yield f"  caution: left out, for they gave no token: {len(row['no_token'])}, at {places}"
     if row["constant_prediction"]:
         yield "  caution: it gives one answer to everything"
     if row["not_a_label"]:

@@ -37,8 +37,8 @@ class Question:
     """A task made ready for one model: tokenised once, matched to its labels.
 
     `tokens` has one row a sentence, `choices` the tokens of each answer after each sentence where
-    the likeliest is asked for, `outputs` the label of each output of a head. `skipped` are the places
-    of sentences that gave no token: they are not among the `examples`.
+    the likeliest is asked for, `outputs` the label of each output of a head. `no_token` are the places
+    of sentences that gave none: they are not among the `examples`.
     """
 
     task: Task
@@ -49,7 +49,7 @@ class Question:
     outputs: tuple[int, ...]
     label_mapping: str
     choices: tuple[tuple[Tokens, ...], ...] = ()
-    skipped: tuple[int, ...] = ()
+    no_token: tuple[int, ...] = ()
 
 
 def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Question:
@@ -102,7 +102,7 @@ def _without_empty(opened: OpenModel, question: Question) -> Question:
         ),
         tokens=tuple(question.tokens[place] for place in kept),
         choices=tuple(question.choices[place] for place in kept) if question.choices else (),
-        skipped=tuple(place for place, row in enumerate(question.tokens) if not row),
+        no_token=tuple(place for place, row in enumerate(question.tokens) if not row),
     )
 
 

@@ -37,7 +37,7 @@ def compare(
         )
     right, other_right = _right(first), _right(other)
     if clusters is not None:
-        clusters = [name for place, name in enumerate(clusters) if place not in first.skipped]
+        clusters = [name for place, name in enumerate(clusters) if place not in first.no_token]
     gained, lost = int((right & ~other_right).sum()), int((other_right & ~right).sum())
     by_accuracy = paired_difference(gained, lost, first.n)
     is_mcc = first.metric == "mcc"
@@ -61,7 +61,7 @@ def compare(
 
 
 def _asked(answer: Evaluation) -> tuple[object, ...]:
-    return answer.references, answer.skipped, answer.labels, answer.metric
+    return answer.references, answer.no_token, answer.labels, answer.metric
 
 
 def _right(answer: Evaluation) -> NDArray[np.bool_]:

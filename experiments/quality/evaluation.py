@@ -54,7 +54,7 @@ def score(
         references=examples.references,
         predictions=tuple(predictions.tolist()),
         warnings=warnings,
-        skipped=question.skipped,
+        no_token=question.no_token,
     )
 
 

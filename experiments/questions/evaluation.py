@@ -174,7 +174,7 @@ def _difference(
 SHOWN = (
     "task", "split", "n", "metric", "value", "interval", "no_interval", "accuracy",
     "accuracy_interval", "answered_by", "label_mapping", "constant_prediction", "majority",
-    "not_a_label", "truncated", "skipped", "window", "windows", "begins", "prunable", "zeros",
+    "not_a_label", "truncated", "no_token", "window", "windows", "begins", "prunable", "zeros",
     "warnings",
 )  # fmt: skip
 

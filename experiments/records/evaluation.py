@@ -16,7 +16,7 @@ class Evaluation:
     `references` and `predictions` are indices into `labels`; a prediction of -1 is an answer that
     is no label. `interval` is null where it is undefined (MCC with one predicted class) or all
     resamples score the same, and `no_interval` says which; records made before it have neither.
-    `skipped` are the places, from 0, of sentences asked for that gave no token, and are not of the `n`.
+    `no_token` are the places, from 0, of sentences asked for that gave no token, and are not of the `n`.
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -42,7 +42,7 @@ class Evaluation:
     predictions: tuple[int, ...]
     warnings: tuple[str, ...]
     no_interval: str | None = None
-    skipped: tuple[int, ...] = ()
+    no_token: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

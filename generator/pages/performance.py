@@ -297,9 +297,9 @@ def _why_none(loss: Comparison | None) -> str:
 
 def _left_out(name: str, answer: Evaluation) -> Iterator[Markdown]:
     """The sentences of which a model's tokenizer made nothing."""
-    if answer.skipped:
-        places = listed([whole(place + 1) for place in answer.skipped])
+    if answer.no_token:
+        places = listed([whole(place + 1) for place in answer.no_token])
         yield Markdown(
-            f"{escape(name)} was asked {whole(answer.n)} sentences: the others gave no token (sentence "
-            f"{places})"
+            f"{escape(name)} was asked {whole(answer.n)} sentences: the others gave no token (of those "
+            f"asked, {places})"
         )

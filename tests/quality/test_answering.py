@@ -386,21 +386,21 @@ def test_a_sentence_that_gives_no_token_is_left_out_counted_and_listed(
     predictions = answering.predict(opened, question)
     assert predictions.tolist() == expected
     found = evaluation.score(question, predictions, prunable=1, zeros=0)
-    assert (found.n, found.references, found.skipped) == (3, (0, 0, 0), (1, 3))
+    assert (found.n, found.references, found.no_token) == (3, (0, 0, 0), (1, 3))
     assert question.examples.clusters == ("0", "1", "2")
     assert compare(found, found, clusters=asked.load().clusters).n == 3
     said = gen("evaluate", folder, "--data", films.file)
     assert "n = 3" in said.out
     assert "caution: left out, for they gave no token: 2, at 2, 4" in said.out
     (row,) = json.loads(gen("evaluate", folder, "--data", films.file, "--json").out)
-    assert (row["n"], row["skipped"]) == (3, [1, 3])
+    assert (row["n"], row["no_token"]) == (3, [1, 3])
 
 
 def test_answers_to_other_sentences_of_as_many_are_told_apart(scored: Callable) -> None:
     """Two tokenizers that drop one sentence each, of like labels, were not asked the same."""
-    one = replace(scored([0, 1, 1], [0, 1, 0]), skipped=(0,))
+    one = replace(scored([0, 1, 1], [0, 1, 0]), no_token=(0,))
     with pytest.raises(ReportError, match="two evaluations of the same examples"):
-        compare(one, replace(one, skipped=(1,)))
+        compare(one, replace(one, no_token=(1,)))
 
 
 def test_sentences_that_all_give_no_token_are_refused(saved: Saved, films: Task) -> None:
