@@ -163,9 +163,9 @@ def random_inputs(opened: OpenModel, batch: int, tokens: int) -> dict[str, Tenso
     ids = torch.randint(0, vocabulary(opened), (batch, tokens), generator=generator)
     classifies = type(opened.model).__name__.endswith("ForSequenceClassification")
     ends = end_marks(config) if config.is_encoder_decoder and classifies else []
-    ids[torch.isin(ids, torch.tensor([config.pad_token_id, *ends]))] = next(
-        token for token in range(len(ends) + 2) if token not in (config.pad_token_id, *ends)
-    )
+    marks = {config.pad_token_id, *ends}
+    for mark in marks - {None}:
+        ids[ids == mark] = next(token for token in range(len(marks) + 1) if token not in marks)
     for end in ends[:1]:
         ids[:, -1] = end
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
