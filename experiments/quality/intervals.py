@@ -5,6 +5,7 @@ together (minimal pairs) are resampled together.
 """
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -21,7 +22,7 @@ CONFIDENCE = 0.95
 RESAMPLES = 10_000
 DRAWN_AT_ONCE = 100
 FEWEST_UNITS = 10
-ROUNDING = 1e-9  # a width below this is that of float arithmetic, not of examples
+ROUNDING = 1e-9  # a width below this share is that of float arithmetic, not of examples
 SEED = 20_231_125
 Z = float(norm.ppf(0.5 + CONFIDENCE / 2))
 
@@ -156,7 +157,7 @@ def _percentiles(
         ]
     )
     low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    if high - low <= ROUNDING * max(1.0, abs(high)):
+    if math.isclose(low, high, rel_tol=ROUNDING, abs_tol=sys.float_info.epsilon):
         return Bounds(None, "every resample scores the same")
     return Bounds((float(low), float(high)))
 

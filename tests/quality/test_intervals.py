@@ -212,6 +212,13 @@ def test_an_interval_of_no_width_is_none_and_says_why(value: float) -> None:
     assert bootstrap(np.zeros(30, np.intp), first_share).interval is None
 
 
+def test_an_interval_of_very_small_values_has_a_width_of_its_own() -> None:
+    """As of a perplexity that pruning at random makes 1e10 times as high."""
+    values = 1e-10 * np.random.default_rng(0).uniform(1, 5, size=40)
+    low, high = bootstrap_units(np.stack([values, np.ones(40)], axis=1), mean).interval
+    assert high - low == pytest.approx(2 * Z * values.std() / math.sqrt(40), rel=0.05)
+
+
 def test_of_fewer_than_ten_units_there_is_no_interval_and_it_is_said() -> None:
     units = np.stack([np.arange(9.0), np.ones(9)], axis=1)
     assert bootstrap_units(units, mean) == (None, "fewer than 10 windows: 9")
