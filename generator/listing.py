@@ -171,12 +171,16 @@ def _evaluation(row: Answer) -> Iterator[str]:
         + f"majority class {percent(row['majority'])}"
     )
     yield f"  answered by {row['answered_by']}, labels matched {row['label_mapping']}"
+    yield from _no_interval(row)
     if "difference" in row:
         bounds = interval(row["difference_interval"], lambda x: change(x, metric))
         yield (
             f"  difference from the other model {change(row['difference'], metric)} {bounds}, "
             f"McNemar p = {row['p_value']:.3g}"
         )
+    if row["no_token"]:
+        places = ", ".join(str(place + 1) for place in row["no_token"])
+        yield f"  caution: left out, for they gave no token: {len(row['no_token'])}, at {places}"
     if row["constant_prediction"]:
         yield "  caution: it gives one answer to everything"
     if row["not_a_label"]:
@@ -191,10 +195,25 @@ def _perplexity(row: Answer) -> Iterator[str]:
         f"{row['task']}, {row['split']}, {whole(row['n'])} tokens: perplexity "
         f"{perplexity(row['value'])} {interval(row['interval'], perplexity)}"
     )
+    yield f"  windows of up to {whole(row['window'])} tokens: {row['windows']}, {_begun(row['begins'])}"
+    yield from _no_interval(row)
     if "ratio" in row:
         bounds = interval(row["ratio_interval"], lambda x: f"{x:.3f}")
         yield f"  {row['ratio']:.3f} times the other model's {bounds}"
     yield from (f"  caution: {warning}" for warning in row["warnings"])
+
+
+def _begun(marks: str | None) -> str:
+    """How each window of a text begins."""
+    return f"each begun with {marks}" if marks else "begun with no mark, as its tokenizer sets none"
+
+
+def _no_interval(row: Answer) -> Iterator[str]:
+    """Why an interval is missing."""
+    if row["no_interval"]:
+        yield f"  no interval: {row['no_interval']}"
+    if row.get("no_difference_interval"):
+        yield f"  no interval of the difference: {row['no_difference_interval']}"
 
 
 def finetuning(answer: Answer) -> list[str]:

@@ -41,9 +41,9 @@ class Step:
 
     @property
     def lost(self) -> bool:
-        """Whether the whole interval of the difference lies below zero."""
-        bounds = self.loss.difference_interval
-        return bounds is not None and bounds[1] < 0
+        """Whether the whole interval of the difference lies below zero; of accuracy's where MCC's is none."""
+        loss = self.loss
+        return (loss.difference_interval or loss.accuracy_difference_interval)[1] < 0
 
     @property
     def given_up(self) -> bool:
@@ -184,6 +184,9 @@ def _foretold(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
         f"{_about(report, model, task)}: perplexity {perplexity(dense.value)} "
         f"{interval(dense.interval, perplexity)} unpruned."
     ]
+    if not (judged := [(level, one) for level, one in changes if one.ratio_interval]):
+        return Markdown(" ".join([*parts, _unjudged(changes[-1])]))
+    changes = judged
     unharmed = list(takewhile(lambda step: not _worse(step[1]), changes))
     for level, one in unharmed[-1:]:
         parts.append(
@@ -199,6 +202,16 @@ def _foretold(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
     return Markdown(" ".join(parts))
 
 
+def _unjudged(change: tuple[float, PerplexityChange]) -> str:
+    """A change that has no interval: nothing tells it from chance."""
+    level, one = change
+    why = f" ({escape(one.no_interval)})" if one.no_interval else ""
+    return (
+        f"At {level_name(level)} removed it is {times(one.ratio)} times as high, without an "
+        f"interval{why}: whether that is chance cannot be told."
+    )
+
+
 def _worse(change: PerplexityChange) -> bool:
     """Whether the whole interval says that a text is foretold less well."""
     return change.ratio_interval is not None and change.ratio_interval[0] > 1
@@ -211,8 +224,12 @@ def _levels(levels: Sequence[float]) -> Markdown:
 def _difference(step: Step) -> str:
     metric = step.loss.metric
     unit = "" if metric == "mcc" else " points"
-    bounds = interval(step.loss.difference_interval, lambda x: change(x, metric))
-    return f"{change(step.loss.difference, metric)}{unit} {bounds}"
+    shown = f"{change(step.loss.difference, metric)}{unit}"
+    if step.loss.difference_interval is None:
+        found = step.loss.accuracy_difference
+        bounds = interval(step.loss.accuracy_difference_interval, points)
+        return f"{shown}, without an interval, accuracy by {points(found)} points {bounds}"
+    return f"{shown} {interval(step.loss.difference_interval, lambda x: change(x, metric))}"
 
 
 def _needed(step: Step) -> str:

@@ -19,7 +19,7 @@ from experiments.models import activations, products
 from experiments.models.feeding import attention_to_first, begun, fitted, longest_input
 from experiments.models.opening import OpenModel, end_marks
 from experiments.quality.asking import prefix_of, refuse_unless_causal
-from experiments.quality.labels import match_labels
+from experiments.quality.labels import label_said, match_labels
 from experiments.quality.tasks.examples import Examples
 from experiments.quality.tasks.table import Task
 
@@ -37,7 +37,8 @@ class Question:
     """A task made ready for one model: tokenised once, matched to its labels.
 
     `tokens` has one row a sentence, `choices` the tokens of each answer after each sentence where
-    the likeliest is asked for, `outputs` the label of each output of a head.
+    the likeliest is asked for, `outputs` the label of each output of a head. `no_token` are the places
+    of sentences that gave none: they are not among the `examples`.
     """
 
     task: Task
@@ -48,6 +49,7 @@ class Question:
     outputs: tuple[int, ...]
     label_mapping: str
     choices: tuple[tuple[Tokens, ...], ...] = ()
+    no_token: tuple[int, ...] = ()
 
 
 def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Question:
@@ -60,14 +62,14 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Quest
     answered_by = way(opened, task)
     if answered_by == LIKELIEST:
         refuse_unless_causal(opened, task)
-        return _with_choices(opened, task, examples)
+        return _without_empty(opened, _with_choices(opened, task, examples))
     outputs, mapping = list(range(len(examples.labels))), "by the generated word"
     if answered_by == HEAD:
         id2label: dict[int, str] = dict(opened.model.config.id2label or {})  # type: ignore[assignment]
         outputs, mapping = match_labels(id2label, examples.labels, model=opened.checkpoint.name)
     continues = answered_by == GENERATED and not opened.model.config.is_encoder_decoder
     tokens, truncated = (_to_go_on if continues else _whole)(opened, task, examples)
-    return Question(
+    question = Question(
         task=task,
         examples=examples,
         tokens=tokens,
@@ -75,6 +77,32 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Quest
         answered_by=answered_by,
         outputs=tuple(outputs),
         label_mapping=mapping,
+    )
+    return _without_empty(opened, question)
+
+
+def _without_empty(opened: OpenModel, question: Question) -> Question:
+    """The question without sentences that gave no token: of nothing a model cannot be asked."""
+    kept = [place for place, row in enumerate(question.tokens) if row]
+    if not kept:
+        raise ReportError(
+            f"{opened.checkpoint.name} on {question.task.name}",
+            "sentences that its tokenizer makes tokens of, all gave none",
+            "see its tokenizer",
+        )
+    examples = question.examples
+    clusters = examples.clusters and tuple(examples.clusters[place] for place in kept)
+    return replace(
+        question,
+        examples=replace(
+            examples,
+            texts=tuple(examples.texts[place] for place in kept),
+            references=tuple(examples.references[place] for place in kept),
+            clusters=clusters,
+        ),
+        tokens=tuple(question.tokens[place] for place in kept),
+        choices=tuple(question.choices[place] for place in kept) if question.choices else (),
+        no_token=tuple(place for place, row in enumerate(question.tokens) if not row),
     )
 
 
@@ -263,7 +291,7 @@ def _longest_label(opened: OpenModel, examples: Examples) -> int:
 
 def _writer(opened: OpenModel, question: Question) -> Answer:
     """Labels by what a model writes: of tokens (batch, length), each row's label, -1 for none."""
-    words = [label.casefold() for label in question.examples.labels]
+    labels = question.examples.labels
     how: Any = copy.copy(opened.model.generation_config)
     how.update(
         max_new_tokens=_longest_label(opened, question.examples),
@@ -287,8 +315,7 @@ def _writer(opened: OpenModel, question: Question) -> Answer:
         if not opened.model.config.is_encoder_decoder:
             written = written[:, ids.shape[1] :]  # what follows the prompt
         texts = opened.tokenizer.batch_decode(written, skip_special_tokens=True)
-        said = [text.strip().casefold() for text in texts]
-        return [words.index(word) if word in words else -1 for word in said]
+        return [label_said(text.strip(), labels) for text in texts]
 
     return answer
 

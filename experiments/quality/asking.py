@@ -3,7 +3,7 @@
 import torch
 
 from experiments.errors import ReportError
-from experiments.models.feeding import longest_input
+from experiments.models.feeding import longest_input, vocabulary
 from experiments.models.opening import OpenModel
 from experiments.quality.tasks.table import Task
 
@@ -22,7 +22,7 @@ def refuse_unless_causal(opened: OpenModel, task: Task) -> None:
     causal = model.can_generate() and not config.is_encoder_decoder
     if causal:
         count = max(2, min(8, longest_input(opened)))
-        ids = torch.arange(1, count + 1, device=model.device) % config.vocab_size
+        ids = torch.arange(1, count + 1, device=model.device) % vocabulary(opened)
         other = ids.clone()
         other[-1] = 0
         with torch.inference_mode():

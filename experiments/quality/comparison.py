@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from experiments.errors import ReportError
 from experiments.quality.intervals import (
-    Interval,
+    Bounds,
     bootstrap,
     bootstrap_units,
     mcnemar,
     paired_difference,
     smallest_detectable,
 )
-from experiments.quality.metrics import METRICS, spread
+from experiments.quality.metrics import ONE_ANSWER, ONE_LABEL, marginals, matthews
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.perplexity import Perplexity, PerplexityChange
 
@@ -24,22 +24,24 @@ def compare(
 ) -> Comparison:
     """The first minus the other, both resampled on the same examples.
 
+    `clusters` are of all the examples that were asked for, those that gave no token included.
+
     Raises:
         ReportError: where they were not asked the same examples in the same metric.
     """
-    if (first.references, first.labels, first.metric) != (
-        other.references,
-        other.labels,
-        other.metric,
-    ):
+    if _asked(first) != _asked(other):
         raise ReportError(
             f"{first.task}, {first.metric} against {other.task}, {other.metric}",
             "two evaluations of the same examples in the same metric",
             "compare models that answer in the same way",
         )
     right, other_right = _right(first), _right(other)
+    if clusters is not None:
+        clusters = [name for place, name in enumerate(clusters) if place not in first.no_token]
     gained, lost = int((right & ~other_right).sum()), int((other_right & ~right).sum())
     by_accuracy = paired_difference(gained, lost, first.n)
+    is_mcc = first.metric == "mcc"
+    bounds = _mcc_difference(first, other, clusters) if is_mcc else Bounds(by_accuracy)
     return Comparison(
         task=first.task,
         n=first.n,
@@ -47,9 +49,8 @@ def compare(
         value=first.value,
         other_value=other.value,
         difference=first.value - other.value,
-        difference_interval=_mcc_difference(first, other, clusters)
-        if first.metric == "mcc"
-        else by_accuracy,
+        difference_interval=bounds.interval,
+        no_interval=bounds.why,
         accuracy_difference=(gained - lost) / first.n,
         accuracy_difference_interval=by_accuracy,
         gained=gained,
@@ -59,26 +60,37 @@ def compare(
     )
 
 
+def _asked(answer: Evaluation) -> tuple[object, ...]:
+    return answer.references, answer.no_token, answer.labels, answer.metric
+
+
 def _right(answer: Evaluation) -> NDArray[np.bool_]:
     return np.asarray(np.equal(answer.references, answer.predictions))
 
 
-def _mcc_difference(
-    first: Evaluation, other: Evaluation, clusters: Sequence[str] | None
-) -> Interval | None:
-    """The bootstrap interval of a difference of MCC; None where both always answer one label."""
+def _mcc_difference(first: Evaluation, other: Evaluation, clusters: Sequence[str] | None) -> Bounds:
+    """The bootstrap interval of a difference of MCC; None where neither MCC is defined."""
+    if len(set(first.references)) == 1:
+        return Bounds(None, ONE_LABEL)
     if len(set(first.predictions)) == len(set(other.predictions)) == 1:
-        return None
-    size = len(first.labels) + 1
-    references = np.array(first.references)
-    cells = [references * size + np.array(x.predictions) % size for x in (first, other)]
-    joint, categories = np.unique(np.stack(cells), axis=1, return_inverse=True)
+        return Bounds(None, ONE_ANSWER)
+    labels = len(first.labels)
+    answers = np.array([first.references, first.predictions, other.predictions]) % (labels + 1)
+    (said, ours, theirs), categories = np.unique(answers, axis=1, return_inverse=True)
+    values = np.concatenate(
+        [marginals(said, ours, labels), marginals(said, theirs, labels)], axis=1
+    )
 
-    def statistic(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        ours, theirs = (METRICS["mcc"](spread(counts, side, size)) for side in joint)
-        return ours - theirs
+    def difference(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        one, another = np.split(sums, 2, axis=1)
+        return matthews(one) - matthews(another)
 
-    return bootstrap(categories.reshape(-1), statistic, clusters=clusters)
+    return bootstrap(categories.reshape(-1), difference, values=values, clusters=clusters)
+
+
+def _read(answer: Perplexity) -> tuple[object, ...]:
+    """What was read, and how: only answers alike in this are to one question."""
+    return answer.digest, answer.tokens, answer.window, answer.begins
 
 
 def compare_perplexity(first: Perplexity, other: Perplexity) -> PerplexityChange:
@@ -87,7 +99,7 @@ def compare_perplexity(first: Perplexity, other: Perplexity) -> PerplexityChange
     Raises:
         ReportError: where they did not score the same windows of the same text.
     """
-    if (first.digest, first.tokens) != (other.digest, other.tokens):
+    if _read(first) != _read(other):
         raise ReportError(
             f"{first.task}, {first.n} tokens, against {other.task}, {other.n}",
             "two models that cut the same text into the same tokens",
@@ -98,15 +110,16 @@ def compare_perplexity(first: Perplexity, other: Perplexity) -> PerplexityChange
     def both(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.exp(sums[:, :2] / sums[:, 2:])
 
+    difference = bootstrap_units(units, lambda sums: both(sums) @ [1, -1])
+    ratio = bootstrap_units(units, lambda sums: np.exp((sums[:, 0] - sums[:, 1]) / sums[:, 2]))
     return PerplexityChange(
         task=first.task,
         n=first.n,
         value=first.value,
         other_value=other.value,
         difference=first.value - other.value,
-        difference_interval=bootstrap_units(units, lambda sums: both(sums) @ [1, -1]),
+        difference_interval=difference.interval,
         ratio=first.value / other.value,
-        ratio_interval=bootstrap_units(
-            units, lambda sums: np.exp((sums[:, 0] - sums[:, 1]) / sums[:, 2])
-        ),
+        ratio_interval=ratio.interval,
+        no_interval=difference.why or ratio.why,
     )

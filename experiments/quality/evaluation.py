@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from experiments.quality import metric_modules
 from experiments.quality.answering import GENERATED, Question
-from experiments.quality.intervals import Interval, bootstrap, wilson
-from experiments.quality.metrics import METRICS, confusion, spread
+from experiments.quality.intervals import Bounds, bootstrap, wilson
+from experiments.quality.metrics import ONE_ANSWER, ONE_LABEL, marginals, matthews
 from experiments.quality.tasks.examples import Examples
 from experiments.records.evaluation import Evaluation
 
@@ -26,10 +26,10 @@ def score(
     examples = question.examples
     labels, n = examples.labels, len(examples.texts)
     references = np.array(examples.references, np.intp)
-    counts = confusion(references, predictions, len(labels))
     metric = metric_name(question)
     said = set(predictions.tolist())
-    right = int(np.trace(counts[: len(labels), : len(labels)]))
+    right = int((references == predictions).sum())
+    bounds = _bounds(metric, references, predictions, examples)
     shares = np.bincount(references, minlength=len(labels))
     return Evaluation(
         task=question.task.name,
@@ -37,7 +37,8 @@ def score(
         n=n,
         metric=metric,
         value=metric_modules.score(metric, references, predictions),
-        interval=_interval(metric, references, predictions, examples),
+        interval=bounds.interval,
+        no_interval=bounds.why,
         accuracy=right / n,
         accuracy_interval=wilson(right, n),
         answered_by=question.answered_by,
@@ -53,6 +54,7 @@ def score(
         references=examples.references,
         predictions=tuple(predictions.tolist()),
         warnings=warnings + _left_out(examples),
+        no_token=question.no_token,
     )
 
 
@@ -68,20 +70,20 @@ def metric_name(question: Question) -> str:
     return "exact_match" if exact else question.task.metric
 
 
-def _interval(
+def _bounds(
     metric: str,
     references: NDArray[np.intp],
     predictions: NDArray[np.intp],
     examples: Examples,
-) -> Interval | None:
-    size = len(examples.labels) + 1
+) -> Bounds:
     if metric != "mcc":
-        return wilson(int((references == predictions).sum()), len(references))
-    if any(len(set(side.tolist())) == 1 for side in (references, predictions)):
-        return None
-    present, categories = np.unique(references * size + predictions % size, return_inverse=True)
-
-    def statistic(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        return METRICS[metric](spread(counts, present, size))
-
-    return bootstrap(categories, statistic, clusters=examples.clusters)
+        return Bounds(wilson(int((references == predictions).sum()), len(references)))
+    if len(set(references.tolist())) == 1:
+        return Bounds(None, ONE_LABEL)
+    if len(set(predictions.tolist())) == 1:
+        return Bounds(None, ONE_ANSWER)
+    labels = len(examples.labels)
+    pairs = np.stack([references, predictions % (labels + 1)])
+    (said, answered), categories = np.unique(pairs, axis=1, return_inverse=True)
+    values = marginals(said, answered, labels)
+    return bootstrap(categories.reshape(-1), matthews, values=values, clusters=examples.clusters)

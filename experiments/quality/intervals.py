@@ -4,7 +4,11 @@ Proportions have closed or score forms; everything else is bootstrapped. Example
 together (minimal pairs) are resampled together.
 """
 
+import math
+import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +16,13 @@ from scipy.optimize import brentq
 from scipy.stats import binom, binomtest, norm
 
 Interval = tuple[float, float]
-Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 DRAWN_AT_ONCE = 100
 FEWEST_UNITS = 10
+ROUNDING = 1e-9  # a width below this share is that of float arithmetic, not of examples
 SEED = 20_231_125
 Z = float(norm.ppf(0.5 + CONFIDENCE / 2))
 
@@ -88,64 +93,87 @@ def smallest_detectable(disagreements: int, n: int) -> float:
     return float(changed - 2 * significant.max()) / n
 
 
-def bootstrap(
-    categories: NDArray[np.intp], statistic: Statistic, *, clusters: Sequence[object] | None = None
-) -> Interval:
-    """The percentile bootstrap interval of a statistic of category counts (Efron 1979).
+class Bounds(NamedTuple):
+    """An interval, or None and why there is none."""
 
-    `categories` holds one category per example, shape (n,). `statistic` takes counts of shape
-    (resamples, categories) and gives one value a row. Examples of equal `clusters` are drawn
-    together. 10,000 resamples with a fixed seed.
+    interval: Interval | None
+    why: str | None = None
+
+
+def bootstrap(
+    categories: NDArray[np.intp],
+    statistic: Statistic,
+    *,
+    values: NDArray[np.float64] | None = None,
+    clusters: Sequence[object] | None = None,
+) -> Bounds:
+    """The percentile bootstrap interval of a statistic of sums over examples (Efron 1979).
+
+    `categories` holds one category per example, shape (n,), and `values` what an example of each adds
+    to the sums, shape (categories, k); without it the sums count the examples of each. `statistic`
+    takes sums of shape (resamples, k) and gives one value a row. Examples of equal `clusters` are
+    drawn together. 10,000 resamples with a fixed seed.
 
     >>> bootstrap(np.array([0, 0, 0]), lambda counts: counts[:, 0] / counts.sum(axis=1))
-    (1.0, 1.0)
+    Bounds(interval=None, why='every resample scores the same')
     """
-    kinds, how_many = _cluster_kinds(categories, clusters)
-    draws = np.random.default_rng(SEED).multinomial(
-        int(how_many.sum()), how_many / how_many.sum(), size=RESAMPLES
-    )
-    low, high = np.quantile(statistic(draws @ kinds), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    if values is None:
+        values = np.eye(int(categories.max()) + 1)
+    kinds = _cluster_kinds(categories, clusters)
+    sums = np.array([values[list(kind)].sum(axis=0) for kind in kinds])
+    how_many = np.array(list(kinds.values()))
+    return _percentiles(sums, int(how_many.sum()), how_many / how_many.sum(), statistic)
 
 
-def bootstrap_units(
-    units: NDArray[np.float64], statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-) -> Interval | None:
+def bootstrap_units(units: NDArray[np.float64], statistic: Statistic) -> Bounds:
     """The percentile bootstrap interval of a statistic of sums over units (Efron 1979).
 
     `units` has shape (n, k); `statistic` takes sums of drawn units, shape (resamples, k), and gives
     one value a row. None for fewer than ten units, of which draws say little. Resamples and seed as
-    above; memory does not grow with both n and their number.
+    above.
 
-    >>> bootstrap_units(np.ones((10, 2)), lambda sums: sums[:, 0] / sums[:, 1])
-    (1.0, 1.0)
+    >>> bootstrap_units(np.ones((9, 2)), lambda sums: sums[:, 0] / sums[:, 1]).why
+    'fewer than 10 windows: 9'
     """
-    if len(units) < FEWEST_UNITS:
-        return None
-    n, draw = len(units), np.random.default_rng(SEED)
-    sums = [
-        draw.multinomial(n, np.full(n, 1 / n), size=DRAWN_AT_ONCE) @ units
-        for _ in range(RESAMPLES // DRAWN_AT_ONCE)
-    ]
-    found = statistic(np.concatenate(sums))
+    n = len(units)
+    if n < FEWEST_UNITS:
+        return Bounds(None, f"fewer than {FEWEST_UNITS} windows: {n}")
+    return _percentiles(units, n, np.full(n, 1 / n), statistic)
+
+
+def _percentiles(
+    units: NDArray[np.float64], n: int, chances: NDArray[np.float64], statistic: Statistic
+) -> Bounds:
+    """The middle 95 % of a statistic of sums of `n` units, drawn by their chances.
+
+    Memory does not grow with the number of resamples. Where all are alike the draws say nothing of
+    what other examples would show: a width of nothing would claim to know it.
+    """
+    draw = np.random.default_rng(SEED)
+    found = np.concatenate(
+        [
+            statistic(draw.multinomial(n, chances, size=DRAWN_AT_ONCE) @ units)
+            for _ in range(RESAMPLES // DRAWN_AT_ONCE)
+        ]
+    )
     low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    if math.isclose(low, high, rel_tol=ROUNDING, abs_tol=sys.float_info.epsilon):
+        return Bounds(None, "every resample scores the same")
+    return Bounds((float(low), float(high)))
 
 
 def _cluster_kinds(
     categories: NDArray[np.intp], clusters: Sequence[object] | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct kinds of cluster as category counts, (kinds, categories), and their numbers.
+) -> dict[tuple[int, ...], int]:
+    """The distinct kinds of cluster as the categories they hold, and how many there are of each.
 
     Drawing clusters with replacement is a multinomial draw over their kinds.
     """
-    names = range(len(categories)) if clusters is None else clusters
-    index = {name: position for position, name in enumerate(dict.fromkeys(names))}
-    counts = np.zeros((len(index), int(categories.max()) + 1), np.int64)
-    rows = np.array([index[name] for name in names], np.intp)
-    np.add.at(counts, (rows, categories), 1)
-    kinds, how_many = np.unique(counts, axis=0, return_counts=True)
-    return kinds, how_many.astype(np.int64)
+    members: dict[object, list[int]] = {}
+    for name, category in zip(clusters or range(len(categories)), categories.tolist()):
+        members.setdefault(name, []).append(category)
+    kinds = Counter(tuple(sorted(held)) for held in members.values())
+    return {kind: kinds[kind] for kind in sorted(kinds, key=lambda kind: (*kind, math.inf))[::-1]}
 
 
 def median_interval(values: Sequence[float]) -> Interval | None:

@@ -1,4 +1,7 @@
-"""Matching a model's labels to a task's, by name wherever names are given. Pure."""
+"""Matching a model's labels to a task's, by name wherever names are given. Pure.
+
+Upper and lower case are one, but where labels of one side differ in nothing else.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,18 +15,23 @@ def match_labels(
 
     >>> match_labels({0: "POSITIVE", 1: "NEGATIVE"}, ["negative", "positive"], model="m")
     ([1, 0], 'by name')
+    >>> match_labels({0: "US", 1: "us"}, ["us", "US"], model="m")
+    ([1, 0], 'by name')
 
     Raises:
         ReportError: where names differ and neither side's names are mere numbers.
     """
-    own = [str(id2label[index]).casefold() for index in sorted(id2label)]
-    wanted = [label.casefold() for label in labels]
-    if set(wanted) <= set(own):
-        return [wanted.index(name) if name in wanted else -1 for name in own], "by name"
+    own = [str(id2label[index]) for index in sorted(id2label)]
+    if set(labels) <= set(own):
+        return [labels.index(name) if name in labels else -1 for name in own], "by name"
+    folded, wanted = ([name.casefold() for name in side] for side in (own, labels))
+    apart = all(len(set(side)) == len({x.casefold() for x in side}) for side in (own, labels))
+    if apart and set(wanted) <= set(folded):
+        return [wanted.index(name) if name in wanted else -1 for name in folded], "by name"
     order = list(range(len(own)))
     if wanted == [str(index) for index in order]:
         return order, _by_order([id2label[index] for index in sorted(id2label)])
-    if own == [f"label_{index}" for index in order] and len(own) == len(wanted):
+    if folded == [f"label_{index}" for index in order] and len(own) == len(wanted):
         return order, _by_order(labels)
     raise ReportError(
         f"{model}'s labels {', '.join(map(str, id2label.values()))}",
@@ -35,3 +43,17 @@ def match_labels(
 def _by_order(names: Sequence[str]) -> str:
     """Which label each number was taken for."""
     return "by order: " + ", ".join(f"{number} = {name}" for number, name in enumerate(names))
+
+
+def label_said(word: str, labels: Sequence[str]) -> int:
+    """The index of the label that a written word is, -1 for none.
+
+    >>> label_said("Positive", ["negative", "positive"]), label_said("none", ["negative", "positive"])
+    (1, -1)
+    >>> [label_said(word, ["US", "us"]) for word in ("us", "US", "Us")]
+    [1, 0, -1]
+    """
+    if word in labels:
+        return labels.index(word)
+    alike = [at for at, label in enumerate(labels) if label.casefold() == word.casefold()]
+    return alike[0] if len(alike) == 1 else -1

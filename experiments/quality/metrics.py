@@ -1,68 +1,46 @@
-"""Scores of predictions. Pure: counts in, numbers out.
+"""Matthews correlation from sums over examples, as the bootstrap takes it ten thousand times. Pure.
 
-A confusion matrix counts examples by (reference, prediction). It may have one prediction column
-more than it has labels: answers that are no label are a class of their own.
+An answer that is no label, index -1, is a class of its own.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-Confusion = NDArray[np.floating] | NDArray[np.integer]
+# Why there is none: by convention it is 0, which no examples could change.
+ONE_LABEL = "MCC is not defined where all sentences have one label"
+ONE_ANSWER = "MCC is not defined of one answer to everything"
 
 
-def confusion(
+def marginals(
     references: NDArray[np.intp], predictions: NDArray[np.intp], labels: int
-) -> Confusion:
-    """Counts by (reference, prediction), shape (labels + 1, labels + 1); index -1 is "no label".
+) -> NDArray[np.float64]:
+    """What each example adds to the sums that Matthews correlation is made of.
 
-    >>> confusion(np.array([0, 1, 1]), np.array([0, 1, -1]), 2).tolist()
-    [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    Shape (n, 1 + 2 (labels + 1)): whether it is right, then a one at its reference, and at its
+    prediction. They stand for the confusion matrix, whose size is the square of theirs.
+
+    >>> marginals(np.array([1]), np.array([-1]), 2).tolist()
+    [[0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]]
     """
-    size = labels + 1
-    rows, columns = references % size, predictions % size
-    return np.bincount(rows * size + columns, minlength=size * size).reshape(size, size)
+    one = np.eye(labels + 1)
+    right = np.equal(references, predictions).astype(np.float64)
+    return np.concatenate([right[:, None], one[references], one[predictions]], axis=1)
 
 
-def accuracy(counts: Confusion) -> NDArray[np.float64]:
-    """The fraction on the diagonal; counts of shape (..., C, C) give shape (...). Range 0 to 1.
+def matthews(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matthews correlation for any number of classes, of sums of `marginals` along the last axis.
 
-    >>> float(accuracy(np.array([[3, 1], [0, 4]])))
-    0.875
-    """
-    right = np.trace(counts, axis1=-2, axis2=-1)
-    return np.asarray(right / counts.sum(axis=(-2, -1)), np.float64)
+    -1 to 1; 0 by convention where references or predictions have one class only. Source: Matthews
+    1975; Gorodkin 2004 for more than two classes.
 
-
-def matthews(counts: Confusion) -> NDArray[np.float64]:
-    """Matthews correlation for any number of classes; shape (..., C, C) gives (...). -1 to 1.
-
-    0 by convention where references or predictions have one class only. Source: Matthews 1975;
-    Gorodkin 2004 for more than two classes.
-
-    >>> float(matthews(np.array([[0, 1], [1, 2]])).round(6))
+    >>> references, predictions = np.array([1, 1, 1, 0]), np.array([1, 0, 1, 1])
+    >>> float(matthews(marginals(references, predictions, 2).sum(axis=0)).round(6))
     -0.333333
     """
-    total = counts.sum(axis=(-2, -1), dtype=np.float64)
-    right = np.trace(counts, axis1=-2, axis2=-1).astype(np.float64)
-    actual = counts.sum(axis=-1, dtype=np.float64)
-    answered = counts.sum(axis=-2, dtype=np.float64)
-    covariance = right * total - (actual * answered).sum(axis=-1)
+    actual, answered = np.split(sums[..., 1:].astype(np.float64), 2, axis=-1)
+    total = actual.sum(axis=-1)
+    covariance = sums[..., 0] * total - (actual * answered).sum(axis=-1)
     spread_actual = total**2 - (actual**2).sum(axis=-1)
     spread_answered = total**2 - (answered**2).sum(axis=-1)
     spread = np.sqrt(spread_actual * spread_answered)
     return np.asarray(np.divide(covariance, spread, out=np.zeros_like(spread), where=spread > 0))
-
-
-def spread(counts: NDArray[np.int64], cells: NDArray[np.intp], size: int) -> Confusion:
-    """Counts of chosen cells, shape (R, cells), as confusion matrices, shape (R, size, size).
-
-    >>> spread(np.array([[5, 2]]), np.array([0, 3]), 2).tolist()
-    [[[5, 0], [0, 2]]]
-    """
-    place = np.zeros((len(cells), size * size), np.int64)
-    place[np.arange(len(cells)), cells] = 1
-    return (counts @ place).reshape(-1, size, size)
-
-
-# Exact match is what accuracy is called where the answer is generated.
-METRICS = {"accuracy": accuracy, "exact_match": accuracy, "mcc": matthews}

@@ -161,6 +161,7 @@ def _difference(
             "difference_interval": change.difference_interval,
             "ratio": change.ratio,
             "ratio_interval": change.ratio_interval,
+            "no_difference_interval": change.no_interval,
         }
     assert isinstance(answer, Evaluation)
     assert isinstance(other, Evaluation)
@@ -168,14 +169,16 @@ def _difference(
     return {
         "difference": joined.difference,
         "difference_interval": joined.difference_interval,
+        "no_difference_interval": joined.no_interval,
         "p_value": joined.p_value,
     }
 
 
 SHOWN = (
-    "task", "split", "n", "metric", "value", "interval", "accuracy", "accuracy_interval",
-    "answered_by", "label_mapping", "constant_prediction", "majority", "not_a_label", "truncated",
-    "prunable", "zeros", "warnings",
+    "task", "split", "n", "metric", "value", "interval", "no_interval", "accuracy",
+    "accuracy_interval", "answered_by", "label_mapping", "constant_prediction", "majority",
+    "not_a_label", "truncated", "no_token", "window", "windows", "begins", "prunable", "zeros",
+    "warnings",
 )  # fmt: skip
 
 
@@ -184,4 +187,5 @@ def _evaluation_row(answer: "Answered") -> dict[str, Any]:
     document = asdict(answer)
     if answer.kind == "perplexity":
         document |= {"metric": "perplexity", "answered_by": "likelihood of the text"}
+        document |= {"windows": len(document["tokens"])}
     return {key: document.get(key) for key in SHOWN}

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.checkpoint.positions import position_tables, refuse_longer
+from experiments.checkpoint.positions import refuse_longer
 from experiments.cores import usable_cores
 from experiments.errors import UsageError
 
@@ -47,7 +47,7 @@ def most_threads() -> int:
 def time(model: Checkpoint, request: Request, *, say: Say) -> list[dict[str, Any]]:
     """Milliseconds of a forward pass at every batch and length."""
     for tokens in request.tokens:
-        refuse_longer(model.name, tokens, position_tables(model.config().get))
+        refuse_longer(model.name, tokens, model.config())
     model.check_weights()
     from experiments.questions.pruning import already_zero
 

@@ -14,7 +14,9 @@ class Evaluation:
     """How a model answered one task. `value` is in the metric's own unit, fractions not percent.
 
     `references` and `predictions` are indices into `labels`; a prediction of -1 is an answer that
-    is no label. `interval` is null where it is undefined (MCC with one predicted class).
+    is no label. `interval` is null where it is undefined (MCC with one predicted class) or all
+    resamples score the same, and `no_interval` says which; records made before it have neither.
+    `no_token` are the places, from 0, of sentences asked for that gave no token, and are not of the `n`.
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -39,6 +41,8 @@ class Evaluation:
     references: tuple[int, ...]
     predictions: tuple[int, ...]
     warnings: tuple[str, ...]
+    no_interval: str | None = None
+    no_token: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +51,8 @@ class Comparison:
 
     `gained` and `lost` count examples only the first, or only the other, answered right. `p_value`
     is McNemar's exact test on them. `smallest_detectable` is the smallest net loss in accuracy
-    that this many examples and disagreements could have shown at 5 %.
+    that this many examples and disagreements could have shown at 5 %. `no_interval` says why
+    `difference_interval` is null.
     """
 
     kind: ClassVar[str] = "comparison"
@@ -64,3 +69,4 @@ class Comparison:
     lost: int
     p_value: float
     smallest_detectable: float
+    no_interval: str | None = None

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from experiments.checkpoint.positions import refuse_longer
 from experiments.models import products
-from experiments.models.feeding import attention_to_first, position_tables
-from experiments.models.opening import OpenModel
+from experiments.models.feeding import attention_to_first, vocabulary
+from experiments.models.opening import OpenModel, end_marks
 from experiments.models.products import Product
 from experiments.pruning.choosing import Choice
 from experiments.pruning.open_weights import prunable_tensors
@@ -149,18 +149,27 @@ class PrunedModel:
 
 
 def random_inputs(opened: OpenModel, batch: int, tokens: int) -> dict[str, Tensor]:
-    """Token ids drawn with a fixed seed, shape (batch, tokens); a decoder gets one start token.
+    """Token ids drawn with a fixed seed, shape (batch, tokens); a decoder that writes gets its start mark.
+
+    An encoder-decoder's classifier feeds its decoder itself, and reads its answer off the one end
+    mark of each row: the last token.
 
     Raises:
         ReportError: where the model has no place for so many tokens.
     """
     config = opened.model.config
-    refuse_longer(opened.checkpoint.name, tokens, position_tables(opened))
+    refuse_longer(opened.checkpoint.name, tokens, config.to_dict())
     generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(0, config.vocab_size, (batch, tokens), generator=generator)
-    ids[ids == config.pad_token_id] = 0 if config.pad_token_id else 1
+    ids = torch.randint(0, vocabulary(opened), (batch, tokens), generator=generator)
+    classifies = type(opened.model).__name__.endswith("ForSequenceClassification")
+    ends = end_marks(config) if config.is_encoder_decoder and classifies else []
+    marks = {config.pad_token_id, *ends}
+    for mark in marks - {None}:
+        ids[ids == mark] = next(token for token in range(len(marks) + 1) if token not in marks)
+    for end in ends[:1]:
+        ids[:, -1] = end
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if config.is_encoder_decoder:
+    if config.is_encoder_decoder and not classifies:
         start = getattr(config, "decoder_start_token_id", None) or 0
         inputs["decoder_input_ids"] = torch.full((batch, 1), start)
     return inputs | attention_to_first(opened, ids)

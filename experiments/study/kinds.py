@@ -218,7 +218,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             answer=Comparison,
-            version=2,
+            version=3,
             cells=partial(differences, of_texts=False),
             joins="evaluation",
             depends=comparing,
@@ -226,7 +226,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             answer=PerplexityChange,
-            version=2,
+            version=3,
             cells=partial(differences, of_texts=True),
             joins="perplexity",
             depends=comparing,

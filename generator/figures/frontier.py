@@ -1,5 +1,6 @@
 """Quality against what it costs: a point a level of each model, and the frontier of them all."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,19 +11,40 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from generator.figures.style import INK, look, percent_axis, plain_log_axis
 
+Interval = tuple[float, float]
+
 PERPLEXITY = "perplexity"
 ROOM = 0.08  # of the axes, between two names
 
 
 @dataclass(frozen=True)
 class Point:
-    """One level: what it costs, what it scores and the interval of that."""
+    """One level: what it costs and what it scores, each with its interval.
+
+    A cost without one is exact, as bytes are; a score without one may be any.
+    """
 
     level: float
     cost: float
     value: float
-    low: float
-    high: float
+    interval: Interval | None
+    cost_interval: Interval | None = None
+
+    @property
+    def costs(self) -> Interval:
+        """What it surely costs at least, and at most."""
+        return self.cost_interval or (self.cost, self.cost)
+
+    @property
+    def bounds(self) -> Interval:
+        """What it surely scores at least, and at most."""
+        return self.interval or (-math.inf, math.inf)
+
+    @property
+    def arms(self) -> Interval:
+        """How far its interval reaches below and above its score."""
+        low, high = self.interval or (self.value, self.value)
+        return max(0.0, self.value - low), max(0.0, high - self.value)
 
 
 @dataclass(frozen=True)
@@ -42,22 +64,20 @@ def draw(lines: Sequence[Line], *, metric: str, cost: str) -> Figure:
         axes.errorbar(
             [point.cost for point in line.points],
             [point.value for point in line.points],
-            yerr=(
-                [max(0.0, point.value - point.low) for point in line.points],
-                [max(0.0, point.high - point.value) for point in line.points],
-            ),
+            yerr=tuple([point.arms[side] for point in line.points] for side in (0, 1)),
             capsize=2, elinewidth=1, markerfacecolor="none",
             **look(line.place) | {"linewidth": 1.2},
         )  # fmt: skip
     every = [point for line in lines for point in line.points]
-    best = list(frontier(every, less=metric == PERPLEXITY))
+    less = metric == PERPLEXITY
+    best = list(frontier(every, less=less))
     for line in lines:
         some = [point for point in line.points if point in best]
         axes.plot(
             [point.cost for point in some], [point.value for point in some], linestyle="none",
             **look(line.place),
         )  # fmt: skip
-    steps = [(point.cost, point.value) for point in best] or [(1.0, 1.0)]
+    steps = [(point.cost, point.value) for point in staircase(best, less=less)] or [(1.0, 1.0)]
     axes.step(*zip(*steps), where="post", color=INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
     _scales(axes, metric)
     _name_levels(axes, best)
@@ -65,7 +85,14 @@ def draw(lines: Sequence[Line], *, metric: str, cost: str) -> Figure:
     axes.set_ylabel(metric)
     shown = [Line2D([], [], label=line.label, **look(line.place)) for line in lines]
     shown.append(
-        Line2D([], [], color=INK, linewidth=1, linestyle=(0, (2, 2)), label="frontier (filled)")
+        Line2D(
+            [],
+            [],
+            color=INK,
+            linewidth=1,
+            linestyle=(0, (2, 2)),
+            label="best estimate by cost (filled: frontier)",
+        )
     )
     if every:
         figure.legend(handles=shown, loc="outside lower center", ncols=2, fontsize=9.5)
@@ -73,17 +100,37 @@ def draw(lines: Sequence[Line], *, metric: str, cost: str) -> Figure:
 
 
 def frontier(points: Sequence[Point], *, less: bool) -> Iterator[Point]:
-    """The points to which no other is better in one way and as good in the other, cheapest first.
+    """The points that no other surely beats, cheapest first.
 
-    >>> a, b, c = (Point(0, cost, value, 0, 0) for cost, value in ((2, 0.9), (1, 0.5), (3, 0.8)))
-    >>> [point.cost for point in frontier([a, b, c], less=False)]
+    One beats another where by their intervals it costs no more and scores no less, and is surely better
+    in one of the two. What intervals cannot tell apart is on the frontier together, or not at all.
+
+    >>> def at(cost, low, high): return Point(0, cost, (low + high) / 2, (low, high))
+    >>> [point.cost for point in frontier([at(1, 0.4, 0.6), at(2, 0.5, 0.7), at(3, 0.1, 0.3)], less=False)]
     [1, 2]
     """
-    sign = -1 if less else 1
-    highest = float("-inf")
+    for point in sorted(points, key=lambda point: point.cost):
+        if not any(_beats(other, point, less=less) for other in points):
+            yield point
+
+
+def _beats(one: Point, other: Point, *, less: bool) -> bool:
+    """Whether one is surely no dearer and no worse than another, and surely better in one of the two."""
+    (low, high), (others_low, others_high) = one.bounds, other.bounds
+    if less:
+        low, high, others_low, others_high = -high, -low, -others_high, -others_low
+    dearest, others_cheapest = one.costs[1], other.costs[0]
+    if dearest > others_cheapest or low < others_high:
+        return False
+    return dearest < others_cheapest or low > others_high
+
+
+def staircase(points: Sequence[Point], *, less: bool) -> Iterator[Point]:
+    """Of points by rising cost those whose score is estimated better than that of all before."""
+    sign, best = -1 if less else 1, -math.inf
     for point in sorted(points, key=lambda point: (point.cost, -sign * point.value)):
-        if sign * point.value > highest:
-            highest = sign * point.value
+        if sign * point.value > best:
+            best = sign * point.value
             yield point
 
 

@@ -1,6 +1,6 @@
 """Performance: a table and a plot per task, dense and at every level."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -61,6 +61,7 @@ class TaskSection:
     majority: float
     majority_label: str
     answered_by: tuple[Markdown, ...]
+    left_out: tuple[Markdown, ...]
     table: Table
     note: Markdown
     figure: Drawing
@@ -158,6 +159,9 @@ def _section(report: Report, task: StudyTask) -> TaskSection:
         majority=dense[0].majority,
         majority_label=dense[0].majority_label,
         answered_by=_answered_by(report, task),
+        left_out=tuple(
+            line for row, a in zip(rows, dense) for line in _left_out(report.label(row), a)
+        ),
         table=table(report, task),
         note=report.note(rows),
         figure=Drawing(
@@ -221,12 +225,14 @@ def _point(level: float, answer: Evaluation) -> tuple[float, float, float, float
 
 
 def note(answer: Evaluation) -> str:
-    """What a score hides: a model that says one thing, or nothing that is a label."""
+    """What a score hides: a model that says one thing, or nothing that is a label; a missing interval."""
     if answer.not_a_label == answer.n:
         return "no answer is a label"
     if answer.not_a_label:
         return f"{answer.not_a_label} answers are no label"
-    return "one answer to everything" if answer.constant_prediction else ""
+    if answer.constant_prediction:
+        return "one answer to everything"
+    return f"no interval: {answer.no_interval}" if answer.no_interval else ""
 
 
 def _control(report: Report, model: str, task: str) -> tuple[tuple[float, float, float], ...]:
@@ -286,5 +292,20 @@ def _row(
         loss.difference_interval if loss else None,
         loss.p_value if loss else None,
         answer.not_a_label,
-        note(answer),
+        note(answer) or _why_none(loss),
     )
+
+
+def _why_none(loss: Comparison | None) -> str:
+    """Why the interval of a difference is missing."""
+    return f"no interval of the difference: {loss.no_interval}" if loss and loss.no_interval else ""
+
+
+def _left_out(name: str, answer: Evaluation) -> Iterator[Markdown]:
+    """The sentences of which a model's tokenizer made nothing."""
+    if answer.no_token:
+        places = listed([whole(place + 1) for place in answer.no_token])
+        yield Markdown(
+            f"{escape(name)} was asked {whole(answer.n)} sentences: the others gave no token (of those "
+            f"asked, {places})"
+        )

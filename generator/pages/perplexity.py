@@ -12,6 +12,7 @@ from generator.render import (
     Drawing,
     Markdown,
     Table,
+    code,
     escape,
     interval,
     level_name,
@@ -80,7 +81,16 @@ def _scored(name: str, answer: Perplexity) -> Markdown:
     windows = (
         f"{count} windows of {size}" if len(answer.tokens) > 1 else f"one window of up to {size}"
     )
-    return Markdown(f"**{escape(name)}**: {whole(answer.n)} tokens scored, in {windows} tokens")
+    scored = f"**{escape(name)}**: {whole(answer.n)} tokens scored, in {windows} tokens"
+    why = f"; no interval: {escape(answer.no_interval)}" if answer.no_interval else ""
+    return Markdown(f"{scored}{_begun(answer.begins)}{why}")
+
+
+def _begun(marks: str | None) -> str:
+    """How each window begins; of records that do not say, that only the first begins so."""
+    if marks is None:
+        return ", of which the first begins as the tokenizer begins a text"
+    return f", each begun with {code(marks)}" if marks else ", begun with no mark"
 
 
 def drawing(report: Report, task: StudyTask, name: str) -> Drawing:

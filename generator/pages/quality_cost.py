@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
+from experiments.records.cell import Interval
+from experiments.records.latency import LatencyRow
 from experiments.records.study import StudyModel, StudyTask
 from generator.figures import frontier
 from generator.figures.frontier import Line, Point
@@ -10,6 +12,7 @@ from generator.render import Drawing
 from generator.report import Report
 from generator.sentences import METRIC_NAMES, as_stored
 
+Cost = tuple[float, Interval | None]
 AXES = {
     "size": "megabytes of the file: dense, then bit masks",
     "time": "milliseconds of a pass: dense, then sparse",
@@ -51,22 +54,24 @@ def _line(report: Report, row: StudyModel, task: StudyTask, cost: str) -> Line |
             row.name, task.name, level
         )
         if answer is not None and level in costs:
-            low, high = answer.interval or (answer.value, answer.value)
-            points.append(Point(level, costs[level], answer.value, low, high))
+            spent, bounds = costs[level]
+            points.append(Point(level, spent, answer.value, answer.interval, bounds))
     return Line(report.pruned_label(row), tuple(points), report.place(row)) if points else None
 
 
-def _megabytes(report: Report, row: StudyModel) -> dict[float, float]:
-    """The dense file, and at each level the file of bit masks."""
+def _megabytes(report: Report, row: StudyModel) -> dict[float, Cost]:
+    """The dense file, and at each level the file of bit masks, exactly."""
     weighed = report.footprint(row.name)
     if weighed is None:
         return {}
-    masks = {level: one.bytes / 1e6 for level, one in as_stored(weighed, "bitmask").items()}
-    return masks | {0.0: as_stored(weighed, "dense")[0.0].bytes / 1e6}
+    files = as_stored(weighed, "bitmask") | {0.0: as_stored(weighed, "dense")[0.0]}
+    return {level: (one.bytes / 1e6, None) for level, one in files.items()}
 
 
-def _milliseconds(report: Report, row: StudyModel) -> dict[float, float]:
+def _milliseconds(report: Report, row: StudyModel) -> dict[float, Cost]:
     """The dense pass of the first shape timed, and at each level that over the sparse path's ratio.
+
+    The interval is that of the ratio: how long dense takes itself moves all of a model's points alike.
 
     Dense and sparse ran in turn, levels one after another: between them the processor's clock may have
     changed, and a level's own median with it. The ratio of one round has both under the same clock.
@@ -77,4 +82,12 @@ def _milliseconds(report: Report, row: StudyModel) -> dict[float, float]:
     first = timed.rows[0]
     rows = [one for one in timed.rows if (one.batch, one.tokens) == (first.batch, first.tokens)]
     dense = next(one.median_ms for one in rows if one.path == "dense")
-    return {one.level: dense / one.ratio for one in rows if one.path in ("dense", "sparse")}
+    return {one.level: _over(dense, one) for one in rows if one.path in ("dense", "sparse")}
+
+
+def _over(dense: float, row: LatencyRow) -> Cost:
+    """A dense time over a ratio and over its interval, whose greater bound is the shorter time."""
+    if row.ratio_interval is None:
+        return dense / row.ratio, None
+    slowest, fastest = row.ratio_interval
+    return dense / row.ratio, (dense / fastest, dense / slowest)

@@ -60,7 +60,7 @@ def cost(
     metric: str = "MCC",
 ) -> Figure:
     points = tuple(
-        frontier.Point(level, 100 * (1.01 - level), value, value - 0.05, value + 0.05)
+        frontier.Point(level, 100 * (1.01 - level), value, (value - 0.05, value + 0.05))
         for level in (0.0, *levels)
     )
     lines = [frontier.Line(name, points, place) for place, name in enumerate(names)]
@@ -341,9 +341,9 @@ def test_the_arithmetic_limit_is_one_over_what_is_left() -> None:
 
 
 def test_the_frontier_has_the_points_that_no_other_beats() -> None:
-    """By hand: c costs as much as b and scores less; d costs more than b and scores as much."""
+    """Of exact scores, by hand: c costs as much as b and scores less; d costs more and scores as much."""
     costs = {"a": (1.0, 0.5), "b": (2.0, 0.9), "c": (2.0, 0.8), "d": (3.0, 0.9), "e": (4.0, 0.95)}
-    points = [frontier.Point(0.5, cost, value, value, value) for cost, value in costs.values()]
+    points = [frontier.Point(0.5, cost, value, (value, value)) for cost, value in costs.values()]
     best = [(point.cost, point.value) for point in frontier.frontier(points, less=False)]
     assert best == [costs["a"], costs["b"], costs["e"]]
     least = [(point.cost, point.value) for point in frontier.frontier(points, less=True)]

@@ -8,7 +8,7 @@ import synthetic
 
 from experiments.records.latency import Latency
 from experiments.records.record import Held
-from generator.figures.frontier import Line
+from generator.figures.frontier import Line, Point, frontier
 from generator.pages import quality_cost
 from generator.report import Report
 
@@ -52,3 +52,54 @@ def test_a_clock_that_changed_between_levels_moves_no_point(slow: float | None) 
 def test_a_size_is_the_file_s_in_megabytes_dense_and_then_as_bit_masks() -> None:
     # 100 000 bytes dense as stored, of which a file of bit masks takes six tenths
     assert [point.cost for point in line("size").points] == pytest.approx([0.1, 0.06, 0.06])
+
+
+def test_a_time_has_the_interval_of_its_ratio_and_a_size_is_exact() -> None:
+    """2 ms dense over 0.97 and 1.02 times 3, the least and the most that each level was as fast."""
+    dense, *pruned = line("time").points
+    assert dense.cost_interval is None
+    assert [point.cost_interval for point in pruned] == [pytest.approx((2 / 3.06, 2 / 2.91))] * 2
+    assert {point.cost_interval for point in line("size").points} == {None}
+
+
+def point(cost: float, value: float, *, noise: float = 0.01, score: float = 0.0) -> Point:
+    """A point whose cost is known to a share, 1 % unless said, and whose score to so much either way."""
+    bounds = (cost * (1 - noise), cost * (1 + noise)) if noise else None
+    return Point(0.5, cost, value, (value - score, value + score), bounds)
+
+
+def on_the_frontier(*points: Point, less: bool = False) -> list[float]:
+    return [one.cost for one in frontier(points, less=less)]
+
+
+def test_three_points_within_noise_are_the_frontier_together() -> None:
+    """By estimate 9.95 ms has both the least time and the best score; 1 % tells none of them apart."""
+    some = [
+        point(10.0, 0.85, score=0.02),
+        point(10.05, 0.849, score=0.02),
+        point(9.95, 0.851, score=0.02),
+    ]
+    assert on_the_frontier(*some) == [9.95, 10.0, 10.05]
+
+
+@pytest.mark.parametrize(
+    ("other", "beaten"),
+    [
+        (point(20, 0.80, score=0.01), True),  # surely slower, surely worse
+        (point(20, 0.89, score=0.01), False),  # surely slower, perhaps better
+        (point(10.1, 0.80, score=0.01), False),  # perhaps faster, surely worse
+        (point(5, 0.80, score=0.01), False),  # a trade
+        (replace(point(20, 0.80), interval=None), False),  # of no known score
+    ],
+    ids=["both", "score in doubt", "time in doubt", "faster", "no interval"],
+)
+def test_only_what_is_surely_beaten_is_off_the_frontier(other: Point, beaten: bool) -> None:
+    assert on_the_frontier(point(10, 0.9, score=0.01), other) == sorted(
+        [10] if beaten else [10, other.cost]
+    )
+
+
+def test_of_equal_bytes_the_surely_better_is_on_the_frontier_alone() -> None:
+    dense, other = (point(10, value, noise=0, score=1) for value in (20.0, 30.0))
+    assert list(frontier([dense, other], less=True)) == [dense]
+    assert list(frontier([dense, other], less=False)) == [other]

@@ -21,6 +21,7 @@ from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.perplexity import PerplexityChange
 from experiments.records.record import Answer, Held, Record
 from experiments.records.study import Study, StudyTask
+from generator.render import escape
 from generator.report import Report
 from generator.sentences import (
     control_sentence,
@@ -82,6 +83,16 @@ def test_a_collapse_is_told_even_where_no_loss_is_significant(
     said = finding(report({0.0: DENSE, 0.5: DENSE, 0.99: answer}, losses), MODEL, TASK)
     assert "Up to 50 % removed no loss shows" in said
     assert f"At 99 % {told}" in said
+
+
+def test_without_an_interval_of_mcc_that_of_accuracy_decides() -> None:
+    """All right before and all wrong after: every resample of the difference is -2."""
+    bounds = {"difference_interval": None, "no_interval": "every resample scores the same"}
+    lost = replace(comparison(TASK, gain=-90), metric="mcc", difference=-2.0, **bounds)
+    dense = replace(DENSE, metric="mcc", value=1.0, interval=None)
+    said = finding(report({0.0: dense, 0.5: dense}, {0.5: lost}), MODEL, TASK)
+    assert "no loss shows" not in said
+    assert "Already at 50 % it changes by −2.000, without an interval, accuracy by −90.0" in said
 
 
 NEAR = replace(DENSE, value=0.58, interval=(0.53, 0.63))  # the majority class is 55 %
@@ -174,6 +185,18 @@ def test_how_far_a_text_is_still_foretold(
 ) -> None:
     said = finding(foretold(changes), MODEL, NOVEL)
     assert said == f"**M**, novel: perplexity 20.00 [18.00, 22.00] unpruned. {told}"
+
+
+@pytest.mark.parametrize("why", ["fewer than 10 windows: 3", None], ids=str)
+def test_a_change_without_an_interval_is_no_proof_of_no_loss(why: str | None) -> None:
+    short = replace(WORSE, ratio_interval=None, difference_interval=None, no_interval=why)
+    said = finding(foretold({0.1: short, 0.9: short}), MODEL, NOVEL)
+    reason = f" ({escape(why)})" if why else ""
+    assert "no loss shows" not in said
+    assert (
+        f"At 90 % removed it is 2.50 times as high, without an interval{reason}: whether that is "
+        "chance cannot be told."
+    ) in said
 
 
 def test_a_text_foretold_by_a_dense_model_alone_says_nothing_of_pruning() -> None:

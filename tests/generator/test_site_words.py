@@ -1,12 +1,15 @@
 """What the pages say: of whatever was asked, of what was not, and of where a number came from."""
 
 import dataclasses
+import html
+from dataclasses import replace
 
 import pytest
 import synthetic
 
 from experiments.records.evaluation import Evaluation
 from experiments.records.inspection import Inspection
+from experiments.records.perplexity import Perplexity
 from experiments.records.pruning import Layer, Pruning
 from experiments.records.record import Held
 from experiments.records.study import Study
@@ -202,6 +205,42 @@ def test_a_text_that_is_foretold_has_its_section_beside_tasks_of_labels() -> Non
     assert second == "GPT-2,0.0,20.0,18.0,22.0,,,"
     assert third.startswith("GPT-2,0.5,20.2,")
     assert "asked reviews and novel before and after" in files["index.md"].decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "in 2 windows of 512 tokens, of which the first begins as the tokenizer begins a text"),
+        ({"begins": ""}, "in 2 windows of 512 tokens, begun with no mark\n"),
+        ({"begins": "<s>"}, "512 tokens, each begun with <code><s></code>\n"),
+        ({"no_interval": "fewer than 10 windows: 2"}, "a text; no interval: fewer than 10 windows: 2\n"),
+    ],
+)  # fmt: skip
+def test_how_windows_begin_and_why_an_interval_is_missing_stand_beside_the_number(
+    changes: dict[str, str], told: str
+) -> None:
+    held = [
+        Held(replace(one.record, answer=replace(one.record.answer, **changes)), one.origin)
+        if isinstance(one.record.answer, Perplexity)
+        else one
+        for one in synthetic.held(("GPT-2",), tasks=("novel",))
+    ]
+    assert told in html.unescape(site.render(held)["performance.md"].decode())
+
+
+def test_sentences_that_gave_no_token_and_missing_intervals_are_told_on_the_page() -> None:
+    own = {"no_token": (1, 6), "interval": None, "no_interval": "every resample scores the same"}
+    held = [
+        Held(replace(one.record, answer=replace(one.record.answer, **own)), one.origin)
+        if one.cell.kind == "evaluation" and not one.cell.level
+        else one
+        for one in synthetic.held(("GPT-2",), tasks=("acceptability",))
+    ]
+    page = site.render(held)["performance.md"].decode()
+    assert (
+        "GPT-2 was asked 100 sentences: the others gave no token (of those asked, 2 and 7)" in page
+    )
+    assert "no interval&#58; every resample scores the same |" in page
 
 
 def test_a_report_without_a_text_says_nothing_of_perplexity_s_measure() -> None:

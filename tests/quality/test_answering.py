@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command import Gen
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import (
     AutoTokenizer,
     BertModel,
+    GPT2ForSequenceClassification,
     GPT2LMHeadModel,
     LEDForConditionalGeneration,
 )
@@ -22,6 +24,7 @@ from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
 from experiments.models.opening import OpenModel, open_model
 from experiments.quality import answering, evaluation
+from experiments.quality.comparison import compare
 from experiments.quality.tasks.table import Task, task
 
 Saved = Callable[..., Path]
@@ -354,3 +357,76 @@ def test_likelihoods_that_are_no_numbers_are_refused(saved: Saved, films: Task) 
         opened.model.transformer.ln_f.weight[0] = float("nan")
     with pytest.raises(ReportError, match="tiny on films: expected finite outputs, found NaN"):
         answers(opened, films)
+
+
+def dropping_dots(folder: Path) -> Path:
+    """A folder whose tokenizer sets no marks and drops "…": of a sentence of it alone nothing is left."""
+    path = folder / "tokenizer.json"
+    drop = {"type": "Replace", "pattern": {"String": "…"}, "content": ""}
+    stated = json.loads(path.read_text()) | {"post_processor": None, "normalizer": drop}
+    path.write_text(json.dumps(stated))
+    return folder
+
+
+SOME = ["good film", "…", "dull film", "… …", "not bad"]
+
+
+def test_a_sentence_that_gives_no_token_is_left_out_counted_and_listed(
+    saved: Saved, films: Task, gen: Gen
+) -> None:
+    folder = dropping_dots(saved("GPT-2", **WIDE))
+    assert films.file is not None
+    labels = ["negative", "positive"]
+    rows = [f"{text}\t{labels[at % 2]}\t{at // 2}" for at, text in enumerate(SOME)]
+    films.file.write_text("\n".join(["sentence\tlabel\tpair", *rows]))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    plain = GPT2ForSequenceClassification.from_pretrained(folder).eval()
+    expected = [int(plain(**tokenizer(SOME[at], return_tensors="pt")).logits.argmax())
+                for at in (0, 2, 4)]  # fmt: skip
+    opened, asked = open_model(Checkpoint("tiny", folder)), replace(films, cluster="pair")
+    question = answering.prepare(opened, asked)
+    predictions = answering.predict(opened, question)
+    assert predictions.tolist() == expected
+    found = evaluation.score(question, predictions, prunable=1, zeros=0)
+    assert (found.n, found.references, found.no_token) == (3, (0, 0, 0), (1, 3))
+    assert question.examples.clusters == ("0", "1", "2")
+    assert compare(found, found, clusters=asked.load().clusters).n == 3
+    said = gen("evaluate", folder, "--data", films.file)
+    assert "n = 3" in said.out
+    assert "caution: left out, for they gave no token: 2, at 2, 4" in said.out
+    (row,) = json.loads(gen("evaluate", folder, "--data", films.file, "--json").out)
+    assert (row["n"], row["no_token"]) == (3, [1, 3])
+
+
+def test_answers_to_other_sentences_of_as_many_are_told_apart(scored: Callable) -> None:
+    """Two tokenizers that drop one sentence each, of like labels, were not asked the same."""
+    one = replace(scored([0, 1, 1], [0, 1, 0]), no_token=(0,))
+    with pytest.raises(ReportError, match="two evaluations of the same examples"):
+        compare(one, replace(one, no_token=(1,)))
+
+
+def test_sentences_that_all_give_no_token_are_refused(saved: Saved, films: Task) -> None:
+    assert films.file is not None
+    films.file.write_text("sentence\tlabel\n…\tnegative\n… …\tpositive\n")
+    opened = open_model(Checkpoint("tiny", dropping_dots(saved("GPT-2"))))
+    with pytest.raises(ReportError, match=r"tiny on films: expected sentences .* all gave none"):
+        answering.prepare(opened, films)
+
+
+def test_labels_that_differ_by_case_alone_are_answered_apart(saved: Saved, films: Task) -> None:
+    opened = open_model(Checkpoint("tiny", saved("BERT", **WIDE)))
+    opened.model.config.id2label = {0: "US", 1: "us"}
+    assert films.file is not None
+    films.file.write_text(
+        films.file.read_text().replace("negative", "us").replace("positive", "US")
+    )
+    question = answering.prepare(opened, replace(films, labels=("us", "US")))
+    assert (question.outputs, question.label_mapping) == ((1, 0), "by name")
+
+
+def test_a_prompt_that_begins_with_the_start_mark_itself_has_it_once(
+    saved: Saved, films: Task
+) -> None:
+    opened = open_model(Checkpoint("tiny", saved(CAUSAL, **WIDE)))
+    marked = replace(films, prompt="[CLS] " + films.prompt)
+    assert answering.prepare(opened, marked).tokens == answering.prepare(opened, films).tokens

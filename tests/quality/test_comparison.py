@@ -66,7 +66,24 @@ def test_two_models_of_one_answer_each_have_no_interval(scored: Scored) -> None:
     first, other = (scored([0, 1, 1], [answer] * 3, metric="mcc") for answer in (0, 1))
     found = compare(first, other)
     assert (found.difference, found.difference_interval) == (0.0, None)
+    assert found.no_interval == "MCC is not defined of one answer to everything"
     assert found.accuracy_difference == pytest.approx(-1 / 3)
+
+
+def test_references_of_one_label_have_no_difference_of_mcc_to_be_sure_of(scored: Scored) -> None:
+    """Both scores are 0 by convention: [0, 0] would say that nothing was lost."""
+    first, other = (scored([1] * 40, [1] * k + [0] * (40 - k), metric="mcc") for k in (10, 30))
+    found = compare(first, other)
+    assert (found.difference, found.difference_interval) == (0.0, None)
+    assert found.no_interval == "MCC is not defined where all sentences have one label"
+    assert found.accuracy_difference_interval[1] < 0
+
+
+def test_the_same_answers_twice_have_no_interval_of_their_difference(scored: Scored) -> None:
+    references, first = random_answers(2, right=0.8)
+    found = compare(*[scored(references, first, metric="mcc")] * 2)
+    assert (found.difference, found.difference_interval) == (0.0, None)
+    assert found.no_interval == "every resample scores the same"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from scipy.optimize import minimize_scalar
 
 from experiments.quality.intervals import (
     bootstrap,
+    bootstrap_units,
     mcnemar,
     median_interval,
     paired_difference,
@@ -155,15 +156,16 @@ def test_the_bootstrap_agrees_with_resampling_by_brute_force() -> None:
     """To half of what 90 % instead of 95 % would make."""
     categories = [0] * 180 + [1] * 72 + [2] * 48
     expected = by_brute_force(categories, range(300), first_share)
-    assert bootstrap(np.array(categories), first_share) == pytest.approx(expected, abs=0.0045)
+    found = bootstrap(np.array(categories), first_share)
+    assert found.interval == pytest.approx(expected, abs=0.0045)
 
 
 def test_examples_that_belong_together_are_drawn_together() -> None:
     """Pairs that are right or wrong together carry half the information: √2 times the width."""
     categories = [0] * 60 + [1] * 40
     pairs = [at // 2 for at in range(100)]
-    low, high = bootstrap(np.array(categories), first_share)
-    low_paired, high_paired = bootstrap(np.array(categories), first_share, clusters=pairs)
+    low, high = bootstrap(np.array(categories), first_share).interval
+    low_paired, high_paired = bootstrap(np.array(categories), first_share, clusters=pairs).interval
     assert (high_paired - low_paired) / (high - low) == pytest.approx(math.sqrt(2), abs=0.1)
     expected = by_brute_force(categories, pairs, first_share)
     assert (low_paired, high_paired) == pytest.approx(expected, abs=0.021)
@@ -172,7 +174,7 @@ def test_examples_that_belong_together_are_drawn_together() -> None:
 def test_clusters_of_unequal_size_are_drawn_whole() -> None:
     categories, clusters = [0] * 9 + [1] * 8, ["a"] * 9 + list("bcdefghi")
     expected = by_brute_force(categories, clusters, first_share)
-    found = bootstrap(np.array(categories), first_share, clusters=clusters)
+    found = bootstrap(np.array(categories), first_share, clusters=clusters).interval
     assert found == pytest.approx(expected, abs=0.05)
     assert found[0] == 0.0  # cluster a is left out of more than a third of the resamples
 
@@ -180,6 +182,47 @@ def test_clusters_of_unequal_size_are_drawn_whole() -> None:
 def test_the_bootstrap_is_the_same_each_time() -> None:
     categories = np.arange(40) % 3
     assert bootstrap(categories, first_share) == bootstrap(categories, first_share)
+
+
+def mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return sums[:, 0] / sums[:, 1]
+
+
+@pytest.mark.parametrize("n", [40, 400])
+def test_a_mean_of_units_has_the_width_that_its_standard_error_gives(n: int) -> None:
+    """Twice 1.96 standard errors, s/√n: drawing four times as many would halve it."""
+    values = np.random.default_rng(n).normal(size=n)
+    found = bootstrap_units(np.stack([values, np.ones(n)], axis=1), mean).interval
+    assert found is not None
+    assert found[1] - found[0] == pytest.approx(2 * Z * values.std() / math.sqrt(n), rel=0.05)
+    assert sum(found) / 2 == pytest.approx(values.mean(), abs=0.1 * values.std() / math.sqrt(n))
+
+
+def test_a_mean_of_examples_has_the_width_that_its_standard_error_gives() -> None:
+    """The same of 30 % in 500 examples: the standard error is √(0.3 · 0.7 / 500)."""
+    low, high = bootstrap(np.array([0] * 150 + [1] * 350), first_share).interval
+    assert high - low == pytest.approx(2 * Z * math.sqrt(0.3 * 0.7 / 500), rel=0.05)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 40.0, 1e6 / 3])
+def test_an_interval_of_no_width_is_none_and_says_why(value: float) -> None:
+    """Of units all alike every draw gives the same, whatever other units would have given."""
+    units = np.stack([value * np.arange(1, 31), np.arange(1, 31)], axis=1)
+    assert bootstrap_units(units, mean) == (None, "every resample scores the same")
+    assert bootstrap(np.zeros(30, np.intp), first_share).interval is None
+
+
+def test_an_interval_of_very_small_values_has_a_width_of_its_own() -> None:
+    """As of a perplexity that pruning at random makes 1e10 times as high."""
+    values = 1e-10 * np.random.default_rng(0).uniform(1, 5, size=40)
+    low, high = bootstrap_units(np.stack([values, np.ones(40)], axis=1), mean).interval
+    assert high - low == pytest.approx(2 * Z * values.std() / math.sqrt(40), rel=0.05)
+
+
+def test_of_fewer_than_ten_units_there_is_no_interval_and_it_is_said() -> None:
+    units = np.stack([np.arange(9.0), np.ones(9)], axis=1)
+    assert bootstrap_units(units, mean) == (None, "fewer than 10 windows: 9")
+    assert bootstrap_units(np.concatenate([units, units[:1]]), mean).interval is not None
 
 
 def test_a_medians_interval_covers_95_percent_and_none_narrower_does() -> None:

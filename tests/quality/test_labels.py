@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.errors import ReportError
-from experiments.quality.labels import match_labels
+from experiments.quality.labels import label_said, match_labels
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,9 @@ from experiments.quality.labels import match_labels
         (["LABEL_0", "LABEL_1"], ["bad", "good"], [0, 1], "by order: 0 = bad, 1 = good"),
         (["bad", "good"], ["0", "1"], [0, 1], "by order: 0 = bad, 1 = good"),
         (["LABEL_0", "LABEL_1"], ["0", "1"], [0, 1], "by order: 0 = LABEL_0, 1 = LABEL_1"),
+        (["US", "us"], ["us", "US"], [1, 0], "by name"),
+        (["Us", "US", "us"], ["us", "US"], [-1, 1, 0], "by name"),
+        (["LABEL_0", "LABEL_1"], ["us", "US"], [0, 1], "by order: 0 = us, 1 = US"),
     ],
 )
 def test_labels_are_matched_by_name_and_else_it_is_said_how(
@@ -30,8 +33,26 @@ def test_labels_are_matched_by_name_and_else_it_is_said_how(
         (["positive", "neutral"], ["negative", "positive"]),
         (["LABEL_0", "LABEL_1", "LABEL_2"], ["negative", "positive"]),
         (["bad", "good"], ["0", "1", "2"]),
+        (["Us", "them"], ["us", "US"]),  # two of the task's could be meant
+        (["US", "us", "them"], ["Us", "them"]),  # two of the model's could be
     ],
 )
 def test_labels_that_do_not_match_are_refused(own: list[str], wanted: list[str]) -> None:
     with pytest.raises(ReportError, match="the task's labels"):
         match_labels(dict(enumerate(own)), wanted, model="m")
+
+
+@pytest.mark.parametrize(
+    ("word", "labels", "index"),
+    [
+        ("us", ["US", "us"], 1),
+        ("US", ["US", "us"], 0),
+        ("Us", ["US", "us"], -1),
+        ("POSITIVE", ["negative", "positive"], 1),
+        ("positively", ["negative", "positive"], -1),
+    ],
+)
+def test_a_written_word_is_the_label_that_it_spells(
+    word: str, labels: list[str], index: int
+) -> None:
+    assert label_said(word, labels) == index

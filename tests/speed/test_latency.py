@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from families import FAMILIES, MARKS
 from stage import Stage
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
@@ -581,6 +582,25 @@ def test_inputs_are_fixed_never_padding_and_start_a_decoder(opened: OpenModel) -
     if two_sided:
         assert inputs["decoder_input_ids"].tolist() == [[2]] * 4
         assert inputs["global_attention_mask"].sum(dim=1).tolist() == [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [("BART", "BartForSequenceClassification"), ("T5", "T5ForSequenceClassification")],
+)
+def test_a_classifier_that_reads_the_end_mark_is_timed(
+    family: str, name: str, tmp_path: Path
+) -> None:
+    """It refuses rows that differ in end marks, and feeds its decoder itself."""
+    kind = getattr(transformers, name)
+    config = kind.config_class(**MARKS | FAMILIES[family].settings)
+    torch.manual_seed(0)
+    opened = OpenModel(Checkpoint(name, tmp_path), kind(config).eval())
+    ids = random_inputs(opened, 5, 20)["input_ids"]
+    assert (ids == 3).sum(dim=1).tolist() == [1] * 5
+    assert (ids[:, -1].tolist(), int((ids == 0).sum())) == ([3] * 5, 0)
+    found = measure(opened, Settings(), [0.5], shapes=[(2, 8)], rounds=2)
+    assert [row.path for row in found.rows] == ["dense", "masked", "sparse"]
 
 
 def test_threads_are_pinned_and_given_back_even_after_a_failure() -> None:
