@@ -35,6 +35,7 @@ from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.safetensors_header import is_masked
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
+from experiments.models.architecture import understood
 from experiments.models.companions import copy_companions
 from experiments.models.known import OLDER_NAMES
 
@@ -236,10 +237,14 @@ def _as_folder(checkpoint: Checkpoint, *, weights: bool = True) -> Iterator[Path
 
     It takes a temporary one of links where one weights file was named, or where the path is no
     UTF-8, which the readers of weights and tokenizers refuse; and one with the weights written anew
-    where they are no safetensors: transformers never meets another's pickle.
+    where they are no safetensors, for transformers never meets another's pickle, or where something
+    was wrapped around the model, for their names.
     """
     files = checkpoint.weight_files()
     ready = all(path.suffix == ".safetensors" and not is_masked(path) for path in files)
+    tensors = understood(checkpoint)[1] if weights else []
+    if ready and weights:
+        ready = {one.name for one in tensors} == {one.name for one in checkpoint.tensors()}
     if ready and checkpoint.weights is None and not NOT_UTF8.search(str(checkpoint.folder)):
         yield checkpoint.folder
         return
@@ -249,7 +254,7 @@ def _as_folder(checkpoint: Checkpoint, *, weights: bool = True) -> Iterator[Path
             _link_weights(checkpoint, folder)
         elif weights:
             file = folder / "model.safetensors"
-            write(file, checkpoint.tensors(), StoredTensor.blocks, {"format": "pt"})
+            write(file, tensors, StoredTensor.blocks, {"format": "pt"})
         copy_companions(checkpoint, folder, tokenizer=not weights)
         yield folder
 

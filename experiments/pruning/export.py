@@ -6,6 +6,7 @@ again from what was written.
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def prune_to_folder(
     """
     check_output(out, checkpoint.folder, force=force)
     stored = StoredModel(checkpoint, include_head=include_head)
-    refuse_packed(stored)
+    stored.refuse_packed()
     prunable = list(stored.prunable.values())
     if not prunable:
         raise ReportError(
@@ -93,17 +94,6 @@ def unpack(checkpoint: Checkpoint, out: Path, *, force: bool = False) -> int:
         if (told := checkpoint.folder / PRUNED).is_file():
             shutil.copyfile(told, folder / PRUNED)
         return sum((folder / name).stat().st_size for name in files)
-
-
-def refuse_packed(stored: StoredModel) -> None:
-    """Raise where some of the linear maps are packed: the others alone would be half a pruning."""
-    if stored.packed:
-        name, packing = next(iter(stored.packed.items()))
-        raise ReportError(
-            f"{stored.checkpoint.name}, tensor {name}",
-            f"weights that can be ranked, found them packed by {packing.by}",
-            "dequantise the checkpoint first",
-        )
 
 
 def forecast(files: Files, prunable: Sequence[Prunable], out: Path, form: str) -> str:
@@ -165,8 +155,7 @@ def _write(
             before, after = before + zeros, after + weights.size - left(weights)
             progress.add(weights.size)
             yield weights
-        if tensor.name in stored.prunable:
-            counted[stored.entries[tensor.name].name] = before, after
+        counted[tensor.name] = before, after
 
     masked = stored.prunable if form == "bitmask" else {}
     every = [tensor for tensors in files.values() for tensor in tensors]
@@ -182,7 +171,7 @@ def _write(
     _write_index(stored.checkpoint, {names[name]: files[name] for name in files}, folder / index)
     copy_companions(stored.checkpoint, folder)
     prunable = list(stored.prunable.values())
-    return choosing.summary(prunable, choice, [counted[tensor.entry.name] for tensor in prunable])
+    return choosing.summary(prunable, choice, [counted[name] for name in stored.prunable])
 
 
 def _write_index(source: Checkpoint, files: Files, path: Path) -> None:
@@ -207,7 +196,9 @@ def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
         return stored.entries[tensor.name].name, zeros
 
     written = Checkpoint("written", folder).tensors()
-    counted = dict(cores.each(count, [t for t in written if t.name in stored.prunable]))
+    counted = Counter[str]()
+    for name, zeros in cores.each(count, [t for t in written if t.name in stored.prunable]):
+        counted[name] += zeros
     if counted != {layer.name: layer.zeros for layer in told.layers}:
         raise AssertionError("the written file's zeros differ from those that were to be written")
 

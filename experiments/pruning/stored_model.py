@@ -4,7 +4,8 @@ Reads headers; weights only when they are asked for. Builds no model but a skele
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,21 +15,26 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.packed import packings
 from experiments.checkpoint.tensor import StoredTensor, same_bytes
 from experiments.errors import ReportError, UsageError
-from experiments.models.architecture import outline
-from experiments.models.coverage import Coverage, Entry, NameCoverage
+from experiments.models.architecture import two_of_one, understood
+from experiments.models.by_name import NameCoverage
+from experiments.models.coverage import Coverage, Entry
+from experiments.models.names import Names
+from experiments.models.outline import Outline
 from experiments.pruning import masks
 from experiments.pruning.choosing import Choice, Prunable
 from experiments.pruning.magnitudes import Weights
 
 
 class StoredModel:
-    """A checkpoint's stored tensors with their coverage, and the prunable ones by stored name."""
+    """A checkpoint's stored tensors with their coverage, and the prunable ones by stored name.
+
+    The names are those by which transformers knows them, without what was wrapped around the model.
+    """
 
     def __init__(self, checkpoint: Checkpoint, *, include_head: bool = False) -> None:
         self.checkpoint = checkpoint
-        self.tensors = checkpoint.check()
+        known, self.tensors = understood(checkpoint)
         self.packed = packings(self.tensors, checkpoint.config())
-        known = outline(checkpoint)
         if known is None and include_head:
             raise UsageError(
                 f"{checkpoint.name} with --include head",
@@ -39,7 +45,10 @@ class StoredModel:
             NameCoverage(self.tensors)
             if known is None
             else Coverage(
-                known, include_head=include_head, stored=[tensor.name for tensor in self.tensors]
+                known,
+                include_head=include_head,
+                stored=[tensor.name for tensor in self.tensors],
+                apart=_apart(known, self.tensors),
             )
         )
 
@@ -51,51 +60,74 @@ class StoredModel:
         weight = self.coverage.of(replace(tensor, name=packing.of))
         what = "packed" if packing.logical else "scales of a packed weight"
         reason = f"{what} by {packing.by}: not measured"
-        return replace(weight, name=tensor.name, prunable=False, reason=reason)
+        return replace(
+            weight, name=tensor.name, prunable=False, reason=reason, order=(), unclear=False
+        )
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
         """The verdicts on all stored tensors, by stored name."""
-        return {tensor.name: self.entry(tensor) for tensor in self.tensors}
+        found = {tensor.name: self.entry(tensor) for tensor in self.tensors}
+        return found | _begun({t.name: t.count for t in self.tensors}, found)
 
     @cached_property
     def repeats(self) -> dict[str, str]:
         """Stored tensors that repeat an earlier one: tied, or in one place, with the same bytes."""
-        first: dict[str, StoredTensor] = {}
+        first: dict[tuple[str, int], StoredTensor] = {}
         places: dict[tuple[object, ...], StoredTensor] = {}
         found: dict[str, str] = {}
         owners = sorted(self.tensors, key=lambda t: self.entries[t.name].tied_to is not None)
         for tensor in owners:
             entry = self.entries[tensor.name]
             shared = places.setdefault(tensor.place, tensor) if tensor.count else tensor
-            owner = first.setdefault(entry.tied_to or entry.name, tensor)
+            owner = first.setdefault((entry.tied_to or entry.name, entry.start), tensor)
             for other in (owner, shared):
                 if other is not tensor and same_bytes(other, tensor):
                     found[tensor.name] = other.name
                     break
         return found
 
+    @property
+    def partial(self) -> bool:
+        """Whether some linear maps are packed, or in a layout that is not known: not all can be pruned."""
+        return bool(self.packed) or any(entry.unclear for entry in self.entries.values())
+
     @cached_property
     def prunable(self) -> dict[str, Prunable]:
         """The prunable tensors by stored name, repeated ones once.
 
         Raises:
-            ReportError: where two that differ are the same tensor of the architecture.
+            ReportError: where two that differ are the same tensor of the architecture, or there are
+                linear maps that cannot be told apart: the others alone would be half a pruning.
         """
         found: dict[str, Prunable] = {}
-        meant: dict[str, str] = {}
+        meant: dict[tuple[str, int], str] = {}
         for tensor in self.tensors:
             entry = self.entries[tensor.name]
-            if not entry.prunable or tensor.name in self.repeats:
-                continue
-            if meant.setdefault(entry.name, tensor.name) != tensor.name:
+            if entry.unclear:
                 raise ReportError(
-                    f"{self.checkpoint.name}, tensors {meant[entry.name]} and {tensor.name}",
-                    f"one tensor for {entry.name}",
-                    "remove the one that is not the model's",
+                    f"{self.checkpoint.name}, tensor {tensor.name}",
+                    f"linear maps of known layout, found {entry.reason}",
+                    "choose a model of another family",
                 )
-            found[tensor.name] = Prunable(entry, tensor)
+            if entry.role == "unknown" or tensor.name in self.repeats:
+                continue
+            other = meant.setdefault((entry.name, entry.start), tensor.name)
+            if other != tensor.name:
+                raise two_of_one(self.checkpoint, (other, tensor.name), entry.name)
+            if entry.prunable:
+                found[tensor.name] = Prunable(entry, tensor)
         return found
+
+    def refuse_packed(self) -> None:
+        """Raise where some of the linear maps are packed: the others alone would be half a pruning."""
+        if self.packed:
+            name, packing = next(iter(self.packed.items()))
+            raise ReportError(
+                f"{self.checkpoint.name}, tensor {name}",
+                f"weights that can be ranked, found them packed by {packing.by}",
+                "dequantise the checkpoint first",
+            )
 
     def zeros(self) -> int:
         """How many of the prunable weights are zero as they are stored; reads them."""
@@ -142,6 +174,27 @@ class StoredModel:
                 and not (gguf and self.entries[tensor.name].role == "unknown")
             ]
         return found
+
+
+def _apart(outline: Outline, tensors: list[StoredTensor]) -> set[str]:
+    """Names that the architecture ties to another and the checkpoint holds with other bytes."""
+    names = Names(outline, [tensor.name for tensor in tensors])
+    held = {place.name: tensor for tensor in tensors if (place := names.of(tensor.name))}
+    return {
+        name
+        for name, owner in outline.tied.items()
+        if name in held and owner in held and not same_bytes(held[name], held[owner])
+    }
+
+
+def _begun(counts: Mapping[str, int], entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The verdicts on experts that are stored one by one, each with where it begins in their stack."""
+    found, begun = {}, Counter[str]()
+    for name, entry in sorted(entries.items(), key=lambda one: one[1].order):
+        if entry.order:
+            found[name] = replace(entry, start=begun[entry.name])
+            begun[entry.name] += counts[name]
+    return found
 
 
 def _written_name(path: Path, files: int) -> str:

@@ -146,26 +146,26 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind(
             answer=Inspection,
-            version=2,
+            version=3,
             cells=once,
             ask="experiments.study.jobs:inspected",
         ),
         Kind(
             answer=Pruning,
-            version=2,
+            version=3,
             cells=every_run,
             ask="experiments.study.jobs:pruned",
         ),
         Kind(
             answer=Footprint,
-            version=4,
+            version=5,
             cells=of_the_first,
             depends=levels,
             ask="experiments.study.jobs:weighed",
         ),
         Kind(
             answer=Latency,
-            version=5,
+            version=6,
             cells=of_the_first,
             depends=levels_and_machine,
             timed=True,
@@ -173,13 +173,13 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             answer=Evaluation,
-            version=5,
+            version=6,
             cells=partial(answers, of_texts=False),
             ask="experiments.study.jobs:evaluated",
         ),
         Kind(
             answer=Perplexity,
-            version=2,
+            version=3,
             cells=partial(answers, of_texts=True),
             ask="experiments.study.jobs:predicted",
         ),

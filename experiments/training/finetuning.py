@@ -88,7 +88,7 @@ def finetune(
     last = _begin(work, told, out)
     set_seed(recipe.seed)
     opened = opening.open_for_training(checkpoint, examples.labels)
-    trained: Any = _with_lora(opened.model) if recipe.lora else opened.model
+    trained: Any = _with_lora(opened.model, say) if recipe.lora else opened.model
     trainer = Seeded(
         model=trained,
         args=_arguments(work, recipe, len(examples.texts)),
@@ -177,12 +177,18 @@ def _arguments(work: Path, recipe: Recipe, n: int) -> TrainingArguments:
     )
 
 
-def _with_lora(model: Any) -> Any:
-    """The model with low-rank adapters beside every linear map of its blocks (Hu et al. 2021)."""
+def _with_lora(model: Any, say: Callable[[str], object]) -> Any:
+    """The model with low-rank adapters beside every linear map of its blocks (Hu et al. 2021).
+
+    A stack of experts is no module that an adapter could stand beside: it stays as it is.
+    """
     from peft import LoraConfig, TaskType, get_peft_model
 
     generates = model.config.is_encoder_decoder
-    names = [entry.name.removesuffix(".weight") for entry, _ in prunable_parameters(model)]
+    maps = [entry for entry, _ in prunable_parameters(model)]
+    names = [entry.name.removesuffix(".weight") for entry in maps if not entry.stacked]
+    if len(names) < len(maps):
+        say("adapters stand beside attention's maps alone: stacks of experts stay as they are")
     heads = [
         name
         for name, part in model.named_children()

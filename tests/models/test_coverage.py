@@ -14,7 +14,8 @@ from torch import nn
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
-from experiments.models.coverage import Coverage, by_name, prunable_parameters
+from experiments.models.by_name import by_name
+from experiments.models.coverage import Coverage, prunable_parameters
 from experiments.models.modules import outline_of
 from experiments.pruning.stored_model import StoredModel
 
