@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 BLOCK = re.compile(r"(?:^|\.)(\d+)\.")
+EXPERTS = re.compile(r"\.experts\.(?!.*bias)|(?P<gguf>^blk\.\d+\.ffn_\w+_exps\.weight$)")
 Axis = Literal[0, 1, 2]
 INPUT_AXIS: Mapping[Kind, Axis] = {
     "linear": 1,
@@ -97,8 +98,21 @@ class Coverage:
         if self.names.beside(tensor.name) and not BLOCK.search(tensor.name):
             reason = f"head: outside the blocks, beside {self.names.wrapper}"
             return Entry(name=tensor.name, role="head", prunable=False, reason=reason)
-        reason = f"no tensor of {self.architecture}"
-        return Entry(name=tensor.name, role="unknown", prunable=False, reason=reason)
+        reason, unclear = f"no tensor of {self.architecture}", self._own_experts(tensor)
+        if unclear:
+            reason += ", though experts of one of its blocks"
+        return Entry(
+            name=tensor.name, role="unknown", prunable=False, reason=reason, unclear=unclear
+        )
+
+    def _own_experts(self, tensor: StoredTensor) -> bool:
+        """Whether a tensor is of experts in a block that the architecture has, and knows none there."""
+        found = EXPERTS.search(tensor.name)
+        if found is None or not tensor.floating or len(tensor.shape) < 2:
+            return False
+        block = BLOCK.search(tensor.name)
+        own = block is not None and self.names.has_block(tensor.name[: block.end()])
+        return own or found["gguf"] is not None
 
 
 def _as_stored(entry: Entry, place: Place, tensor: StoredTensor) -> Entry:

@@ -62,6 +62,12 @@ class Names:
         """Whether a tensor stands beside the model that something else was wrapped around."""
         return bool(self.wrapper) and not unwrapped(stored).startswith(self.wrapper)
 
+    def has_block(self, stored: str) -> bool:
+        """Whether the architecture has a block whose stored names begin so."""
+        bare = self._bare(stored)
+        starts = (bare, self.prefix + bare, bare.removeprefix(self.prefix))
+        return any(name.startswith(starts) for name in self.known)
+
     def written(self, stored: str) -> str:
         """The name under which transformers finds a stored tensor, or code of the checkpoint's own."""
         if self._own(stored):

@@ -124,7 +124,7 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
             f"every weight of {kind.__name__} in the file, {lacking[0]} is missing: untrained",
             "give a checkpoint fine-tuned for the task",
         )
-    if model.config.pad_token_id is None:
+    if getattr(model.config, "pad_token_id", None) is None:
         # Nothing is ever padded, yet classifiers refuse a batch without the mark: one no token has.
         model.config.pad_token_id = -1
     return OpenModel(checkpoint, model.eval().to(on))

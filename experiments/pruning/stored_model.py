@@ -41,16 +41,14 @@ class StoredModel:
                 "an architecture that transformers knows, to tell its head",
                 "put the model's config.json beside the weights",
             )
-        self.coverage = (
-            NameCoverage(self.tensors)
-            if known is None
-            else Coverage(
-                known,
-                include_head=include_head,
-                stored=[tensor.name for tensor in self.tensors],
-                apart=_apart(known, self.tensors),
-            )
-        )
+        self.coverage: Coverage | NameCoverage = NameCoverage(self.tensors)
+        if known is not None:
+            stored = [tensor.name for tensor in self.tensors]
+            self.coverage = Coverage(known, include_head=include_head, stored=stored)
+            if apart := _apart(known, self.coverage.names, self.tensors):
+                self.coverage = Coverage(
+                    known, include_head=include_head, stored=stored, apart=apart
+                )
 
     def entry(self, tensor: StoredTensor) -> Entry:
         """The verdict on a stored tensor."""
@@ -176,9 +174,8 @@ class StoredModel:
         return found
 
 
-def _apart(outline: Outline, tensors: list[StoredTensor]) -> set[str]:
+def _apart(outline: Outline, names: Names, tensors: list[StoredTensor]) -> set[str]:
     """Names that the architecture ties to another and the checkpoint holds with other bytes."""
-    names = Names(outline, [tensor.name for tensor in tensors])
     held = {place.name: tensor for tensor in tensors if (place := names.of(tensor.name))}
     return {
         name

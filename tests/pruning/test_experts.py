@@ -6,6 +6,8 @@ tests/families.py.
 """
 
 import copy
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -319,6 +321,31 @@ def test_a_layout_that_nothing_tells_is_refused_and_not_half_pruned(
     safetensors.torch.save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(ReportError, match="linear maps in a layout that is not known here"):
         prune_to_folder(Checkpoint("tiny", tmp_path), Settings(), 0.5, tmp_path / "out")
+
+
+def test_experts_that_the_configuration_does_not_tell_of_are_refused(
+    made: Made, tmp_path: Path
+) -> None:
+    """Qwen3-MoE's weights beside the configuration of a dense Qwen3."""
+    source = made.folders["one by one"]
+    shutil.copy(source / "model.safetensors", tmp_path)
+    stated = {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "num_hidden_layers": 2}
+    (tmp_path / "config.json").write_text(json.dumps(stated))
+    with pytest.raises(ReportError, match="no tensor of Qwen3ForCausalLM, though experts of one"):
+        prune_to_folder(Checkpoint("tiny", tmp_path), Settings(), 0.5, tmp_path / "out")
+
+
+def test_layers_that_predict_further_tokens_are_no_part_of_the_model(tmp_path: Path) -> None:
+    """Such a layer stands behind the last block, and transformers leaves it aside."""
+    build_tiny_model("Qwen3-MoE").save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    weights = safetensors.torch.load_file(file)
+    more = {
+        name.replace("s.1.", "s.2."): x.clone() for name, x in weights.items() if "s.1." in name
+    }
+    safetensors.torch.save_file(weights | more, file, {"format": "pt"})
+    found = StoredModel(Checkpoint("tiny", tmp_path))
+    assert sum(x.count for x in found.prunable.values()) == 18_432
 
 
 def test_a_family_whose_linear_maps_are_no_matrices_is_refused(tmp_path: Path) -> None:
