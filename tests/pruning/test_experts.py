@@ -250,6 +250,10 @@ def test_every_command_counts_the_same_weights(
     }
     assert sizes[0, "dense", "F32"] == 4 * 18_432
     assert sizes[0.9, "bitmask", "F32"] == 18_432 // 8 + 4 * (18_432 - 16_589)
+    held = safetensors.torch.load_file(source / "model.safetensors")
+    stored = StoredModel(Checkpoint("tiny", source)).prunable
+    rows = sum(held[name].numel() // held[name].shape[-1] + 1 for name in stored)
+    assert sizes[0.9, "csr32", "F32"] == 8 * (18_432 - 16_589) + 4 * rows
 
 
 @pytest.fixture
