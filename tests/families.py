@@ -360,6 +360,39 @@ FAMILIES: dict[str, Family] = {
         prefix="t5_encoder.",
     ),
 }
+# Mixtures of experts, which transformers holds as stacks: 32 wide, feed-forward layers of 16, two blocks,
+# four heads of 8 that share two keys and values, four experts. `roles` are those of the stacks.
+MIXED = PLAIN | {
+    "hidden_size": 32,
+    "intermediate_size": 16,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "num_experts_per_tok": 2,
+    "max_position_embeddings": 64,
+}
+IN_MIXTURE = 2 * ((32 * 32 + 2 * 32 * 16 + 32 * 32) + 4 * (2 * 32 * 16 + 16 * 32))
+STACKS = {"gate_up_proj": "expert feed-forward in", "down_proj": "expert feed-forward out"}
+MIXTURES = {
+    "GPT-OSS": Family(
+        kind="GptOssForCausalLM",
+        settings=MIXED | {"num_local_experts": 4},
+        prunable=IN_MIXTURE,
+        roles=STACKS,
+    ),
+    "Mixtral": Family(
+        kind="MixtralForCausalLM",
+        settings=MIXED | {"num_local_experts": 4},
+        prunable=IN_MIXTURE,
+        roles=STACKS,
+    ),
+    "Qwen3-MoE": Family(
+        kind="Qwen3MoeForCausalLM",
+        settings=MIXED | {"num_experts": 4, "moe_intermediate_size": 16},
+        prunable=IN_MIXTURE,
+        roles=STACKS,
+    ),
+}
 # Those that every test of models goes through; the others are for tests/models/test_families.py.
 EVERYWHERE = ("BART", "BERT", "DeBERTa-v2", "GPT-2", "GPT-2 with its language head")
 EVERYWHERE += ("LED", "Llama", "OPT", "T5")
@@ -392,7 +425,7 @@ def build_tiny_model(name: str, *, seed: int = 0, **settings: Any) -> "PreTraine
     """A tiny model with the same weights each time, every one of them a float16 number."""
     import torch
 
-    family = FAMILIES[name]
+    family = (FAMILIES | MIXTURES)[name]
     kind = model_class(family)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

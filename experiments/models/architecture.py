@@ -4,11 +4,15 @@ A table and config.json say it of the families that the table holds; of others t
 which takes seconds to import. Reads no weights, and never runs code that a checkpoint brings.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.tensor import StoredTensor
+from experiments.errors import ReportError
 from experiments.models import known
+from experiments.models.names import Names, unwrapped
 from experiments.models.outline import Outline
 from experiments.records.inspection import Architecture
 
@@ -27,7 +31,41 @@ def outline(checkpoint: Checkpoint) -> Outline | None:
     from experiments.models.modules import outline_of
 
     model = opening.skeleton(checkpoint)
-    return None if model is None else outline_of(model)
+    if model is None:
+        return None
+    plain = outline_of(model)
+    stated = checkpoint.config().get("architectures") or [plain.architecture]
+    name = known.OLDER_NAMES.get(str(stated[0]), stated[0])
+    return replace(plain, wrapped=name != plain.architecture)
+
+
+def understood(checkpoint: Checkpoint) -> tuple[Outline | None, list[StoredTensor]]:
+    """The outline, and the stored tensors under the names by which transformers knows them.
+
+    Raises:
+        ReportError: where two of them would have one name.
+    """
+    tensors, found = checkpoint.check(), outline(checkpoint)
+    written = unwrapped if found is None else Names(found, [one.name for one in tensors]).written
+    named: dict[str, StoredTensor] = {}
+    for tensor in tensors:
+        name = written(tensor.name)
+        if (other := named.get(name)) is not None:
+            raise two_of_one(checkpoint, (other.name, tensor.name), name)
+        named[name] = tensor
+    return found, [
+        tensor if tensor.name == name else replace(tensor, name=name)
+        for name, tensor in named.items()
+    ]
+
+
+def two_of_one(checkpoint: Checkpoint, names: Iterable[str], meant: str) -> ReportError:
+    """The error for stored tensors that stand for one and the same of the architecture."""
+    return ReportError(
+        f"{checkpoint.name}, tensors {' and '.join(names)}",
+        f"one tensor for {meant}",
+        "remove the one that is not the model's",
+    )
 
 
 def architecture(checkpoint: Checkpoint) -> Architecture:

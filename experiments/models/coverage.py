@@ -1,47 +1,42 @@
 """Coverage: of every stored tensor, whether it is prunable, or skipped and why.
 
 Verdicts come from the outline of the architecture: its names, kinds and ties, never a checkpoint's
-own code. Touches neither disk nor network.
+own code. Those on a file and on the open model are the same. Touches neither disk nor network.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from experiments.checkpoint.tensor import StoredTensor
-from experiments.models.outline import Kind, Outline
+from experiments.models.names import Names
+from experiments.models.outline import Kind, Outline, Place
+from experiments.models.roles import SKIPPED, other_role, role_of
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-# What a linear map inside a block does, by the end of its module's name, first match first.
-ROLES: tuple[tuple[str, str], ...] = (
-    (r"query_global$", "global attention query"),
-    (r"key_global$", "global attention key"),
-    (r"value_global$", "global attention value"),
-    (r"pos_((key|query|q)_)?proj$", "attention position"),
-    (r"(c_attn|query_key_value|qkv_proj|Wqkv|self\.in_proj)$", "attention query-key-value"),
-    (r"(q_proj|query_proj|query|q_lin|q_attn|\.q)$", "attention query"),
-    (r"(k_proj|key_proj|key|k_lin|\.k)$", "attention key"),
-    (r"(v_proj|value_proj|value|v_lin|\.v)$", "attention value"),
-    (r"(out_proj|o_proj|out_lin|attn\.c_proj|attention\.output\.dense|attention\.dense)$",
-     "attention output"),
-    (r"(attn\.output|[aA]ttention\.o)$", "attention output"),
-    (r"(fc1|c_fc|wi|wi_1|lin1|fc_in|dense_h_to_4h|up_proj|intermediate\.dense)$",
-     "feed-forward in"),
-    (r"(wi_0|gate_proj)$", "feed-forward gate"),
-    (r"(fc2|mlp\.c_proj|wo|lin2|fc_out|dense_4h_to_h|down_proj|output\.dense)$",
-     "feed-forward out"),
-)  # fmt: skip
-CROSS = re.compile(r"encoder_attn|EncDecAttention|crossattention")
+BLOCK = re.compile(r"(?:^|\.)(\d+)\.")
+EXPERTS = re.compile(r"\.experts\.(?!.*bias)|(?P<gguf>^blk\.\d+\.ffn_\w+_exps\.weight$)")
+Axis = Literal[0, 1, 2]
+INPUT_AXIS: Mapping[Kind, Axis] = {
+    "linear": 1,
+    "transposed linear": 0,
+    "experts": 2,
+    "transposed experts": 1,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """The verdict on one tensor. `input_axis` is the input dimension of a linear map's matrix."""
+    """The verdict on one tensor, or on the part that begins at `start` of the tensor `name`.
+
+    `input_axis` is the input dimension of a linear map's matrix; a tensor that is `stacked` holds one
+    for each expert along its first. `order` is that of parts which lie one behind the other, empty of
+    a whole tensor. An `unclear` one holds linear maps, and nothing tells how.
+    """
 
     name: str
     role: str
@@ -49,27 +44,45 @@ class Entry:
     reason: str
     stack: str = ""
     depth: int | None = None
-    input_axis: Literal[0, 1] = 1
+    input_axis: Axis = 1
     tied_to: str | None = None
+    stacked: bool = False
+    start: int = 0
+    order: tuple[int, ...] = ()
+    unclear: bool = False
+
+    @property
+    def dimensions(self) -> int:
+        """How many dimensions a linear map's tensor has."""
+        return 3 if self.stacked else 2
 
 
 class Coverage:
     """The verdicts on a model's tensors, by canonical transformers name.
 
     `stored` are the names a checkpoint holds: they tell whether something was wrapped around the
-    model, whose name then stands before every tensor's ("module.", "t5_encoder.").
+    model, whose name then stands before every tensor's ("t5_encoder."). `apart` are tensors that the
+    architecture ties to another and the checkpoint holds with other numbers: they are not tied.
     """
 
     def __init__(
-        self, outline: Outline, *, include_head: bool = False, stored: Iterable[str] = ()
+        self,
+        outline: Outline,
+        *,
+        include_head: bool = False,
+        stored: Iterable[str] = (),
+        apart: Iterable[str] = (),
     ) -> None:
-        self.architecture = outline.architecture
-        self.prefix = f"{outline.prefix}."
-        self.wrapper = ""
+        self.architecture, self.names = outline.architecture, Names(outline, stored)
         self.entries: dict[str, Entry] = {}
         for name, kind in outline.kinds.items():
             tied_to, depth = outline.tied.get(name), _depth(name, outline.stacks)
-            self.entries[name] = _entry(name, kind, tied_to, depth, include_head)
+            if name not in apart:
+                self.entries[name] = _entry(name, kind, tied_to, depth, include_head)
+                continue
+            entry = _entry(name, kind, None, depth, include_head)
+            reason = f"{entry.reason}; declared tied to {tied_to}, stored apart"
+            self.entries[name] = replace(entry, reason=reason)
         # A tied head that was asked for is stored under the name of what it is tied to.
         heads = {entry.tied_to: entry.name for entry in self.entries.values() if entry.prunable}
         for name, entry in self.entries.items():
@@ -77,98 +90,47 @@ class Coverage:
             if head and not entry.prunable:
                 reason = f"{entry.reason}, tied to {head}, asked for"
                 self.entries[name] = replace(entry, prunable=True, reason=reason)
-        self.wrapper = self._wrapper(stored)
-
-    def _wrapper(self, stored: Iterable[str]) -> str:
-        """The first part of the names that, taken away, makes most of them this model's."""
-        found = Counter(
-            name.partition(".")[0] + "."
-            for name in stored
-            if self.canonical(name) is None and self.canonical(name.partition(".")[2]) is not None
-        )
-        return found.most_common(1)[0][0] if found else ""
 
     def of(self, tensor: StoredTensor) -> Entry:
         """The verdict on a stored tensor; one the architecture does not know is skipped, and says so."""
-        canonical = self.canonical(tensor.name)
-        if canonical is not None:
-            entry = self.entries[canonical]
-            if entry.prunable and not tensor.floating:
-                return replace(entry, prunable=False, reason=f"packed as {tensor.dtype}")
-            return entry
-        if EXPERT.search(tensor.name):  # transformers stacks these into one tensor when it loads
-            return by_name(tensor)
-        beside = self.wrapper and not tensor.name.startswith(self.wrapper)
-        if beside and not BLOCK.search(tensor.name):
-            reason = f"head: outside the blocks, beside {self.wrapper}"
+        if (place := self.names.of(tensor.name)) is not None:
+            return _as_stored(self.entries[place.name], place, tensor)
+        if self.names.beside(tensor.name) and not BLOCK.search(tensor.name):
+            reason = f"head: outside the blocks, beside {self.names.wrapper}"
             return Entry(name=tensor.name, role="head", prunable=False, reason=reason)
-        reason = f"no tensor of {self.architecture}"
-        return Entry(name=tensor.name, role="unknown", prunable=False, reason=reason)
+        reason, unclear = f"no tensor of {self.architecture}", self._own_experts(tensor)
+        if unclear:
+            reason += ", though experts of one of its blocks"
+        return Entry(
+            name=tensor.name, role="unknown", prunable=False, reason=reason, unclear=unclear
+        )
 
-    def canonical(self, name: str) -> str | None:
-        """The transformers name of a stored tensor, with or without the backbone's prefix."""
-        bare = LEGACY.sub(lambda found: MODERN[found[1]], name.removeprefix(self.wrapper))
-        if bare not in self.entries:
-            bare = re.sub(r"^embed_out\.", "lm_head.", bare)  # GPT-NeoX's head, as files call it
-        for candidate in (bare, self.prefix + bare, bare.removeprefix(self.prefix)):
-            if candidate in self.entries:
-                return candidate
-        return None
-
-
-EXPERT = re.compile(r"\.experts\.\d+\.")
-LEGACY = re.compile(r"(?<=\.)(gamma|beta)$")  # as TensorFlow called a norm's weight and bias
-MODERN = {"gamma": "weight", "beta": "bias"}
+    def _own_experts(self, tensor: StoredTensor) -> bool:
+        """Whether a tensor is of experts in a block that the architecture has, and knows none there."""
+        found = EXPERTS.search(tensor.name)
+        if found is None or not tensor.floating or len(tensor.shape) < 2:
+            return False
+        block = BLOCK.search(tensor.name)
+        own = block is not None and self.names.has_block(tensor.name[: block.end()])
+        return own or found["gguf"] is not None
 
 
-class NameCoverage(Coverage):
-    """The verdicts where no architecture is known: by names and shapes alone."""
-
-    def __init__(self, stored: Iterable[StoredTensor]) -> None:
-        self.architecture, self.prefix, self.wrapper = "unknown", "", ""
-        self.entries = {tensor.name: by_name(tensor) for tensor in stored}
-
-
-BLOCK = re.compile(r"(?:^|\.)(\d+)\.")
-TRANSPOSED = re.compile(r"\.(c_attn|c_fc|c_proj|q_attn)\.weight$")  # GPT-2's Conv1D
-
-
-def by_name(tensor: StoredTensor) -> Entry:
-    """The verdict that a stored tensor's name and shape allow, where no architecture says more.
-
-    A floating matrix called weight inside a numbered block is a linear map's, unless its name tells
-    of a norm, an embedding, a position table or a bias.
-    """
-    name = tensor.name
-    block = BLOCK.search(name)
-    matrix = len(tensor.shape) == 2 and min(tensor.shape) > 1 and name.endswith(".weight")
-    kind = next((role for pattern, role in NAMED if re.search(pattern, name, re.IGNORECASE)), "")
-    prunable = bool(matrix and block and not kind and tensor.floating)
-    parts = name.split(".")
-    return Entry(
-        name=name,
-        role=_role(name.removesuffix(".weight")) if prunable else kind or "other",
-        prunable=prunable,
-        reason=f"by its name: {_why_by_name(prunable, matrix, kind)}",
-        stack=next((part for part in parts if part in ("encoder", "decoder")), ""),
-        depth=int(block[1]) if block else None,
-        input_axis=0 if TRANSPOSED.search(name) else 1,
-    )
-
-
-NAMED = (
-    (r"norm|ln_", "norm"),
-    (r"posit|wpe|relative|rotary", "position table"),
-    (r"bias", "bias"),
-    (r"embed|wte|shared\.weight$", "embedding"),
-    (r"lora_", "adapter"),
-)
-
-
-def _why_by_name(prunable: bool, matrix: bool, kind: str) -> str:
-    if prunable:
-        return "matrix inside a numbered block"
-    return kind or ("matrix outside the blocks" if matrix else "no matrix")
+def _as_stored(entry: Entry, place: Place, tensor: StoredTensor) -> Entry:
+    """The verdict on the tensor that stands in this place, as a file holds it."""
+    entry = replace(entry, order=place.order)
+    if not entry.prunable:
+        return entry
+    if not tensor.floating:
+        return replace(entry, prunable=False, reason=f"packed as {tensor.dtype}")
+    if place.order and entry.stacked:
+        axis: Axis = 1 if entry.input_axis == 2 else 0
+        reason = f"{entry.reason}, expert {place.order[0]}'s part of {entry.name}"
+        entry = replace(entry, stacked=False, input_axis=axis, reason=reason)
+    if place.remade or len(tensor.shape) != entry.dimensions:
+        why = "one that transformers remakes" if place.remade else "of another shape"
+        reason = f"{entry.reason}, but {why}"
+        return replace(entry, prunable=False, unclear=True, reason=reason)
+    return entry
 
 
 def prunable_parameters(
@@ -198,54 +160,29 @@ def _entry(
 ) -> Entry:
     parts = name.split(".")
     stack = next((part for part in parts if part in ("encoder", "decoder")), "")
-    if kind in ("linear", "transposed linear"):
+    if kind in INPUT_AXIS:
         inside = depth is not None
         return Entry(
             name=name,
-            role=_role(name.removesuffix(".weight")) if inside else "head",
+            role=role_of(name.removesuffix(".weight"), kind) if inside else "head",
             prunable=inside or include_head,
-            reason=_why(inside, include_head, tied_to),
+            reason=_why(kind, inside, include_head, tied_to),
             stack=stack,
             depth=depth,
-            input_axis=0 if kind == "transposed linear" else 1,
+            input_axis=INPUT_AXIS[kind],
             tied_to=tied_to,
+            stacked=kind in ("experts", "transposed experts"),
         )
-    role = _other_role(name, kind)
+    role = other_role(name, kind)
     return Entry(
         name=name, role=role, prunable=False, reason=SKIPPED[role], stack=stack, depth=depth,
-        tied_to=tied_to,
+        tied_to=tied_to, unclear=kind == "unclear",
     )  # fmt: skip
 
 
-def _why(inside: bool, include_head: bool, tied_to: str | None) -> str:
+def _why(kind: Kind, inside: bool, include_head: bool, tied_to: str | None) -> str:
     if inside:
-        return "linear map inside a transformer block"
+        many = " of each expert" if kind in ("experts", "transposed experts") else ""
+        return f"linear map{many} inside a transformer block"
     tie = f", tied to {tied_to}" if tied_to else ""
     return f"head{tie}, asked for" if include_head else f"head{tie}: outside the blocks"
-
-
-def _role(module: str) -> str:
-    for pattern, role in ROLES:
-        if re.search(pattern, module):
-            cross = CROSS.search(module) and role.startswith("attention")
-            return f"cross-{role}" if cross else role
-    return "linear map"
-
-
-SKIPPED = {
-    "embedding": "embedding",
-    "position table": "position table",
-    "norm": "norm",
-    "bias": "bias",
-    "buffer": "buffer",
-    "other": "no linear map",
-}
-
-
-def _other_role(name: str, kind: Kind) -> str:
-    if kind == "embedding":
-        where = name.lower()
-        return "position table" if re.search(r"posit|wpe|rel_emb|relative", where) else kind
-    if kind == "other":
-        return "bias" if name.rsplit(".", 1)[-1].endswith("bias") else kind
-    return kind

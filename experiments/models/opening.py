@@ -36,6 +36,7 @@ from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.safetensors_header import is_masked
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
+from experiments.models.architecture import understood
 from experiments.models.bounds import bounded
 from experiments.models.companions import copy_companions
 from experiments.models.known import OLDER_NAMES
@@ -128,7 +129,7 @@ def open_model(checkpoint: Checkpoint, *, dtype: str = "float32", on: str = "cpu
             f"every weight of {kind.__name__} in the file, {lacking[0]} is missing: untrained",
             "give a checkpoint fine-tuned for the task",
         )
-    if model.config.pad_token_id is None:
+    if getattr(model.config, "pad_token_id", None) is None:
         # Nothing is ever padded, yet classifiers refuse a batch without the mark: one no token has.
         model.config.pad_token_id = -1
     return OpenModel(checkpoint, model.eval().to(on))
@@ -243,12 +244,16 @@ def _as_folder(checkpoint: Checkpoint, *, weights: bool = True) -> Iterator[Path
 
     It takes a temporary one of links where one weights file was named, or where the path is no
     UTF-8, which the readers of weights and tokenizers refuse; and one with the weights written anew
-    where they are no safetensors, or in pieces: transformers never meets another's pickle or codes.
+    where they are no safetensors, or in pieces, or something was wrapped around the model:
+    transformers never meets another's pickle, codes or names.
     """
     files = checkpoint.weight_files()
     ready = all(path.suffix == ".safetensors" and not is_masked(path) for path in files)
+    tensors = understood(checkpoint)[1] if weights else []
     if ready and weights:  # and every tensor is one of the model's, as it lies there
-        ready = all(type(tensor) is StoredTensor for tensor in checkpoint.tensors())
+        stored = checkpoint.tensors()
+        ready = all(type(one) is StoredTensor for one in stored)
+        ready &= {one.name for one in tensors} == {one.name for one in stored}
     if ready and checkpoint.weights is None and not NOT_UTF8.search(str(checkpoint.folder)):
         yield checkpoint.folder
         return
@@ -258,7 +263,7 @@ def _as_folder(checkpoint: Checkpoint, *, weights: bool = True) -> Iterator[Path
             _link_weights(checkpoint, folder)
         elif weights:
             file = folder / "model.safetensors"
-            write(file, checkpoint.tensors(), StoredTensor.blocks, {"format": "pt"})
+            write(file, tensors, StoredTensor.blocks, {"format": "pt"})
         copy_companions(checkpoint, folder, tokenizer=not weights)
         yield folder
 

@@ -4,9 +4,12 @@ The choice is exact: of n weights in a ranking group the round-half-even(level *
 in canonical order. Weights are read block by block, from memory or from a file, and never held.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
+from math import prod
 
 import ml_dtypes
 import numpy as np
@@ -37,6 +40,7 @@ from experiments.pruning.patterns import UNSTRUCTURED, level_of, parse_pattern
 from experiments.records.pruning import Layer, Pruning
 
 MAGNITUDE = "magnitude"
+Place = tuple[str, int]
 SCOPES = ("global", "layer", "row")
 STRETCH = 1 << 23  # weights that one core counts before it takes the next
 
@@ -53,15 +57,33 @@ class Settings:
 
 @dataclass(frozen=True)
 class Prunable:
-    """A prunable tensor: its coverage entry and its weights, in memory or in a file."""
+    """A prunable tensor: its coverage entry and its weights, in memory or in a file.
+
+    Or a part of one, of which another stands behind it: `place` is its name and where the part begins.
+    """
 
     entry: Entry
     weights: Weights | StoredTensor
 
     @property
+    def place(self) -> Place:
+        """Its canonical name, and where in the tensor of that name it begins."""
+        return self.entry.name, self.entry.start
+
+    @property
+    def order(self) -> tuple[bytes, int]:
+        """What places are sorted by, names bytewise."""
+        return self.entry.name.encode(), self.entry.start
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        """Rows and columns, as stored."""
+        """Rows and columns, as stored; of a stack before them how many."""
         return self.weights.shape
+
+    @property
+    def row(self) -> tuple[int, ...]:
+        """The shape of the least part that holds whole rows of inputs, these along its first."""
+        return self.shape[self.entry.input_axis :]
 
     @property
     def count(self) -> int:
@@ -91,21 +113,23 @@ class Prunable:
         step = max(best // multiple, 1) * multiple
         for at in range(start, stop, step):
             weights = self.span(at, min(at + step, stop))
-            yield Block(name=self.entry.name, start=at, weights=weights, seed=seed)
+            yield Block(
+                name=self.entry.name, start=self.entry.start + at, weights=weights, seed=seed
+            )
 
 
 @dataclass(frozen=True)
 class Choice:
     """Which weights one level removes, tensor by tensor.
 
-    `cuts` gives for each tensor, by name, the key below which weights go and how many of those equal
+    `cuts` gives for each tensor, by place, the key below which weights go and how many of those equal
     to it; keys are ranked as `dtype`. `threshold` is the largest magnitude removed, where there is one.
     """
 
     settings: Settings
     level: float
     dtype: np.dtype[np.generic]
-    cuts: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)
+    cuts: Mapping[Place, tuple[int, int]] = field(default_factory=dict, repr=False)
     threshold: float | None = None
 
     def blocks(self, tensor: Prunable) -> Iterator[Change]:
@@ -119,25 +143,22 @@ class Choice:
         if self.settings.pattern == UNSTRUCTURED and self.settings.scope != "row":
             yield from self._kept_by_cut(tensor)
             return
-        rows = tensor.entry.input_axis == 1
-        multiple = max(tensor.shape[1] if rows else tensor.count, 1)
-        for block in tensor.blocks(multiple=multiple, seed=self.settings.seed):
+        for block in tensor.blocks(multiple=max(prod(tensor.row), 1), seed=self.settings.seed):
             keys = rank(block, self.settings, self.dtype)
-            yield block, self._mask(keys.reshape(-1, tensor.shape[1]), tensor).reshape(-1)
+            yield block, self._mask(keys.reshape(-1, *tensor.row)).reshape(-1)
 
     def _kept_by_cut(self, tensor: Prunable) -> Iterator[tuple[Block, Mask]]:
-        key, ties = self.cuts[tensor.entry.name]
+        key, ties = self.cuts[tensor.place]
         for block in tensor.blocks(seed=self.settings.seed):
             mask, went = masks.below_cut(rank(block, self.settings, self.dtype), key, ties)
             ties -= went
             yield block, mask
 
-    def _mask(self, keys: Keys, tensor: Prunable) -> Mask:
-        axis = tensor.entry.input_axis
+    def _mask(self, keys: Keys) -> Mask:
         if self.settings.pattern != UNSTRUCTURED:
             kept, group = parse_pattern(self.settings.pattern)
-            return masks.n_of_m(keys, kept, group, input_axis=axis)
-        return masks.smallest_of_each_row(keys, self.level, input_axis=axis)
+            return masks.n_of_m(keys, kept, group, input_axis=1)
+        return masks.smallest_of_each_row(keys, self.level, input_axis=1)
 
     def mask(self, tensor: Prunable) -> Mask:
         """True = kept, in the shape of the tensor."""
@@ -167,7 +188,7 @@ def choose(
         ReportError: where there is no weight to prune, or one is NaN or infinite (its tensor named).
         UsageError: where a level does not fit the pattern or a tensor's shape.
     """
-    ordered = sorted(tensors, key=lambda tensor: tensor.entry.name.encode())
+    ordered = sorted(tensors, key=lambda tensor: tensor.order)
     if not ordered:
         raise ReportError("the checkpoint", "prunable weights", "see `gen inspect` for why not")
     check(ordered, settings, levels)
@@ -177,8 +198,9 @@ def choose(
             pass
         return [Choice(settings, level, dtype) for level in levels]
     progress.stage("ranking", sum_of(ordered) * max(1, 8 * dtype.itemsize // DIGIT_BITS))
-    groups = [ordered] if settings.scope == "global" else [[tensor] for tensor in ordered]
-    found: list[dict[str, tuple[int, int]]] = [{} for _ in levels]
+    layers = [list(parts) for _, parts in groupby(ordered, key=lambda tensor: tensor.entry.name)]
+    groups = [ordered] if settings.scope == "global" else layers
+    found: list[dict[Place, tuple[int, int]]] = [{} for _ in levels]
     largest: list[float | None] = [None for _ in levels]
     for group in groups:
         for index, (cut, shares) in enumerate(
@@ -199,10 +221,10 @@ def _group_cuts(
     levels: Sequence[float],
     dtype: np.dtype[np.generic],
     progress: Progress,
-) -> Iterator[tuple[Cut, dict[str, tuple[int, int]]]]:
+) -> Iterator[tuple[Cut, dict[Place, tuple[int, int]]]]:
     """A level's cut in a ranking group, and each tensor's share of it."""
     stretches = {
-        tensor.entry.name: [
+        tensor.place: [
             Part(tensor, start, settings, dtype, progress)
             for start in range(0, tensor.count, STRETCH)
         ]
@@ -215,14 +237,14 @@ def _group_cuts(
         yield cut, _shares(cut, stretches)
 
 
-def _shares(cut: Cut, stretches: Mapping[str, Sequence[Stretch]]) -> dict[str, tuple[int, int]]:
+def _shares(cut: Cut, stretches: Mapping[Place, Sequence[Stretch]]) -> dict[Place, tuple[int, int]]:
     """The cut handed out to the tensors, in their order: (key below which weights go, ties)."""
     if cut.ties == cut.tied:
         return dict.fromkeys(stretches, (cut.key + 1 if cut.ties else cut.key, 0))
     found, left = {}, cut.ties
-    for name, parts in stretches.items():
+    for place, parts in stretches.items():
         here = sum(cores.each(partial(_equal, cut.key), parts)) if left else 0
-        found[name] = (cut.key, min(left, here))
+        found[place] = (cut.key, min(left, here))
         left -= min(left, here)
     return found
 
@@ -325,15 +347,16 @@ def describe(tensors: Sequence[Prunable], choice: Choice) -> Pruning:
 def summary(
     tensors: Sequence[Prunable], choice: Choice, counted: Sequence[tuple[int, int]]
 ) -> Pruning:
-    """What a choice left, given the zeros before and after of each tensor."""
+    """What a choice left, given the zeros before and after of each tensor; parts are told together."""
     settings = choice.settings
-    layers = sorted(
-        (
-            Layer(name=tensor.entry.name, count=tensor.count, zeros=after)
-            for tensor, (_, after) in zip(tensors, counted)
-        ),
-        key=lambda layer: layer.name.encode(),
-    )
+    count, zeros = Counter[str](), Counter[str]()
+    for tensor, (_, after) in zip(tensors, counted):
+        count[tensor.entry.name] += tensor.count
+        zeros[tensor.entry.name] += after
+    layers = [
+        Layer(name=name, count=count[name], zeros=zeros[name])
+        for name in sorted(count, key=str.encode)
+    ]
     return Pruning(
         level=choice.level,
         method=settings.method,

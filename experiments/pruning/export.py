@@ -6,6 +6,7 @@ again from what was written.
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,7 @@ def _write(
             before, after = before + zeros, after + weights.size - left(weights)
             progress.add(weights.size)
             yield weights
-        if tensor.name in stored.prunable:
-            counted[stored.entries[tensor.name].name] = before, after
+        counted[tensor.name] = before, after
 
     masked = stored.prunable if form == "bitmask" else {}
     every = [tensor for tensors in files.values() for tensor in tensors]
@@ -170,7 +170,7 @@ def _write(
     _write_index(stored.checkpoint, {names[name]: files[name] for name in files}, folder / index)
     copy_companions(stored.checkpoint, folder)
     prunable = list(stored.prunable.values())
-    return choosing.summary(prunable, choice, [counted[tensor.entry.name] for tensor in prunable])
+    return choosing.summary(prunable, choice, [counted[name] for name in stored.prunable])
 
 
 def _write_index(source: Checkpoint, files: Files, path: Path) -> None:
@@ -195,7 +195,9 @@ def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
         return stored.entries[tensor.name].name, zeros
 
     written = Checkpoint("written", folder).tensors()
-    counted = dict(cores.each(count, [t for t in written if t.name in stored.prunable]))
+    counted = Counter[str]()
+    for name, zeros in cores.each(count, [t for t in written if t.name in stored.prunable]):
+        counted[name] += zeros
     if counted != {layer.name: layer.zeros for layer in told.layers}:
         raise AssertionError("the written file's zeros differ from those that were to be written")
 

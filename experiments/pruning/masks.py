@@ -14,7 +14,7 @@ from experiments.pruning import kernels
 from experiments.pruning.magnitudes import Keys, Weights, magnitude_keys, removed_count
 
 Mask = NDArray[np.bool_]
-Axis = Literal[0, 1]
+Axis = Literal[0, 1, 2]
 FEW = 32  # up to here, comparing every key with every other of its group is the faster way
 
 
@@ -38,14 +38,16 @@ def below_cut(keys: Keys, key: int, ties: int) -> tuple[Mask, int]:
 def smallest_of_each_row(keys: Keys, level: float, *, input_axis: Axis) -> Mask:
     """Remove the k smallest of each output row, k by `removed_count` of the row's length.
 
-    `keys` is a matrix; `input_axis` is the dimension that runs along one output's weights.
+    `keys` is a matrix or a stack of them; `input_axis` is the dimension that runs along one output's
+    weights.
 
     >>> smallest_of_each_row(np.array([[1, 2], [4, 3]], np.uint32), 0.5, input_axis=1).tolist()
     [[False, True], [True, False]]
     """
     rows = np.ascontiguousarray(np.moveaxis(keys, input_axis, -1))
     k = removed_count(level, rows.shape[-1])
-    return _as_stored(_without_first(rows, k), input_axis)
+    mask = _without_first(rows.reshape(-1, rows.shape[-1]), k).reshape(rows.shape)
+    return _as_stored(mask, input_axis)
 
 
 def n_of_m(keys: Keys, kept: int, group: int, *, input_axis: Axis) -> Mask:

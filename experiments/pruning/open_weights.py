@@ -1,5 +1,9 @@
-"""The prunable weights of an open model, as numpy arrays that share its memory."""
+"""The prunable weights of an open model, as numpy arrays that share its memory.
 
+They are those of its file: a model that is opened to be pruned is held to it.
+"""
+
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -7,12 +11,46 @@ import numpy as np
 import torch
 
 from experiments import cores
+from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.packed import refuse_packed
+from experiments.errors import ReportError
 from experiments.models.coverage import prunable_parameters
-from experiments.models.opening import OpenModel
+from experiments.models.opening import OpenModel, open_model
 from experiments.pruning import choosing
 from experiments.pruning.change import Change
 from experiments.pruning.choosing import Choice, Prunable, Settings
 from experiments.pruning.magnitudes import Weights
+from experiments.pruning.stored_model import StoredModel
+
+
+def open_to_prune(checkpoint: Checkpoint, *, on: str = "cpu") -> OpenModel:
+    """The model with its own weights, of which the prunable ones are those of its file.
+
+    Raises:
+        ReportError: where they are not, or it cannot be opened or pruned.
+    """
+    stored = StoredModel(checkpoint)
+    refuse_packed(checkpoint.name, stored.packed)  # before the model is opened
+    opened = open_model(checkpoint, on=on)
+    check_same(stored, opened)
+    return opened
+
+
+def check_same(stored: StoredModel, opened: OpenModel) -> None:
+    """Raise where the prunable weights of an open model are not those of its file, tensor by tensor."""
+    held: Counter[str] = Counter()
+    for tensor in stored.prunable.values():
+        held[tensor.entry.name] += tensor.count
+    found = Counter(
+        {entry.name: weight.numel() for entry, weight in prunable_parameters(opened.model)}
+    )
+    if held != found:
+        name = min(name for name in {*held, *found} if held[name] != found[name])
+        raise ReportError(
+            f"{stored.checkpoint.name}, {name} as transformers opens it",
+            f"the {held[name]:,} prunable weights of the file, found {found[name]:,}",
+            "the file alone can be inspected and pruned; please report it",
+        )
 
 
 def prunable_tensors(model: torch.nn.Module) -> list[Prunable]:

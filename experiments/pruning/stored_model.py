@@ -4,7 +4,8 @@ Reads headers; weights only when they are asked for. Builds no model but a skele
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,34 +15,40 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.packed import packings, refuse_packed
 from experiments.checkpoint.tensor import StoredTensor, same_bytes
 from experiments.errors import ReportError, UsageError
-from experiments.models.architecture import outline
-from experiments.models.coverage import Coverage, Entry, NameCoverage
+from experiments.models.architecture import two_of_one, understood
+from experiments.models.by_name import NameCoverage
+from experiments.models.coverage import Coverage, Entry
+from experiments.models.names import Names
+from experiments.models.outline import Outline
 from experiments.pruning import masks
 from experiments.pruning.choosing import Choice, Prunable
 from experiments.pruning.magnitudes import Weights
 
 
 class StoredModel:
-    """A checkpoint's stored tensors with their coverage, and the prunable ones by stored name."""
+    """A checkpoint's stored tensors with their coverage, and the prunable ones by stored name.
+
+    The names are those by which transformers knows them, without what was wrapped around the model.
+    """
 
     def __init__(self, checkpoint: Checkpoint, *, include_head: bool = False) -> None:
         self.checkpoint = checkpoint
-        self.tensors = checkpoint.check()
+        known, self.tensors = understood(checkpoint)
         self.packed = packings(self.tensors, checkpoint.config())
-        known = outline(checkpoint)
         if known is None and include_head:
             raise UsageError(
                 f"{checkpoint.name} with --include head",
                 "an architecture that transformers knows, to tell its head",
                 "put the model's config.json beside the weights",
             )
-        self.coverage = (
-            NameCoverage(self.tensors)
-            if known is None
-            else Coverage(
-                known, include_head=include_head, stored=[tensor.name for tensor in self.tensors]
-            )
-        )
+        self.coverage: Coverage | NameCoverage = NameCoverage(self.tensors)
+        if known is not None:
+            stored = [tensor.name for tensor in self.tensors]
+            self.coverage = Coverage(known, include_head=include_head, stored=stored)
+            if apart := _apart(known, self.coverage.names, self.tensors):
+                self.coverage = Coverage(
+                    known, include_head=include_head, stored=stored, apart=apart
+                )
 
     def entry(self, tensor: StoredTensor) -> Entry:
         """The verdict on a stored tensor."""
@@ -55,29 +62,37 @@ class StoredModel:
             else (f"scales of a packed weight by {packing.by}")
         )
         reason = f"{reason}: not measured"
-        return replace(weight, name=tensor.name, prunable=False, reason=reason)
+        return replace(
+            weight, name=tensor.name, prunable=False, reason=reason, order=(), unclear=False
+        )
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
         """The verdicts on all stored tensors, by stored name."""
-        return {tensor.name: self.entry(tensor) for tensor in self.tensors}
+        found = {tensor.name: self.entry(tensor) for tensor in self.tensors}
+        return found | _begun({t.name: t.count for t in self.tensors}, found)
 
     @cached_property
     def repeats(self) -> dict[str, str]:
         """Stored tensors that repeat an earlier one: tied, or in one place, with the same bytes."""
-        first: dict[str, StoredTensor] = {}
+        first: dict[tuple[str, int], StoredTensor] = {}
         places: dict[tuple[object, ...], StoredTensor] = {}
         found: dict[str, str] = {}
         owners = sorted(self.tensors, key=lambda t: self.entries[t.name].tied_to is not None)
         for tensor in owners:
             entry = self.entries[tensor.name]
             shared = places.setdefault(tensor.place, tensor) if tensor.count else tensor
-            owner = first.setdefault(entry.tied_to or entry.name, tensor)
+            owner = first.setdefault((entry.tied_to or entry.name, entry.start), tensor)
             for other in (owner, shared):
                 if other is not tensor and same_bytes(other, tensor):
                     found[tensor.name] = other.name
                     break
         return found
+
+    @property
+    def partial(self) -> bool:
+        """Whether some linear maps are packed, or in a layout that is not known: not all can be pruned."""
+        return bool(self.packed) or any(entry.unclear for entry in self.entries.values())
 
     @cached_property
     def prunable(self) -> dict[str, Prunable]:
@@ -85,22 +100,27 @@ class StoredModel:
 
         Raises:
             ReportError: where two that differ are the same tensor of the architecture, or some of the
-                weights are packed: the others alone would be half a pruning.
+                weights are packed, or of a layout that nothing tells: the others alone would be half a
+                pruning.
         """
         refuse_packed(self.checkpoint.name, self.packed)
         found: dict[str, Prunable] = {}
-        meant: dict[str, str] = {}
+        meant: dict[tuple[str, int], str] = {}
         for tensor in self.tensors:
             entry = self.entries[tensor.name]
-            if not entry.prunable or tensor.name in self.repeats:
-                continue
-            if meant.setdefault(entry.name, tensor.name) != tensor.name:
+            if entry.unclear:
                 raise ReportError(
-                    f"{self.checkpoint.name}, tensors {meant[entry.name]} and {tensor.name}",
-                    f"one tensor for {entry.name}",
-                    "remove the one that is not the model's",
+                    f"{self.checkpoint.name}, tensor {tensor.name}",
+                    f"linear maps of known layout, found {entry.reason}",
+                    "choose a model of another family",
                 )
-            found[tensor.name] = Prunable(entry, tensor)
+            if entry.role == "unknown" or tensor.name in self.repeats:
+                continue
+            other = meant.setdefault((entry.name, entry.start), tensor.name)
+            if other != tensor.name:
+                raise two_of_one(self.checkpoint, (other, tensor.name), entry.name)
+            if entry.prunable:
+                found[tensor.name] = Prunable(entry, tensor)
         return found
 
     def zeros(self) -> int:
@@ -148,6 +168,26 @@ class StoredModel:
                 and not (gguf and self.entries[tensor.name].role == "unknown")
             ]
         return found
+
+
+def _apart(outline: Outline, names: Names, tensors: list[StoredTensor]) -> set[str]:
+    """Names that the architecture ties to another and the checkpoint holds with other bytes."""
+    held = {place.name: tensor for tensor in tensors if (place := names.of(tensor.name))}
+    return {
+        name
+        for name, owner in outline.tied.items()
+        if name in held and owner in held and not same_bytes(held[name], held[owner])
+    }
+
+
+def _begun(counts: Mapping[str, int], entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The verdicts on experts that are stored one by one, each with where it begins in their stack."""
+    found, begun = {}, Counter[str]()
+    for name, entry in sorted(entries.items(), key=lambda one: one[1].order):
+        if entry.order:
+            found[name] = replace(entry, start=begun[entry.name])
+            begun[entry.name] += counts[name]
+    return found
 
 
 def _written_name(path: Path, files: int) -> str:

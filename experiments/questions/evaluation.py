@@ -76,10 +76,14 @@ def _answer(
 ) -> "Answered":
     from experiments.models import devices, opening
     from experiments.models.coverage import prunable_parameters
+    from experiments.pruning.open_weights import check_same
+    from experiments.pruning.stored_model import StoredModel
     from experiments.quality import answering, evaluation, perplexity
     from experiments.study.jobs import overlap_warnings
 
     opened = opening.open_model(model, dtype=dtype, on=devices.device())
+    if not (stored := StoredModel(model)).partial:
+        check_same(stored, opened)
     weights = [tensor for _, tensor in prunable_parameters(opened.model)]
     prunable = sum(tensor.numel() for tensor in weights)
     zeros = sum(int((tensor == 0).sum()) for tensor in weights)

@@ -65,11 +65,12 @@ def _measured(model: Checkpoint, request: Request) -> "tuple[Latency, int, int]"
     from experiments.models import opening
     from experiments.models.coverage import prunable_parameters
     from experiments.pruning.choosing import Settings
+    from experiments.pruning.open_weights import open_to_prune
     from experiments.speed import latency
     from experiments.study.study import DEFAULT_LEVELS
 
     opening.be_quiet()
-    opened = opening.open_model(model)
+    opened = open_to_prune(model)
     shapes = dict.fromkeys(
         (batch, length) for batch in request.batches for length in request.tokens
     )

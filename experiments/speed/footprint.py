@@ -5,6 +5,7 @@ gzip and zstd make of a very large one, which stretches of it stand for. The for
 level on a format pays; a test holds them to the files.
 """
 
+import math
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -191,7 +192,7 @@ def _csr(
     tensor: StoredTensor, content: Content, index: Index
 ) -> Iterator[tuple[StoredTensor, Content]]:
     """The tensors that a matrix becomes, and what gives the blocks of each."""
-    rows, width = tensor.shape
+    rows, width = rows_of(tensor), tensor.shape[-1]
     ends = np.zeros(rows + 1, np.int64)
     for at, words in _placed(tensor, content):
         ends[1:] += np.bincount((at + np.flatnonzero(words)) // width, minlength=rows)
@@ -210,6 +211,11 @@ def _csr(
         replace(values, name=f"{tensor.name}.rows", shape=ends.shape, dtype=kind),
         lambda _: [ends.astype(index)],
     )
+
+
+def rows_of(tensor: StoredTensor) -> int:
+    """How many rows a matrix has as stored, or a stack of them all together."""
+    return math.prod(tensor.shape[:-1])
 
 
 def holding(most: int, index: Index) -> Index:
@@ -279,7 +285,7 @@ def break_evens(stored: StoredModel) -> Iterator[BreakEven]:
         indices = {name: index.itemsize for name, index in INDICES.items()}
         for name, index in {"bitmask": 0, **indices}.items():
             fixed = sum(
-                csr_bytes(tensor.shape[0], 0, 0, index)
+                csr_bytes(rows_of(tensor), 0, 0, index)
                 if index
                 else bitmask_bytes(tensor.count, 0, 0)
                 for tensor in tensors

@@ -10,12 +10,20 @@ from experiments.models.coverage import prunable_parameters
 
 @dataclass(frozen=True)
 class LinearMap:
-    """A linear map of an open model: its tensor's name and role, its module, its weights."""
+    """A linear map of an open model: its tensor's name and role, its module, its weights.
+
+    One that is `stacked` is a map of each expert; their module holds several such stacks.
+    """
 
     name: str
     role: str
     module: nn.Module
     weight: Tensor
+
+    @property
+    def stacked(self) -> bool:
+        """Whether it is no matrix of a module of its own."""
+        return self.weight.ndim > 2 and not products.plain(self.module)
 
 
 def linear_maps(model: nn.Module) -> list[LinearMap]:

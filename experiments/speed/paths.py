@@ -111,9 +111,13 @@ class PrunedModel:
 
     @property
     def most(self) -> float:
-        """How many times as fast skipping all zeros could be: weights over those that are left."""
-        left = sum(int(torch.count_nonzero(weight)) for weight in self.weights.values())
-        return sum(weight.numel() for weight in self.weights.values()) / left if left else torch.inf
+        """How many times as fast skipping all zeros could be: weights over those that are left.
+
+        Of stacks of experts, which stay dense, a pass takes a part only: they do not count.
+        """
+        weights = [one.weight for one in self.maps if not one.stacked]
+        left = sum(int(torch.count_nonzero(weight)) for weight in weights)
+        return sum(weight.numel() for weight in weights) / left if left else torch.inf
 
     def masked(self, shape: Shape) -> Path:
         """Dense arithmetic on the level's weights."""

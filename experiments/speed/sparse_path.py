@@ -30,6 +30,7 @@ PAYS = 0.98  # the same of whole passes
 PAIRS = 5  # of whole passes
 NO_ZEROS = "no weight is zero"
 UNCALLED = "its module is not called"
+STACKED = "a stack of experts, which stays dense and is not timed by itself"
 NO_GAIN = "it was the faster, but whole passes were not"
 
 
@@ -60,6 +61,8 @@ class Trial:
 def unfit(one: LinearMap) -> str:
     """Why the sparse product cannot take a map's place; empty where it can."""
     weight = one.weight
+    if one.stacked:
+        return STACKED
     if not products.plain(one.module):
         return products.own_forward(one.module)
     if weight.device.type != "cpu":
@@ -141,7 +144,8 @@ def trials(
     """Time every map in pairs of passes of the model, `call`: all dense and all sparse, in turn first.
 
     The first pair is not counted. A pair is compared in itself, since a processor may change its
-    clock from one to the next. Where a map is called several times in a pass its times add up.
+    clock from one to the next. Where a map is called several times in a pass its times add up. Stacks
+    of experts go as they are.
     """
     modes = [dict(dense), {**dense, **sparse}]
     seconds: list[list[dict[str, float]]] = [[], []]
@@ -149,7 +153,9 @@ def trials(
         for mode in turn(len(modes), number):
             spent: dict[str, float] = {}
             named = {
-                one.module: timed(one.name, modes[mode][one.name], spent, clock) for one in maps
+                one.module: timed(one.name, modes[mode][one.name], spent, clock)
+                for one in maps
+                if not one.stacked
             }
             with products.multiplying(named):
                 call()
@@ -166,7 +172,7 @@ def _trial(
     fit: bool,
 ) -> Trial:
     if one.name not in dense[0]:
-        return Trial(one.name, 0.0, None, UNCALLED)
+        return Trial(one.name, 0.0, None, STACKED if one.stacked else UNCALLED)
     if not fit:
         return Trial(one.name, median(spent[one.name] for spent in dense), None, unfit(one))
     pairs = [(mine[one.name], other[one.name]) for mine, other in zip(dense, sparse)]
@@ -210,13 +216,13 @@ def faster(model: nn.Module, *pieces: Callable[[], object]) -> Iterator[Tried]:
     sparse = sparse_products(maps)
     found = [[Trial(one.name, 0.0, None, unfit(one)) for one in maps] for _ in pieces]
     if sparse:
-        dense = {one.name: products.usual(one.module) for one in maps}
+        dense = {one.name: products.usual(one.module) for one in maps if not one.stacked}
         found = [trials(piece, maps, dense, sparse) for piece in pieces]
     won = [{trial.name for trial in some if trial.faster} for some in found]
     taken = set.intersection(*won)
     own = {one.module: sparse[one.name] for one in maps if one.name in taken}
     if own:
-        without = {one.module: dense[one.name] for one in maps}
+        without = {one.module: dense[one.name] for one in maps if not one.stacked}
         lanes = (
             Lane(partial(products.multiplying, one), pieces[-1]) for one in (without, without | own)
         )

@@ -16,7 +16,7 @@ from experiments.models.opening import OpenModel
 from experiments.pruning import choosing, inspection
 from experiments.pruning.choosing import Settings
 from experiments.pruning.methods.table import METHODS
-from experiments.pruning.open_weights import InPlace
+from experiments.pruning.open_weights import InPlace, open_to_prune
 from experiments.pruning.stored_model import StoredModel
 from experiments.quality import answering, evaluation, perplexity
 from experiments.quality.tasks.table import Task
@@ -55,7 +55,7 @@ class Opened:
     @cached_property
     def model(self) -> OpenModel:
         """The model as it runs: a task's where it is fastest, on the processor where it is timed."""
-        return opening.open_model(self.checkpoint, on=devices.device() if self._task else "cpu")
+        return open_to_prune(self.checkpoint, on=devices.device() if self._task else "cpu")
 
     @cached_property
     def weights(self) -> InPlace:

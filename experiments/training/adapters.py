@@ -1,7 +1,7 @@
 """Low-rank adapters beside a model's linear maps (Hu et al. 2021), by peft. Computes only."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,13 +15,19 @@ RANK, ALPHA = 16, 32
 NAME = "default"  # as peft calls the only adapter
 
 
-def with_adapters(model: Any, held: Mapping[str, torch.Tensor]) -> Any:
+def with_adapters(
+    model: Any, held: Mapping[str, torch.Tensor], *, say: Callable[[str], object]
+) -> Any:
     """The model with an adapter beside every linear map of its blocks.
 
-    `held` has, by a weight's name, where it is zero and stays so.
+    `held` has, by a weight's name, where it is zero and stays so. A stack of experts is no module that
+    an adapter could stand beside: it stays as it is.
     """
     generates = model.config.is_encoder_decoder
-    names = [entry.name.removesuffix(".weight") for entry, _ in prunable_parameters(model)]
+    maps = [entry for entry, _ in prunable_parameters(model)]
+    names = [entry.name.removesuffix(".weight") for entry in maps if not entry.stacked]
+    if len(names) < len(maps):
+        say("adapters stand beside attention's maps alone: stacks of experts stay as they are")
     heads = [
         name
         for name, part in model.named_children()
@@ -38,9 +44,9 @@ def with_adapters(model: Any, held: Mapping[str, torch.Tensor]) -> Any:
         # peft asks transformers by an older name, and says of each Conv1D that it is transposed
         warnings.simplefilter("ignore")
         adapted: Any = get_peft_model(model, settings)
-    for name, zero in held.items():
+    for name in held.keys() & {f"{name}.weight" for name in names}:
         layer = adapted.get_base_model().get_submodule(name.removesuffix(".weight"))
-        layer.lora_variant[NAME] = Sparse(zero)
+        layer.lora_variant[NAME] = Sparse(held[name])
     return adapted
 
 

@@ -94,7 +94,7 @@ def finetune(
     opened = opening.open_for_training(checkpoint, examples.labels)
     opened.model.to(torch.device(devices.device()))  # type: ignore[arg-type]  # wrapped
     zeros = Zeros(opened.model)  # where its weights now lie
-    trained = _made_ready(opened.model, zeros, recipe)
+    trained = _made_ready(opened.model, zeros, recipe, say)
     trainer = Seeded(
         model=trained,
         args=_arguments(work, recipe, len(examples.texts)),
@@ -118,12 +118,12 @@ def finetune(
     return told
 
 
-def _made_ready(model: Any, zeros: Zeros, recipe: Recipe) -> Any:
+def _made_ready(model: Any, zeros: Zeros, recipe: Recipe, say: Callable[[str], object]) -> Any:
     """The model as it is trained: whole or by adapters, its zeros held unless they are let go."""
     if recipe.lora:
         from experiments.training.adapters import with_adapters
 
-        return with_adapters(model, {} if recipe.dense else zeros.masks)
+        return with_adapters(model, {} if recipe.dense else zeros.masks, say=say)
     if not recipe.dense:
         zeros.hold(model)
     return model

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from families import FAMILIES
 from torch import nn
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
-from experiments.models.coverage import Coverage, by_name, prunable_parameters
+from experiments.models.by_name import by_name
+from experiments.models.coverage import Coverage, prunable_parameters
 from experiments.models.modules import outline_of
 from experiments.pruning.stored_model import StoredModel
 
@@ -176,6 +178,9 @@ def test_an_untied_head_is_its_own_tensor(tiny_model: TinyModel) -> None:
         ("layers.10.mixer.in_proj.weight", (8, 4), "linear map", True),
         ("blk.0.ffn_up.weight", (8, 4), "linear map", True),
         ("model.layers.0.mlp.experts.7.w1.weight", (8, 4), "linear map", True),
+        ("model.layers.0.mlp.gate.weight", (4, 8), "router", False),
+        ("model.layers.0.mlp.router.weight", (4, 8), "router", False),
+        ("model.layers.0.mlp.gate_proj.weight", (4, 8), "feed-forward gate", True),
         ("model.layers.0.input_layernorm.weight", (8,), "norm", False),
         ("h.0.ln_1.weight", (1, 8), "norm", False),
         ("model.layers.0.self_attn.q_proj.bias", (8,), "bias", False),
@@ -198,6 +203,46 @@ def test_a_name_alone_tells_what_is_a_linear_map(
     assert entry.reason.startswith("by its name: ")
     whole = by_name(replace(stored, dtype="I8"))
     assert not whole.prunable
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "inputs"),
+    [
+        (
+            "Llama4ForCausalLM",
+            {"num_local_experts": 4, "intermediate_size_mlp": 24, "head_dim": 8},
+            {"experts.gate_up_proj": 32, "experts.down_proj": 24},
+        ),
+        (
+            "JetMoeForCausalLM",
+            {"num_local_experts": 4, "kv_channels": 8},
+            {"mlp.input_linear.weight": 32, "mlp.output_linear.weight": 24},
+        ),
+        (
+            "LongcatFlashForCausalLM",
+            {"n_routed_experts": 4, "zero_expert_num": 2, "expert_ffn_hidden_size": 24,
+             "ffn_hidden_size": 24, "q_lora_rank": 8, "kv_lora_rank": 8},
+            {"experts.gate_up_proj": 32, "experts.down_proj": 24},
+        ),
+    ],
+)  # fmt: skip
+def test_stacks_of_experts_have_the_input_axis_of_their_product(
+    kind: str, settings: dict[str, int], inputs: dict[str, int]
+) -> None:
+    """Models 32 wide whose experts are 24 wide inside: the width met tells which axis is of inputs."""
+    config = getattr(transformers, kind).config_class(
+        vocab_size=40, hidden_size=32, intermediate_size=24, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=4, **settings,
+    )  # fmt: skip
+    with torch.device("meta"):
+        model = getattr(transformers, kind)(config)
+    maps = [one for one in prunable_parameters(model) if ".layers.0." in one[0].name]
+    for end, width in inputs.items():
+        ((entry, weight),) = (one for one in maps if one[0].name.endswith(end))
+        assert weight.shape[entry.input_axis] == width
+    routers = [x for x in Coverage(outline_of(model)).entries.values() if ".router." in x.name]
+    assert routers
+    assert not any(entry.prunable for entry in routers)
 
 
 def test_gpt2_s_transposed_maps_are_known_by_their_names() -> None:

@@ -676,6 +676,11 @@ def test_every_path_runs_its_own_weights_however_a_model_reads_them(
         assert torch.allclose(outputs, plain[which], atol=1e-3)
     for trial in found.trials:
         assert trial.sparse is (trial.sparse_ms is not None)
+        if ".experts." in trial.name:
+            assert (
+                trial.reason == "a stack of experts, which stays dense and is not timed by itself"
+            )
+            continue
         assert trial.sparse or trial.reason.partition(" ")[2] in (
             "has a forward of its own",
             "module is not called",
