@@ -1,6 +1,9 @@
-"""The errors a person can mend, each told in one line. Pure: touches nothing."""
+"""The errors a person can mend, each told in one line, and notices: what to know though nothing failed.
 
-from collections.abc import Iterable
+Pure: touches nothing. Notices go to who listens.
+"""
+
+from collections.abc import Callable, Iterable
 
 NEAR = 0.7  # of 1; below it, names of one kind are near each other without being mistaken
 
@@ -60,3 +63,27 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=NEAR)), None)
+
+
+_told: set[str] = set()
+_listeners: list[Callable[[str], object]] = []
+
+
+def listen(say: Callable[[str], object]) -> None:
+    """From now on `say` is given each notice once, and nobody else."""
+    _listeners[:] = [say]
+    _told.clear()
+
+
+def notice(line: str) -> None:
+    """Tell a line, unless it was told before.
+
+    >>> listen(print)
+    >>> notice("two files, one is read")
+    two files, one is read
+    >>> notice("two files, one is read")
+    """
+    if line not in _told:
+        _told.add(line)
+        for say in _listeners:
+            say(line)

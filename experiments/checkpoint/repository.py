@@ -15,9 +15,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.errors import ReportError
+from experiments.errors import ReportError, notice
 from experiments.hub_client import PATIENCE, REFUSALS, answer_of, status_of, why
-from experiments.notices import notice
 
 COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja", "bpe.codes", "README.md")
 # One kind of weights a line, each as one file or as shards; of a repository the first that it has.
