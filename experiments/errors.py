@@ -76,13 +76,7 @@ def listen(say: Callable[[str], object]) -> None:
 
 
 def notice(line: str) -> None:
-    """Tell a line, unless it was told before.
-
-    >>> listen(print)
-    >>> notice("two files, one is read")
-    two files, one is read
-    >>> notice("two files, one is read")
-    """
+    """Tell a line, unless it was told before."""
     if line not in _told:
         _told.add(line)
         for say in _listeners:
