@@ -1,6 +1,9 @@
-"""The errors a person can mend, each told in one line. Pure: touches nothing."""
+"""The errors a person can mend, each told in one line, and notices: what to know though nothing failed.
 
-from collections.abc import Iterable
+Pure: touches nothing. Notices go to who listens.
+"""
+
+from collections.abc import Callable, Iterable
 
 from experiments.terminal import on_one_line, visible
 
@@ -64,3 +67,21 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=NEAR)), None)
+
+
+_told: set[str] = set()
+_listeners: list[Callable[[str], object]] = []
+
+
+def listen(say: Callable[[str], object]) -> None:
+    """From now on `say` is given each notice once, and nobody else."""
+    _listeners[:] = [say]
+    _told.clear()
+
+
+def notice(line: str) -> None:
+    """Tell a line, unless it was told before."""
+    if line not in _told:
+        _told.add(line)
+        for say in _listeners:
+            say(line)

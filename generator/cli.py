@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-from experiments.notices import listen
+from experiments.errors import listen
 from generator.terminal import explained, guarded, hang_up, say
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

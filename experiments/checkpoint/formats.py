@@ -28,6 +28,10 @@ MASKED_INDEX = "model.bitmask.safetensors.index.json"
 # What may be in a folder, the preferred first: an index of shards, or one file. Bit masks have names
 # of their own, so that transformers finds no weights there instead of drawing some at random.
 INDEXES = (INDEX, MASKED_INDEX, "pytorch_model.bin.index.json")
+# Weights that other programs write, and PyTorch's under other names.
+OTHERS = {
+    ".h5", ".keras", ".msgpack", ".npz", ".onnx", ".ckpt", ".tflite", ".safetensors", ".pt", ".pth", ".bin",
+}  # fmt: skip
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*", "*.gguf")
 WHOLE = ("model.safetensors", "model.bitmask.safetensors", "pytorch_model.bin")
 
@@ -54,9 +58,11 @@ def weight_files(folder: Path) -> list[Path]:
         raise ReportError(
             f"{folder}", f"one weights file, found {', '.join(found)}", "name the one you mean"
         )
+    others = sorted(path.name for path in folder.glob("*") if path.suffix in OTHERS)
+    beside = f", found {others[0]!a} alone" if others else ""
     raise ReportError(
         f"{folder}",
-        f"{' or '.join(WHOLE)}, an index of shards, or a .gguf file in the folder",
+        f"{' or '.join(WHOLE)}, an index of shards, or a .gguf file in the folder{beside}",
         "save the model with transformers' save_pretrained",
     )
 

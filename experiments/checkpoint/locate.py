@@ -10,8 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.errors import ReportError, hint
-from experiments.notices import notice
+from experiments.errors import ReportError, hint, notice
 
 MINIATURES = Path(__file__).parent.parent / "miniatures"
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(@\w[\w.-]*(/\w[\w.-]*)*)?")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.checkpoint import scaled
+from experiments.checkpoint.row_bitmasks import VALUES
 from experiments.checkpoint.tensor import BITS, OPAQUE, StoredTensor
 from experiments.errors import ReportError
 
@@ -30,7 +31,9 @@ class Packing:
     @property
     def how(self) -> str:
         """In what way its numbers are none that can be ranked."""
-        return f"numbers of {self.by}" if self.by in BITS else f"packed by {self.by}"
+        if self.by in BITS:
+            return f"numbers of {self.by}"
+        return f"packed by {self.by}" if self.logical else f"scales of a packed weight by {self.by}"
 
 
 # Packer: the end of the name of the packed words, and of the tensors that go with them.
@@ -46,7 +49,8 @@ SIDES = {
     "compressed-tensors": (
         ".weight_scale", ".weight_shape", ".weight_zero_point", ".weight_g_idx",
         ".weight_global_scale", ".input_scale", ".input_global_scale", ".input_zero_point",
-        ".scale_packed", ".meta",
+        ".scale_packed", ".meta", ".bitmask", ".shape", ".row_offsets", ".weight.bitmask",
+        ".weight.shape", ".weight.row_offsets",
     ),
     "mxfp4": ("_scales",),
     "bitsandbytes": (
@@ -65,6 +69,7 @@ PARAMETRISED = {
 }
 # What goes with codes called weight, by the names of any packer.
 BESIDE = re.compile(r"((weight|input|output|activation)_|q?scale)\w*|SCB|parametrizations\..+")
+METHOD = re.compile(r"[\w.-]{1,40}")  # a name, and no other text of a stranger's
 REMOVE = "call torch.nn.utils.prune.remove, or what else undoes it, and save it again"
 DEQUANTISE = "dequantise the checkpoint first"
 
@@ -103,9 +108,10 @@ def refuse_packed(model: str, packed: Mapping[str, Packing]) -> None:
     """Raise where some of the weights are packed: without them every answer would be another model's."""
     for name, packing in packed.items():
         if packing.logical:
+            them = "" if packing.by in BITS else "them "
             raise ReportError(
                 f"{model}, tensor {name}",
-                f"weights that can be ranked, found {packing.how.replace('packed', 'them packed')}",
+                f"weights that can be ranked, found {them}{packing.how}",
                 REMOVE if packing.by in PARAMETRISED.values() else DEQUANTISE,
             )
 
@@ -114,6 +120,10 @@ def _packing(
     tensor: StoredTensor, names: Mapping[str, StoredTensor], quantization: Mapping[str, Any]
 ) -> Packing | None:
     method = str(quantization.get("quant_method", "")).lower()
+    method = method if METHOD.fullmatch(method) else ""
+    if tensor.name.endswith(VALUES):  # without a mask or a shape to put them together by
+        stem = tensor.name.removesuffix(VALUES).removesuffix(".weight")
+        return Packing("compressed-tensors", f"{stem}.weight", tensor.count)
     if tensor.floating:
         return _parametrised(tensor) or _codes(tensor, names, method)
     for end, (packer, weight) in WORDS.items():

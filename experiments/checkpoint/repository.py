@@ -14,9 +14,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.errors import ReportError
+from experiments.errors import ReportError, notice
 from experiments.hub_client import PATIENCE, REFUSALS, answer_of, status_of, why
-from experiments.notices import notice
 from experiments.terminal import watched
 
 COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja", "bpe.codes", "README.md")

@@ -56,12 +56,7 @@ class StoredModel:
         if packing is None:
             return self.coverage.of(tensor)
         weight = self.coverage.of(replace(tensor, name=packing.of))
-        reason = (
-            packing.how
-            if packing.logical or packing.of == tensor.name
-            else (f"scales of a packed weight by {packing.by}")
-        )
-        reason = f"{reason}: not measured"
+        reason = f"{packing.how}: not measured"
         return replace(
             weight, name=tensor.name, prunable=False, reason=reason, order=(), unclear=False
         )

@@ -32,8 +32,7 @@ LOCATE = """
 import hashlib, json, sys
 from pathlib import Path
 from experiments.checkpoint.locate import locate
-from experiments.errors import ReportError
-from experiments.notices import listen
+from experiments.errors import ReportError, listen
 listen(lambda line: print(line, file=sys.stderr))
 try:
     checkpoint = locate(sys.argv[1], relative_to=Path())
@@ -47,8 +46,7 @@ except ReportError as error:
 DATA = """
 import json, sys
 from dataclasses import replace
-from experiments.errors import ReportError
-from experiments.notices import listen
+from experiments.errors import ReportError, listen
 from experiments.quality.tasks import hub
 from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import task

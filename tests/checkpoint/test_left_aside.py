@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from transformers import GPT2ForSequenceClassification
 
 from experiments.checkpoint.folder import Checkpoint
+from experiments.checkpoint.locate import locate
+from experiments.errors import listen
 
 Saved = Callable[..., Path]
 
@@ -35,3 +38,24 @@ def test_what_is_left_aside_is_said_once_and_what_is_read_is_what_transformers_r
     assert read["transformer.wte.weight"].tolist() == opened["transformer.wte.weight"].tolist()
     assert "left aside: model-00001" in gen("inspect", shards).err
     assert "left aside" not in gen("inspect", shards / "model.safetensors").err
+
+
+def test_a_notice_is_told_once_by_whoever_looks_for_the_checkpoint(saved: Saved) -> None:
+    folder, told = saved("GPT-2"), []
+    (folder / "stale.safetensors").write_bytes(b"")
+    listen(told.append)
+    for _ in range(2):
+        locate("GPT-2", relative_to=folder.parent)
+    listen(lambda line: None)
+    assert told == ["GPT-2: read from model.safetensors; left aside: stale.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["tf_model.h5", "flax_model.msgpack", "model.onnx", "weights.npz"])
+def test_weights_of_another_program_are_named_in_one_line(
+    name: str, gen: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"weights")
+    for model in (tmp_path, tmp_path / name):
+        (line,) = gen("inspect", model).err.splitlines()
+        assert name in line
+        assert "transformers" in line

@@ -9,9 +9,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import ReportError
+from experiments.errors import ReportError, notice
 from experiments.hub_client import PATIENCE, why
-from experiments.notices import notice
 
 INSTEAD = "give --glue DIR, or set GLUE_DIR"
 
