@@ -31,6 +31,18 @@ class UsageError(ReportError):
     exit_status = 2
 
 
+def no_room(where: str, size: int | None) -> ReportError:
+    """The error for a disk that was full before everything was written.
+
+    >>> print(no_room("--out pruned", 1234567))
+    --out pruned: expected room for 1,234,567 bytes, no space left on its disk; free some and run again
+    """
+    much = "more" if size is None else f"{size:,} bytes"
+    return ReportError(
+        where, f"room for {much}, no space left on its disk", "free some and run again"
+    )
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that no table holds, with the nearest named.
 

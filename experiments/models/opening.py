@@ -3,10 +3,8 @@
 Reads files, never the network, and never runs code that a checkpoint brings.
 """
 
-import errno
 import logging
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +35,7 @@ from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 from experiments.models.companions import copy_companions
 from experiments.models.known import OLDER_NAMES
+from experiments.output import scratch
 
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a path that is no UTF-8
 MARKS = (
@@ -243,13 +242,14 @@ def _as_folder(checkpoint: Checkpoint, *, weights: bool = True) -> Iterator[Path
     if ready and checkpoint.weights is None and not NOT_UTF8.search(str(checkpoint.folder)):
         yield checkpoint.folder
         return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    tensors = checkpoint.tensors() if weights and not ready else []
+    size = sum(tensor.nbytes for tensor in tensors)
+    with scratch(f"what transformers reads of {checkpoint.name}", size or None) as folder:
         if weights and ready:
             _link_weights(checkpoint, folder)
         elif weights:
             file = folder / "model.safetensors"
-            write(file, checkpoint.tensors(), StoredTensor.blocks, {"format": "pt"})
+            write(file, tensors, StoredTensor.blocks, {"format": "pt"})
         copy_companions(checkpoint, folder, tokenizer=not weights)
         yield folder
 
@@ -326,8 +326,6 @@ def stated_name(config: Any) -> str:
 
 
 def _unreadable(checkpoint: Checkpoint, error: Exception) -> ReportError:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        raise error  # no fault of the checkpoint's
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return ReportError(
         f"{checkpoint.name}", f"a checkpoint transformers can open ({lines[0][:160]})", "repair it"

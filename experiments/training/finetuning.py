@@ -31,7 +31,7 @@ from experiments.models import devices, opening
 from experiments.models.coverage import prunable_parameters
 from experiments.models.feeding import attention_to_first, fitted
 from experiments.models.opening import OpenModel, end_marks
-from experiments.output import appearing_whole, check_output
+from experiments.output import appearing_whole, check_output, room
 from experiments.quality.asking import prefix_of
 from experiments.quality.tasks.examples import Examples
 from experiments.quality.tasks.table import Task
@@ -78,37 +78,50 @@ def finetune(
 
     Raises:
         UsageError: where `out` is the source.
-        ReportError: where `out` holds something, the task has one label, or a training of another
-            recipe was left unfinished there.
+        ReportError: where `out` cannot be written or replaced, the task has one label, a training of
+            another recipe was left unfinished there, or the disk is too full.
     """
-    check_output(out, checkpoint.folder, force=force)
+    check_output(out, checkpoint.source, force=force)
     examples = task.load().sample(recipe.limit)
-    told = _told(checkpoint, task, examples, recipe)
-    work = out.resolve().parent / f".{out.name}.training"
-    last = _begin(work, told, out)
-    set_seed(recipe.seed)
-    opened = opening.open_for_training(checkpoint, examples.labels)
-    trained: Any = _with_lora(opened.model) if recipe.lora else opened.model
-    trainer = Seeded(
-        model=trained,
-        args=_arguments(work, recipe, len(examples.texts)),
-        train_dataset=_rows(opened, task, examples),
-        data_collator=Collator(opened),
-        callbacks=[Telling(say), Keeping(work)],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=last)
-    told |= {"loss": mean_loss(trainer.state.log_history), "seconds": spent(work)}
-    if not all(bool(torch.isfinite(weights).all()) for weights in trained.parameters()):
-        raise ReportError(
-            f"training {checkpoint.name} on {task.name}",
-            "finite weights, found NaN or infinity: it diverged",
-            f"remove {work.name} and give a lower --rate",
+    size = bytes_of(checkpoint, lora=recipe.lora)
+    room(out, size)
+    work = out.resolve().parent / f".{out.resolve().name}.training"
+    with appearing_whole(out, force=force, size=size) as folder:
+        told = _told(checkpoint, task, examples, recipe)
+        last = _begin(work, told, out)
+        set_seed(recipe.seed)
+        opened = opening.open_for_training(checkpoint, examples.labels)
+        trained: Any = _with_lora(opened.model) if recipe.lora else opened.model
+        trainer = Seeded(
+            model=trained,
+            args=_arguments(work, recipe, len(examples.texts)),
+            train_dataset=_rows(opened, task, examples),
+            data_collator=Collator(opened),
+            callbacks=[Telling(say), Keeping(work)],
         )
-    whole = trained.merge_and_unload() if recipe.lora else opened.model
-    _save(opened, whole, told, task, out)
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=last)
+        told |= {"loss": mean_loss(trainer.state.log_history), "seconds": spent(work)}
+        if not all(bool(torch.isfinite(weights).all()) for weights in trained.parameters()):
+            raise ReportError(
+                f"training {checkpoint.name} on {task.name}",
+                "finite weights, found NaN or infinity: it diverged",
+                f"remove {work.name} and give a lower --rate",
+            )
+        whole = trained.merge_and_unload() if recipe.lora else opened.model
+        _save(opened, whole, told, task, folder)
     shutil.rmtree(work)
     return told
+
+
+def bytes_of(checkpoint: Checkpoint, *, lora: bool) -> int:
+    """About how many bytes a training writes: the weights in float32, and states to go on from.
+
+    A state holds the weights and AdamW's two moments of each that is trained, and the state before it
+    goes only once it is whole.
+    """
+    weights = 4 * sum(tensor.count for tensor in checkpoint.tensors())
+    return weights if lora else weights + 2 * 3 * weights
 
 
 def _told(checkpoint: Checkpoint, task: Task, examples: Examples, recipe: Recipe) -> dict[str, Any]:
@@ -138,6 +151,8 @@ def _begin(work: Path, told: Mapping[str, Any], out: Path) -> str | None:
     """The last saved state of the same training; None where it is to begin."""
     recipe = json.dumps({key: value for key, value in told.items() if key not in VARYING})
     stated = work / "recipe.json"
+    if work.exists() and not stated.is_file() and any(work.iterdir()):
+        raise ReportError(f"{work.name}", "a folder that gen trains in", "move it away")
     if stated.is_file() and stated.read_text(encoding="utf-8") != recipe:
         raise ReportError(
             f"--out {out}",
@@ -316,16 +331,15 @@ def mean_loss(log: Sequence[Mapping[str, Any]]) -> float | None:
     return total / sum(steps) if lines else None
 
 
-def _save(opened: OpenModel, model: Any, told: Mapping[str, Any], task: Task, out: Path) -> None:
+def _save(opened: OpenModel, model: Any, told: Mapping[str, Any], task: Task, folder: Path) -> None:
     """Write weights, configuration, tokenizer, recipe and model card."""
-    with appearing_whole(out) as folder:
-        model.save_pretrained(folder)
-        for weights in folder.glob("*.safetensors"):
-            weights.chmod(0o644)  # written for its owner alone
-        opened.tokenizer.save_pretrained(folder)
-        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-        (folder / "finetuning.json").write_text(text, encoding="utf-8")
-        (folder / "README.md").write_text(card(told, task), encoding="utf-8")
+    model.save_pretrained(folder)
+    for weights in folder.glob("*.safetensors"):
+        weights.chmod(0o644)  # written for its owner alone
+    opened.tokenizer.save_pretrained(folder)
+    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    (folder / "finetuning.json").write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(card(told, task), encoding="utf-8")
 
 
 def card(told: Mapping[str, Any], task: Task) -> str:
