@@ -13,10 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from experiments import cores
-
 NAME = ".gen-manifest.json"  # hidden, so that mkdocs publishes none
-PIECE = 1 << 26  # bytes that one core reads at a time
+PIECE = 1 << 26  # bytes that one thread reads
 SETTLED = 10**9  # nanoseconds: a younger change may be followed by one of the same time stamp
 _known: dict[tuple[int, ...], str] = {}  # digests, by what the system says of a file
 
@@ -37,7 +35,7 @@ class Manifest:
     def holds(self, folder: Path, name: str) -> bool:
         """Whether a file is as it was written."""
         known = {digest for digest in (self.files.get(name), self.before.get(name)) if digest}
-        return bool(known) and _inside(folder, name) and digest_of(folder / name) in known
+        return bool(known) and inside(folder, name) and digest_of(folder / name) in known
 
 
 def manifest_of(folder: Path) -> Manifest:
@@ -96,7 +94,7 @@ def entries(folder: Path) -> Iterator[Path]:
 def digest_of(path: Path) -> str | None:
     """The SHA-256 digest of a file; of one longer than a piece, that of its pieces' digests.
 
-    Pieces are read on all cores. None where there is no file, or a link.
+    None where there is no file, or a link.
     """
     try:
         status = path.lstat()
@@ -107,12 +105,31 @@ def digest_of(path: Path) -> str | None:
     stamp = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
     if stamp not in _known:
         starts = range(0, max(status.st_size, 1), PIECE)
-        pieces = list(cores.each(lambda start: _piece(path, start), starts))
-        whole = pieces[0] if len(pieces) == 1 else hashlib.sha256(b"".join(pieces)).digest()
+        digest = _whole(_pieces(path, starts))
         if max(stamp[3:]) > time.time_ns() - SETTLED:
-            return whole.hex()
-        _known[stamp] = whole.hex()
+            return digest
+        _known[stamp] = digest
     return _known[stamp]
+
+
+def digest_of_bytes(content: bytes) -> str:
+    """The digest that a file of these bytes has."""
+    starts = range(0, max(len(content), 1), PIECE)
+    return _whole([hashlib.sha256(content[start : start + PIECE]).digest() for start in starts])
+
+
+def _whole(pieces: list[bytes]) -> str:
+    return (pieces[0] if len(pieces) == 1 else hashlib.sha256(b"".join(pieces)).digest()).hex()
+
+
+def _pieces(path: Path, starts: range) -> list[bytes]:
+    """The digest of each piece, those of several in threads: hashing lets go of Python's lock."""
+    if len(starts) < 2:
+        return [_piece(path, 0)]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda start: _piece(path, start), starts))
 
 
 def _piece(path: Path, start: int) -> bytes:
@@ -125,15 +142,14 @@ def _piece(path: Path, start: int) -> bytes:
     return digest.digest()
 
 
-def _inside(folder: Path, name: str) -> bool:
-    """Whether a path leads to its place below the folder, through no link and not upwards.
+def inside(folder: Path, name: str) -> bool:
+    """Whether a path leads to its place below the folder, through no link or file and not upwards.
 
-    >>> [_inside(Path(), name) for name in ("a/b.csv", "../a", "/a")]
+    >>> [inside(Path(), name) for name in ("a/b.csv", "../a", "/a")]
     [True, False, False]
     """
     parts = PurePosixPath(name)
-    return (
-        not parts.is_absolute()
-        and ".." not in parts.parts
-        and not any((folder / place).is_symlink() for place in parts.parents[:-1])
-    )
+    if parts.is_absolute() or ".." in parts.parts:
+        return False
+    above = [folder / place for place in parts.parents[:-1]]
+    return not any(path.is_symlink() or (path.exists() and not path.is_dir()) for path in above)
