@@ -1,7 +1,12 @@
 """The errors a person can mend, each told in one line. Pure: touches nothing."""
 
+import errno
 from collections.abc import Iterable
 
+FULL = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+)  # how the system says that a disk, or one's share of it, is full
 NEAR = 0.7  # of 1; below it, names of one kind are near each other without being mistaken
 
 

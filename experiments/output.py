@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from experiments.errors import ReportError, UsageError, no_room
+from experiments.errors import FULL, ReportError, UsageError, no_room
 from experiments.records import manifest
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 FULL_WORDS = ("No space left on device", "os error 28")  # as libraries say it that raise their own
 BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 OWNER = "owner"  # a file that a living process keeps locked, in every temporary folder of ours

@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from experiments.errors import FULL, no_room
 from experiments.records.cell import Cell
 from experiments.records.record import Record
 from experiments.records.record_json import decode, encode
@@ -230,9 +231,22 @@ def replace_if_changed(path: Path, content: bytes) -> bool:
     """Write a file whole, by a temporary file and a rename, unless it holds these bytes already.
 
     Returns whether the file was written. A kill at any moment leaves the old file or the new one.
+
+    Raises:
+        ReportError: where the disk is full.
     """
     if path.is_file() and path.read_bytes() == content:
         return False
+    try:
+        _replace(path, content)
+    except OSError as error:
+        if error.errno in FULL:
+            raise no_room(f"{path}", len(content)) from error
+        raise
+    return True
+
+
+def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
     try:
@@ -245,4 +259,3 @@ def replace_if_changed(path: Path, content: bytes) -> bool:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return True
