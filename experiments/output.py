@@ -14,6 +14,7 @@ from experiments.errors import FULL, ReportError, UsageError, no_room
 from experiments.records import manifest
 
 FULL_WORDS = ("No space left on device", "os error 28")  # as libraries say it that raise their own
+NONE_LEFT = 1 << 16  # bytes
 BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 OWNER = "owner"  # a file that a living process keeps locked, in every temporary folder of ours
 PARTS = {OWNER, "new", "old"}
@@ -69,6 +70,23 @@ def room(out: Path, size: int) -> None:
 
 
 @contextmanager
+def naming_a_full_disk(where: str, place: Path, size: int | None) -> Iterator[None]:
+    """Say of a full disk which one it is, and how much was to be written to it.
+
+    To be entered last: what is removed after an error makes room.
+
+    Raises:
+        ReportError: where the disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _is_full(place, error):
+            raise no_room(where, size) from error
+        raise
+
+
+@contextmanager
 def appearing_whole(out: Path, *, force: bool = False, size: int | None = None) -> Iterator[Path]:
     """A temporary folder beside `out` that takes its place when the block ends well.
 
@@ -79,7 +97,8 @@ def appearing_whole(out: Path, *, force: bool = False, size: int | None = None) 
         ReportError: where something of another's is in the way, or the disk is full.
     """
     place = out.resolve()
-    with _naming_a_full_disk(f"--out {out}", size), _below(place.parent), _claimed(place) as work:
+    naming = naming_a_full_disk(f"--out {out}", place, size)
+    with _below(place.parent), _claimed(place) as work, naming:
         _refuse_content(out, place, force=force)
         folder = work / "new"
         folder.mkdir()
@@ -101,22 +120,24 @@ def scratch(what: str, size: int | None = None) -> Iterator[Path]:
     import tempfile
 
     above = Path(tempfile.gettempdir())
-    for old in above.glob(f"{SCRATCH}*/{OWNER}"):
+    for owner in above.glob(f"{SCRATCH}*/{OWNER}"):
         with suppress(OSError):
-            handle = _locked(old, os.O_RDWR)
-            shutil.rmtree(old.parent, ignore_errors=True)
+            handle = _locked(owner, os.O_RDWR)
+            if os.fstat(handle).st_uid == os.geteuid():
+                shutil.rmtree(owner.parent, ignore_errors=True)
             os.close(handle)
     folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
+    # locked before it has its name: none that sweeps meanwhile finds it without an owner
+    handle = _locked(folder / f"{OWNER}.new", os.O_RDWR | os.O_CREAT, alone=True)
     try:
-        # locked before it has its name: none that sweeps meanwhile finds it without an owner
-        handle = _locked(folder / f"{OWNER}.new", os.O_RDWR | os.O_CREAT, alone=True)
         (folder / f"{OWNER}.new").rename(folder / OWNER)
         (folder / "files").mkdir()
-        with _naming_a_full_disk(f"{above}, where {what} is kept meanwhile", size):
+        where = f"the system's temporary folder (TMPDIR), for {what}"
+        with naming_a_full_disk(where, above, size):
             yield folder / "files"
-        os.close(handle)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -160,16 +181,15 @@ def _refuse_content(out: Path, place: Path, *, force: bool) -> None:
         )
 
 
-@contextmanager
-def _naming_a_full_disk(where: str, size: int | None) -> Iterator[None]:
-    """Say of a full disk which one it is, and how much was to be written to it."""
-    try:
-        yield
-    except Exception as error:
-        said = str(error)
-        if getattr(error, "errno", None) in FULL or any(words in said for words in FULL_WORDS):
-            raise no_room(where, size) from error
-        raise
+def _is_full(place: Path, error: Exception) -> bool:
+    """Whether the disk of a folder was full; of torch's own errors, which do not say so, the disk does."""
+    import shutil
+
+    said = str(error)
+    if getattr(error, "errno", None) in FULL or any(words in said for words in FULL_WORDS):
+        return True
+    there = next(path for path in (place, *place.parents) if path.is_dir())
+    return isinstance(error, RuntimeError) and shutil.disk_usage(there).free < NONE_LEFT
 
 
 @contextmanager

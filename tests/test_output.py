@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from command import files
@@ -256,6 +257,16 @@ def test_a_full_disk_is_told_with_the_target_and_the_bytes(
     assert below(tmp_path) == []
 
 
+@pytest.mark.parametrize(("free", "told"), [(4096, "no space left"), (1 << 30, "unexpected pos")])
+def test_an_error_of_torch_s_writer_is_a_full_disk_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, told: str
+) -> None:
+    """It says of a full disk "unexpected pos", as of much else."""
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
+    with pytest.raises((ReportError, RuntimeError), match=told), appearing_whole(tmp_path / "out"):
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 9 vs 8")
+
+
 # ---- the system's temporary folder -----------------------------------------------------------
 
 
@@ -275,3 +286,9 @@ def test_temporary_folders_that_killed_processes_left_are_swept_and_no_others(
         assert living.is_dir()
         assert other.is_dir()
     assert below(tmp_path) == [f"{output.SCRATCH}mine"]
+
+
+def test_a_full_temporary_folder_is_told_as_that() -> None:
+    told = r"temporary folder \(TMPDIR\), for a model: expected room for 12 bytes"
+    with pytest.raises(ReportError, match=told), scratch("a model", 12):
+        raise OSError(errno.ENOSPC, "No space left on device")

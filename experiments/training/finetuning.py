@@ -9,6 +9,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -31,7 +32,7 @@ from experiments.models import devices, opening
 from experiments.models.coverage import prunable_parameters
 from experiments.models.feeding import attention_to_first, fitted
 from experiments.models.opening import OpenModel, end_marks
-from experiments.output import appearing_whole, check_output, room
+from experiments.output import appearing_whole, check_output, naming_a_full_disk, room
 from experiments.quality.asking import prefix_of
 from experiments.quality.tasks.examples import Examples
 from experiments.quality.tasks.table import Task
@@ -89,28 +90,29 @@ def finetune(
     with appearing_whole(out, force=force, size=size) as folder:
         told = _told(checkpoint, task, examples, recipe)
         last = _begin(work, told, out)
-        set_seed(recipe.seed)
-        opened = opening.open_for_training(checkpoint, examples.labels)
-        trained: Any = _with_lora(opened.model) if recipe.lora else opened.model
-        trainer = Seeded(
-            model=trained,
-            args=_arguments(work, recipe, len(examples.texts)),
-            train_dataset=_rows(opened, task, examples),
-            data_collator=Collator(opened),
-            callbacks=[Telling(say), Keeping(work)],
-        )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=last)
-        told |= {"loss": mean_loss(trainer.state.log_history), "seconds": spent(work)}
-        if not all(bool(torch.isfinite(weights).all()) for weights in trained.parameters()):
-            raise ReportError(
-                f"training {checkpoint.name} on {task.name}",
-                "finite weights, found NaN or infinity: it diverged",
-                f"remove {work.name} and give a lower --rate",
+        with _states(work), naming_a_full_disk(f"--out {out}", work, size):
+            set_seed(recipe.seed)
+            opened = opening.open_for_training(checkpoint, examples.labels)
+            trained: Any = _with_lora(opened.model) if recipe.lora else opened.model
+            trainer = Seeded(
+                model=trained,
+                args=_arguments(work, recipe, len(examples.texts)),
+                train_dataset=_rows(opened, task, examples),
+                data_collator=Collator(opened),
+                callbacks=[Telling(say), Keeping(work)],
             )
-        whole = trained.merge_and_unload() if recipe.lora else opened.model
-        _save(opened, whole, told, task, folder)
-    shutil.rmtree(work)
+            trainer.remove_callback(PrinterCallback)
+            trainer.train(resume_from_checkpoint=last)
+            told |= {"loss": mean_loss(trainer.state.log_history), "seconds": spent(work)}
+            if not all(bool(torch.isfinite(weights).all()) for weights in trained.parameters()):
+                raise ReportError(
+                    f"training {checkpoint.name} on {task.name}",
+                    "finite weights, found NaN or infinity: it diverged",
+                    f"remove {work.name} and give a lower --rate",
+                )
+            whole = trained.merge_and_unload() if recipe.lora else opened.model
+            _save(opened, whole, told, task, folder)
+    shutil.rmtree(work)  # not before the output stands in its place
     return told
 
 
@@ -161,11 +163,28 @@ def _begin(work: Path, told: Mapping[str, Any], out: Path) -> str | None:
         )
     work.mkdir(parents=True, exist_ok=True)
     stated.write_text(recipe, encoding="utf-8")
-    for state in work.glob("checkpoint-*"):
-        if not (state / "trainer_state.json").is_file():  # written last: this one is not whole
-            shutil.rmtree(state)
+    _remove_parts(work)
     last: str | None = get_last_checkpoint(str(work))  # type: ignore[no-untyped-call]
     return last
+
+
+@contextmanager
+def _states(work: Path) -> Iterator[None]:
+    """Of a training that fails, keep the states that are whole, to go on from; where none is, nothing."""
+    try:
+        yield
+    except BaseException:
+        _remove_parts(work)
+        if not any(work.glob("checkpoint-*")):
+            shutil.rmtree(work)
+        raise
+
+
+def _remove_parts(work: Path) -> None:
+    """Remove the states that were not written whole."""
+    for state in work.glob("checkpoint-*"):
+        if not (state / "trainer_state.json").is_file():  # it is written last
+            shutil.rmtree(state)
 
 
 def _arguments(work: Path, recipe: Recipe, n: int) -> TrainingArguments:
