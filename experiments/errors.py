@@ -3,10 +3,15 @@
 Pure: touches nothing. Notices go to who listens.
 """
 
+import errno
 from collections.abc import Callable, Iterable
 
 from experiments.terminal import on_one_line, visible
 
+FULL = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+)  # how the system says that a disk, or one's share of it, is full
 NEAR = 0.7  # of 1; below it, names of one kind are near each other without being mistaken
 
 
@@ -36,6 +41,18 @@ class UsageError(ReportError):
     """The command itself is wrong: an unknown name, or options that exclude each other."""
 
     exit_status = 2
+
+
+def no_room(where: str, size: int | None) -> ReportError:
+    """The error for a disk that was full before everything was written.
+
+    >>> print(no_room("--out pruned", 1234567))
+    --out pruned: expected room for 1,234,567 bytes, no space left on its disk; free some and run again
+    """
+    much = "more" if size is None else f"{size:,} bytes"
+    return ReportError(
+        where, f"room for {much}, no space left on its disk", "free some and run again"
+    )
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:

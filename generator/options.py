@@ -48,4 +48,6 @@ glue_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 out_option = click.option("--out", type=FOLDER, required=True, help="The folder to write.")
-force_option = click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
+force_option = click.option(
+    "--force", is_flag=True, help="Replace what an earlier run wrote there, and nothing else."
+)

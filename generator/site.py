@@ -1,6 +1,8 @@
 """The site: records in, Markdown, SVG and CSV in docs/ out. Writes files; draws only what changed.
 
 A file is replaced, whole, only when its bytes change, so that `mkdocs serve` rebuilds nothing else.
+What is replaced or removed is what the manifest in docs/ lists, as it stands there; any other file is
+somebody's own.
 """
 
 import hashlib
@@ -9,17 +11,19 @@ import multiprocessing
 import os
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from experiments import records
 from experiments.errors import ReportError
+from experiments.records import manifest
+from experiments.records.manifest import Manifest
 from experiments.records.record import Held
 from experiments.records.record_json import encode
 from experiments.records.store import Recorded, Stored, replace_if_changed
@@ -31,14 +35,6 @@ DRAWN_WITH = ("jinja2", "matplotlib", "numpy")
 Each = Callable[[Callable[[Any], dict[str, bytes]], Iterable[Any]], Iterable[dict[str, bytes]]]
 MOST = 4  # processes that draw: to start one takes as long as several figures
 UNIT = re.compile(r"(?<=\d) (?=(?:%|points|ms|[kMG]?B)(?!\w))")
-
-
-@dataclass(frozen=True)
-class Made:
-    """A site as it was last made: the digest of what it was made from, and those of its files."""
-
-    source: str
-    files: dict[str, str]
 
 
 def published(recorded: Recorded, study: str = "report") -> list[Held]:
@@ -67,22 +63,41 @@ def write(
 ) -> int:
     """Render the site of these records into `docs`; how many files changed.
 
-    `stamp` remembers of every folder what its site was made from and what it came to: while both
-    hold, nothing is drawn at all. Figures are drawn in at most so many processes.
+    `stamp` remembers of every folder what its site was made from and the manifest that it came to:
+    while both hold, nothing is drawn at all. Figures are drawn in at most so many processes.
+
+    Raises:
+        ReportError: where a file of somebody's own is in the way; nothing is written then.
     """
     source = _source_digest(held, failures)
-    before = _made(stamp, docs)
-    if _stands(before, source, docs):
+    if _stands(_remembered(stamp, docs), source, docs):
         return 0
     with _drawing(workers) as each:
         files = render(held, failures, each)
-    changed = sum(replace_if_changed(docs / name, content) for name, content in files.items())
-    changed += _remove_stale(docs, files, before)
+    before = _before(stamp, docs)
+    for name, content in files.items():
+        if not before.holds(docs, name) and not _equal(docs, name, content):
+            _refuse_taken(docs, name)
+    changed = _replace(docs, files, before)
     if stamp is not None:
-        made = {"source": source, "files": {name: _sha(content) for name, content in files.items()}}
+        made = {"source": source, "manifest": _sha((docs / manifest.NAME).read_bytes())}
         every = _stamped(stamp) | {_place(stamp, docs): made}
         replace_if_changed(stamp, json.dumps(every, indent=0, sort_keys=True).encode())
     return changed
+
+
+def refuse_strangers(docs: Path, *, stamp: Path | None = None) -> None:
+    """Refuse, before anything is measured, a folder in which somebody else's pages stand.
+
+    Raises:
+        ReportError: naming the first.
+    """
+    pages = [path.name.removesuffix(".jinja") for path in PACKAGE.glob("templates/*.md.jinja")]
+    assets = [f"assets/{path.name}" for path in PACKAGE.glob("assets/*")]
+    before = _before(stamp, docs)
+    for name in sorted([*pages, *assets]):
+        if not before.holds(docs, name):
+            _refuse_taken(docs, name)
 
 
 def render(
@@ -189,25 +204,56 @@ def _tidy(text: str) -> bytes:
     return ("\n".join(lines).rstrip("\n") + "\n").encode()
 
 
-def _remove_stale(docs: Path, files: Iterable[str], before: Made) -> int:
-    """Remove what an earlier site made here and this one does not; no other file in docs/ is ours."""
-    stale = [docs / name for name in before.files if name not in set(files)]
-    found = [
-        path for path in stale if path.is_file() and path.resolve().is_relative_to(docs.resolve())
-    ]
-    for path in found:
-        path.unlink()
-    return len(found)
+def _refuse_taken(docs: Path, name: str) -> None:
+    """Raise where something stands in the place of a file that is to be written, or on the way to it."""
+    if os.path.lexists(docs / name) or not manifest.inside(docs, name):
+        raise ReportError(
+            f"--docs {docs}",
+            f"no file there but those that gen wrote and nobody changed, found {name}",
+            "name another folder, or move it away",
+        )
 
 
-def _made(stamp: Path | None, docs: Path) -> Made:
-    """What the stamp remembers of the site in `docs`; nothing where there is none."""
-    made = _stamped(stamp).get(_place(stamp, docs), {}) if stamp else {}
-    try:
-        files = {str(name): str(digest) for name, digest in made["files"].items()}
-        return Made(str(made["source"]), files)
-    except (KeyError, TypeError, AttributeError):
-        return Made("", {})
+def _equal(docs: Path, name: str, content: bytes) -> bool:
+    """Whether these bytes stand there already, whoever wrote them."""
+    whole = manifest.digest_of_bytes(content)
+    return manifest.inside(docs, name) and manifest.digest_of(docs / name) == whole
+
+
+def _replace(docs: Path, files: Mapping[str, bytes], before: Manifest) -> int:
+    """Write the files that differ and remove those of ours that are no more; how many that were.
+
+    Meanwhile the manifest lists what stood there too: after a kill at any moment all of it is ours.
+    """
+    made = Manifest({name: manifest.digest_of_bytes(content) for name, content in files.items()})
+    stood = {
+        name: digest
+        for name in (*before.files, *before.before)
+        if before.holds(docs, name) and (digest := manifest.digest_of(docs / name))
+    }
+    new = {name for name in files if not _equal(docs, name, files[name])}
+    stale = stood.keys() - files.keys()
+    if new or stale:
+        both = Manifest(made.files, stood)
+        replace_if_changed(docs / manifest.NAME, both.content())
+    for name in new:
+        replace_if_changed(docs / name, files[name])
+    for name in stale:
+        (docs / name).unlink()
+    replace_if_changed(docs / manifest.NAME, made.content())
+    return len(new) + len(stale)
+
+
+def _before(stamp: Path | None, docs: Path) -> Manifest:
+    """What of `docs` is ours: by its manifest, or where an earlier version wrote none, by its stamp."""
+    files = _remembered(stamp, docs).get("files")
+    return manifest.read(docs) or Manifest(files if isinstance(files, dict) else {})
+
+
+def _remembered(stamp: Path | None, docs: Path) -> dict[str, Any]:
+    """What the stamp says of the site in `docs`; nothing where there is none."""
+    found = _stamped(stamp).get(_place(stamp, docs)) if stamp else None
+    return found if isinstance(found, dict) else {}
 
 
 def _stamped(stamp: Path) -> dict[str, Any]:
@@ -247,11 +293,16 @@ def _file_digest(held: Held) -> str:
     return source.digest if isinstance(source, Stored) else _sha(encode(held.record).encode())
 
 
-def _stands(before: Made, source: str, docs: Path) -> bool:
+def _stands(remembered: Mapping[str, Any], source: str, docs: Path) -> bool:
     """Whether the site in `docs` is the one this source was last made into."""
     try:
-        return before.source == source and all(
-            _sha((docs / name).read_bytes()) == digest for name, digest in before.files.items()
-        )
+        same = remembered.get("manifest") == _sha((docs / manifest.NAME).read_bytes())
     except OSError:
         return False
+    made = manifest.read(docs)
+    return (
+        same
+        and remembered.get("source") == source
+        and made is not None
+        and all(made.holds(docs, name) for name in made.files)
+    )

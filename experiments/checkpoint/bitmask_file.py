@@ -171,6 +171,21 @@ def write(
 
     A masked tensor's blocks are asked for three times: to count, for the values, and for the bits.
     """
+    pieces, stated = plan(path, tensors, masked, content, metadata)
+    blocks = {piece.name: given for piece, given in pieces}
+    safetensors_file.write(
+        path, [piece for piece, _ in pieces], lambda piece: blocks[piece.name](piece), stated
+    )
+
+
+def plan(
+    path: Path,
+    tensors: Iterable[StoredTensor],
+    masked: Container[str],
+    content: Content,
+    metadata: Mapping[str, str],
+) -> tuple[list[tuple[StoredTensor, Content]], Mapping[str, str]]:
+    """What such a file holds: its tensors, with what gives their blocks, and its metadata."""
     first: list[tuple[StoredTensor, Content]] = []
     last: list[tuple[StoredTensor, Content]] = []
     shapes: dict[str, tuple[int, ...]] = {}
@@ -183,17 +198,15 @@ def write(
             last.append(_mask(tensor, content))
         else:
             first.append((tensor, content))
-    pieces = {piece.name: (piece, blocks) for piece, blocks in first + last}
-    if len(pieces) < len(first) + len(last):
+    pieces = first + last
+    if len({piece.name for piece, _ in pieces}) < len(pieces):
         raise _damaged(path, "two tensors of one name to be written")
     if shapes:
         stated = {MASKS: shapes, SUMS: sums}
         metadata = dict(metadata) | {
             key: json.dumps(value, separators=(",", ":")) for key, value in stated.items()
         }
-    safetensors_file.write(
-        path, [piece for piece, _ in pieces.values()], lambda t: pieces[t.name][1](t), metadata
-    )
+    return pieces, metadata
 
 
 def _survey(tensor: StoredTensor, content: Content) -> tuple[int, tuple[int, int]]:
@@ -210,12 +223,6 @@ def _survey(tensor: StoredTensor, content: Content) -> tuple[int, tuple[int, int
 
     mask = _crc(packed(bits()))
     return left, (values, mask)
-
-
-def values_left(tensor: StoredTensor, content: Content) -> tuple[StoredTensor, Content]:
-    """The tensor of a matrix's values left, and what gives its blocks."""
-    left = sum(int(np.count_nonzero(bits_of(block))) for block in content(tensor))
-    return _values(tensor, content, left)
 
 
 def _values(tensor: StoredTensor, content: Content, left: int) -> tuple[StoredTensor, Content]:

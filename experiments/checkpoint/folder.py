@@ -6,6 +6,7 @@ reads its configuration imports next to nothing.
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +40,9 @@ COMPANIONS = (
     "bpe.codes",
     "chat_template.jinja",
 )
+CARD = "README.md"
+NAMED = (*COMPANIONS, CARD)  # what goes with a weights file that was named
+TEMPLATES = "additional_chat_templates"  # the one folder in which transformers looks
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,11 @@ class Checkpoint:
     weights: Path | None = None
 
     @property
+    def source(self) -> Path:
+        """What was named: the folder, or the one weights file."""
+        return self.weights or self.folder
+
+    @property
     def gguf(self) -> Path | None:
         """The GGUF file that holds the weights, where one does: its metadata are the configuration."""
         file = self.weight_files()[0]
@@ -65,10 +74,10 @@ class Checkpoint:
         Raises:
             ReportError: where the file is no JSON object.
         """
-        path = self.folder / "config.json"
-        if not path.is_file():
+        path = formats.there(self.folder, "config.json")
+        if path is None:
             return {}
-        if (size := formats.inside(self.folder, path.name).stat().st_size) > CONFIG_LIMIT:
+        if (size := path.stat().st_size) > CONFIG_LIMIT:
             raise ReportError(
                 f"{path}", f"at most {CONFIG_LIMIT:,} bytes, found {size:,}", "fetch the file again"
             )
@@ -85,8 +94,11 @@ class Checkpoint:
 
         None where that is no YAML.
         """
+        path = formats.there(self.folder, CARD)
+        if path is None:
+            return ()
         try:
-            with (self.folder / "README.md").open(encoding="utf-8", errors="replace") as file:
+            with path.open(encoding="utf-8", errors="replace") as file:
                 card = file.read(CARD_LIMIT)
             front = card.split("---\n", 2)[1] if card.startswith("---\n") else ""
         except (OSError, IndexError):
@@ -107,6 +119,9 @@ class Checkpoint:
     def check_folder(self) -> dict[str, Any]:
         """The configuration, what the folder lists and it states checked, and no weights file opened.
 
+        No file of the folder may be a link that leads out of it: a library that opens the folder would
+        follow any. Beside one weights file that was named, only those that go with it are looked at.
+
         Raises:
             ReportError: naming the file and the reason.
         """
@@ -116,11 +131,18 @@ class Checkpoint:
                 f"weights without an adapter beside them, found {ADAPTER}",
                 "merge the adapter into the weights first",
             )
+        for name in NAMED if self.weights else self._opened():
+            formats.there(self.folder, name)
         self.weight_files()
         config = self.config()
         if "auto_map" in config and not known_to_transformers(config):
             raise self.own_code()
         return config
+
+    def _opened(self) -> Iterator[str]:
+        """What a library that is given the folder may open of it."""
+        for path in [*self.folder.iterdir(), *self.folder.glob(f"{TEMPLATES}/*")]:
+            yield path.relative_to(self.folder).as_posix()
 
     def check(self) -> "list[StoredTensor]":
         """The stored tensors, headers and configuration checked and no weight read.
@@ -188,13 +210,12 @@ class Checkpoint:
 
     def companions(self) -> list[Path]:
         """The configuration and tokenizer files that are there."""
-        there = [name for name in COMPANIONS if (self.folder / name).is_file()]
-        return [formats.inside(self.folder, name) for name in there]
+        return [path for name in COMPANIONS if (path := formats.there(self.folder, name))]
 
     def copied(self) -> list[Path]:
         """What a pruned copy takes along beside its weights: the companions and the model card."""
-        card = self.folder / "README.md"
-        return [*self.companions(), *([card] if card.is_file() else [])]
+        card = formats.there(self.folder, CARD)
+        return [*self.companions(), *([card] if card else [])]
 
     def digested(self) -> list[Path]:
         """What an answer about it depends on: weights, configuration and tokenizer."""

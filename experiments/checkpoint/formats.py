@@ -45,12 +45,10 @@ def weight_files(folder: Path) -> list[Path]:
         ReportError: where there is none, or a shard is missing or stands outside the folder.
     """
     for index, whole in zip(INDEXES, WHOLE):
-        if (folder / whole).is_file():
-            return [inside(folder, whole)]
-        if (folder / index).is_file():
-            return [
-                inside(folder, name) for name in sorted(set(_weight_map(folder / index).values()))
-            ]
+        if path := there(folder, whole):
+            return [path]
+        if path := there(folder, index):
+            return [inside(folder, name) for name in sorted(set(_weight_map(path).values()))]
     found = sorted(path.name for path in folder.glob("*.gguf"))
     if len(found) == 1:
         return [inside(folder, found[0])]
@@ -70,10 +68,10 @@ def weight_files(folder: Path) -> list[Path]:
 def index_of(folder: Path) -> Path | None:
     """The index that says in which shard each tensor lies; None where the weights are one file."""
     for index, whole in zip(INDEXES, WHOLE):
-        if (folder / whole).is_file():
+        if there(folder, whole):
             return None
-        if (folder / index).is_file():
-            return folder / index
+        if path := there(folder, index):
+            return path
     return None
 
 
@@ -116,23 +114,42 @@ def _plain(name: str) -> bool:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """A file of the folder; a link must not lead out of it, but into the hub client's own cache.
+    """A file of the folder, which must be there.
 
     Raises:
-        ReportError: where the file is missing or a link leads elsewhere.
+        ReportError: where it is missing, or a link that leads out.
     """
-    path, home = folder / name, folder.resolve()
-    if not path.is_file():
+    path = there(folder, name)
+    if path is None:
         raise ReportError(f"{folder}", f"{name}, found none", "fetch the missing file")
-    homes = [home]
-    if home.parent.name == "snapshots":  # models--ORG--NAME/snapshots/REVISION links to ../../blobs
-        homes.append(home.parent.parent / "blobs")
-        homes.append(home.parents[2] / "blobs")  # where the client keeps what repositories share
-    if path.is_symlink() and not any(path.resolve().is_relative_to(place) for place in homes):
+    return path
+
+
+def there(folder: Path, name: str) -> Path | None:
+    """A file of the folder, None where there is none. Whatever is read of a checkpoint is found here.
+
+    No link on the way may lead out of the folder, but into the hub client's own cache.
+
+    Raises:
+        ReportError: where it does.
+    """
+    path = folder / name
+    if not path.is_file():
+        return None
+    if not any(path.resolve().is_relative_to(home) for home in homes(folder)):
         raise ReportError(
             f"{path}", "a file of its folder, found a link that leads out", "copy the file there"
         )
     return path
+
+
+def homes(folder: Path) -> list[Path]:
+    """Where links in a checkpoint's folder may lead."""
+    home = folder.resolve()
+    if home.parent.name != "snapshots":
+        return [home]
+    # models--ORG--NAME/snapshots/REVISION links to ../../blobs, or to what repositories share
+    return [home, home.parent.parent / "blobs", home.parents[2] / "blobs"]
 
 
 def read_header(file: Path) -> "tuple[list[StoredTensor], dict[str, str]]":

@@ -6,7 +6,7 @@ Reads and writes files. Format: 8 bytes of header length, the header, the tensor
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import RawIOBase
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,16 @@ def write(
         file.truncate(8 + len(text) + position)
     for _ in cores.each(fill, places):
         pass
+
+
+def stream(
+    tensors: Sequence[StoredTensor], content: Content, metadata: Mapping[str, str]
+) -> Iterator[memoryview]:
+    """The bytes that `write` would make a file of, from its first to its last."""
+    text = _header(tensors, metadata)
+    yield memoryview(len(text).to_bytes(8, "little") + text)
+    for tensor in tensors:
+        yield from map(as_bytes, content(tensor))
 
 
 def size_of(tensors: Sequence[StoredTensor], metadata: Mapping[str, str]) -> int:

@@ -3,11 +3,9 @@
 Reads files, never the network, and never runs code that a checkpoint brings.
 """
 
-import errno
 import json
 import logging
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +39,7 @@ from experiments.models.bounds import bounded
 from experiments.models.companions import copy_companions
 from experiments.models.known import OLDER_NAMES
 from experiments.models.plain_config import plain
+from experiments.output import scratch
 
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a path that is no UTF-8
 MARKS = (
@@ -257,8 +256,8 @@ def _as_folder(checkpoint: Checkpoint, *, weights: bool = True) -> Iterator[Path
     if ready and checkpoint.weights is None and not NOT_UTF8.search(str(checkpoint.folder)):
         yield checkpoint.folder
         return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    size = 0 if ready else sum(tensor.nbytes for tensor in tensors)
+    with scratch(f"what transformers reads of {checkpoint.name}", size or None) as folder:
         if weights and ready:
             _link_weights(checkpoint, folder)
         elif weights:
@@ -305,9 +304,9 @@ def configuration(checkpoint: Checkpoint) -> Any:
             if "auto_map" in stated:
                 raise checkpoint.own_code()
             return None
-        with tempfile.TemporaryDirectory() as name:
-            (Path(name) / "config.json").write_text(json.dumps(plain(stated)), encoding="utf-8")
-            return AutoConfig.from_pretrained(name, **SAFE)
+        with scratch(f"opening {checkpoint.name}") as folder:
+            (folder / "config.json").write_text(json.dumps(plain(stated)), encoding="utf-8")
+            return AutoConfig.from_pretrained(folder, **SAFE)
     except ReportError:
         raise
     except Exception as error:
@@ -344,8 +343,6 @@ def stated_name(config: Any) -> str:
 
 
 def _unreadable(checkpoint: Checkpoint, error: Exception) -> ReportError:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        raise error  # no fault of the checkpoint's
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return ReportError(
         f"{checkpoint.name}", f"a checkpoint transformers can open ({lines[0][:160]})", "repair it"

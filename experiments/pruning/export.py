@@ -18,7 +18,7 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import StoredTensor
 from experiments.errors import ReportError
 from experiments.models.companions import copy_companions
-from experiments.output import appearing_whole, check_output
+from experiments.output import appearing_whole, check_output, room
 from experiments.progress import SILENT, Progress
 from experiments.pruning import choosing
 from experiments.pruning.choosing import Choice, Prunable, Settings
@@ -51,9 +51,9 @@ def prune_to_folder(
 
     Raises:
         UsageError: where `out` is the source.
-        ReportError: where `out` holds something and `force` is not given, or the disk is too full.
+        ReportError: where `out` cannot be written or replaced, or the disk is too full.
     """
-    check_output(out, checkpoint.folder, force=force)
+    check_output(out, checkpoint.source, force=force)
     stored = StoredModel(checkpoint, include_head=include_head)
     prunable = list(stored.prunable.values())
     if not prunable:
@@ -62,9 +62,10 @@ def prune_to_folder(
         )
     choosing.check(prunable, settings, [level])
     files = stored.output_files()
+    size = largest(files, prunable, form)
     say(forecast(files, prunable, out, form))
-    (choice,) = choosing.choose(prunable, settings, [level], progress=progress)
-    with appearing_whole(out) as folder:
+    with appearing_whole(out, force=force, size=size) as folder:
+        (choice,) = choosing.choose(prunable, settings, [level], progress=progress)
         told = _write(stored, files, choice, folder, form, progress)
         _recount(told, stored, folder)
         (folder / PRUNED).write_text(to_json(document(told)) + "\n", encoding="utf-8")
@@ -78,19 +79,20 @@ def unpack(checkpoint: Checkpoint, out: Path, *, force: bool = False) -> int:
 
     Raises:
         UsageError: where `out` is the source.
-        ReportError: where nothing is masked, or `out` holds something and `force` is not given.
+        ReportError: where nothing is masked, or `out` cannot be written or replaced.
     """
-    check_output(out, checkpoint.folder, force=force)
+    check_output(out, checkpoint.source, force=force)
     checkpoint.check_masked()
     files = StoredModel(checkpoint).output_files()
-    room(out, sum(tensor.nbytes for tensors in files.values() for tensor in tensors))
-    with appearing_whole(out) as folder:
+    size = largest(files)
+    room(out, size)
+    with appearing_whole(out, force=force, size=size) as folder:
         for path, (name, tensors) in zip(checkpoint.weight_files(), files.items()):
             metadata = bitmask_file.read_header(path)[1]
             safetensors_file.write(folder / name, tensors, StoredTensor.blocks, metadata)
         _write_index(checkpoint, files, folder / formats.INDEX)
         copy_companions(checkpoint, folder)
-        if (told := checkpoint.folder / PRUNED).is_file():
+        if told := formats.there(checkpoint.folder, PRUNED):
             shutil.copyfile(told, folder / PRUNED)
         return sum((folder / name).stat().st_size for name in files)
 
@@ -101,17 +103,21 @@ def forecast(files: Files, prunable: Sequence[Prunable], out: Path, form: str) -
     Raises:
         ReportError: where the disk has no room for it.
     """
-    size = sum(tensor.nbytes for tensors in files.values() for tensor in tensors)
-    most = ""
-    if form == "bitmask":
-        most = "at most "
-        size += sum(bitmask_file.mask_bytes(tensor.count) for tensor in prunable)
+    size = largest(files, prunable, form)
     room(out, size)
+    most = "at most " if form == "bitmask" else ""
     many = f"{len(files)} files" if len(files) > 1 else "one file"
     return (
         f"{choosing.sum_of(prunable):,} prunable weights; writing {most}{size:,} bytes of tensors in "
         f"{many} to {out}/"
     )
+
+
+def largest(files: Files, prunable: Sequence[Prunable] = (), form: str = "dense") -> int:
+    """The bytes of all tensors as they will be written; of bit masks, at most."""
+    size = sum(tensor.nbytes for tensors in files.values() for tensor in tensors)
+    masks = prunable if form == "bitmask" else ()
+    return size + sum(bitmask_file.mask_bytes(tensor.count) for tensor in masks)
 
 
 def sizes(folder: Path) -> dict[str, int]:
@@ -125,16 +131,6 @@ def sizes(folder: Path) -> dict[str, int]:
         found["masked"] += sum(tensor.mask.nbytes + tensor.values.nbytes for tensor in masked)
         found["dense_masked"] += sum(tensor.nbytes for tensor in masked)
     return found
-
-
-def room(out: Path, size: int) -> None:
-    """Raise where the disk that `out` will stand on has less than `size` bytes left."""
-    place = next(parent for parent in (out.resolve(), *out.resolve().parents) if parent.is_dir())
-    free = shutil.disk_usage(place).free
-    if size > free:
-        raise ReportError(
-            f"--out {out}", f"{size:,} bytes of room, found {free:,}", "free some space"
-        )
 
 
 def _write(

@@ -20,7 +20,7 @@ def finetune(
     **recipe: Any,
 ) -> dict[str, Any]:
     """Train a checkpoint on a task; what was done."""
-    check_output(out, model.folder, force=force)
+    check_output(out, model.source, force=force)
     model.check_weights()
     from experiments.quality.tasks.located import located_training
 

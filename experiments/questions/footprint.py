@@ -1,4 +1,4 @@
-"""How many bytes a checkpoint takes in each storage format. Reads files, and writes temporary ones."""
+"""How many bytes a checkpoint takes in each storage format. Reads files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict

@@ -51,7 +51,7 @@ def prune(
     progress: Progress,
 ) -> dict[str, Any]:
     """Prune a checkpoint into a folder; what was removed, and what is left in bytes."""
-    check_output(out, model.folder, force=force)
+    check_output(out, model.source, force=force)
     model.check_weights()
     from experiments.pruning import export
     from experiments.pruning.choosing import Settings
@@ -92,9 +92,9 @@ def already_zero(zeros: int, count: int) -> str:
 
 def unpack(model: Checkpoint, out: Path, *, force: bool) -> dict[str, Any]:
     """Write the dense checkpoint that one of bit masks stands for."""
-    check_output(out, model.folder, force=force)
+    check_output(out, model.source, force=force)
     model.check_masked()
-    model.check()
+    model.check_weights()
     from experiments.pruning import export
 
     return {"bytes": export.unpack(model, out, force=force)}

@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from experiments.errors import FULL, ReportError, no_room
 from experiments.records.cell import Cell
 from experiments.records.record import Record
 from experiments.records.record_json import decode, encode
@@ -83,7 +84,7 @@ class Memory(dict[str, Any]):
     def save(self) -> None:
         """Write down what is new, if a place for it was given; one that takes nothing costs time alone."""
         if self.path is not None and self != self.loaded:
-            with suppress(OSError):
+            with suppress(OSError, ReportError):
                 replace_if_changed(self.path, json.dumps(self, indent=0, sort_keys=True).encode())
             self.loaded = dict(self)
 
@@ -243,9 +244,22 @@ def replace_if_changed(path: Path, content: bytes) -> bool:
     """Write a file whole, by a temporary file and a rename, unless it holds these bytes already.
 
     Returns whether the file was written. A kill at any moment leaves the old file or the new one.
+
+    Raises:
+        ReportError: where the disk is full.
     """
     if path.is_file() and path.read_bytes() == content:
         return False
+    try:
+        _replace(path, content)
+    except OSError as error:
+        if error.errno in FULL:
+            raise no_room(f"{path}", len(content)) from error
+        raise
+    return True
+
+
+def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
     try:
@@ -261,4 +275,3 @@ def replace_if_changed(path: Path, content: bytes) -> bool:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return True

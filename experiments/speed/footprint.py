@@ -1,30 +1,27 @@
 """Footprint: what a checkpoint weighs on disk, dense and in the formats that could hold it.
 
-Writes files to a temporary folder and measures them: a size is of a file, not of a hope, but for what
-gzip and zstd make of a very large one, which stretches of it stand for. The formulas say from which
-level on a format pays; a test holds them to the files.
+Counts the bytes that a file of each format would have, header and all, and writes none: a level more
+takes no room. What gzip and zstd make of a very large one, stretches of it stand for. The formulas say
+from which level on a format pays; tests hold all of it to files.
 """
 
 import math
-import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zstandard
-from numpy.typing import NDArray
 
 from experiments import cores
 from experiments.checkpoint import bitmask_file, safetensors_file
-from experiments.checkpoint.bitmask_file import BitmaskTensor
 from experiments.checkpoint.safetensors_file import Content
-from experiments.checkpoint.tensor import DTYPES, StoredTensor, bits_of
+from experiments.checkpoint.tensor import DTYPES, StoredTensor
 from experiments.progress import SILENT, Progress
 from experiments.pruning.choosing import Choice
-from experiments.pruning.magnitudes import Keys, Weights
+from experiments.pruning.magnitudes import Weights
 from experiments.pruning.stored_model import StoredModel
 from experiments.records.footprint import BreakEven, Footprint, FootprintRow
 
@@ -117,100 +114,91 @@ def _sizes(stored: StoredModel, choice: Choice | None, narrow: bool) -> Iterator
 def _one_file(
     tensors: Sequence[StoredTensor], prunable: frozenset[str], content: Content
 ) -> Iterator[Size]:
-    """The sizes of one file of the checkpoint, written in every format, one after the other.
+    """The sizes of one file of the checkpoint in every format. The checkpoint is read twice."""
+    plain = {"format": "pt"}
+    size = safetensors_file.size_of(tensors, plain)
+    yield "dense", "file", size
+    packed = packed_sizes(safetensors_file.stream(tensors, content, plain), size)
+    for name, bytes_ in packed.items():
+        yield name, "file", bytes_
+    yield "dense", "prunable", sum(t.nbytes for t in tensors if t.name in prunable)
+    planned, stated = bitmask_file.plan(Path("bitmask"), tensors, prunable, content, plain)
+    pieces = [piece for piece, _ in planned]
+    others = sum(tensor.nbytes for tensor in tensors if tensor.name not in prunable)
+    yield "bitmask", "file", safetensors_file.size_of(pieces, stated)
+    yield "bitmask", "prunable", sum(piece.nbytes for piece in pieces) - others
+    left = {piece.name.removesuffix(".values"): piece.count for piece in pieces}
+    for name, index in INDICES.items():
+        pieces = [
+            piece
+            for tensor in tensors
+            for piece in (
+                csr(tensor, left[tensor.name], index) if tensor.name in prunable else [tensor]
+            )
+        ]
+        yield name, "file", safetensors_file.size_of(pieces, plain)
+        yield name, "prunable", sum(piece.nbytes for piece in pieces) - others
 
-    The dense one is written first, and the others from it: the checkpoint is read once.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path, dense = Path(folder, "compact.safetensors"), Path(folder, "model.safetensors")
-        safetensors_file.write(dense, tensors, content, {"format": "pt"})
-        yield "dense", "file", dense.stat().st_size
-        for name, packer in PACKERS.items():
-            yield name, "file", compressed_bytes(dense, packer)
-        tensors, content = safetensors_file.read_header(dense)[0], StoredTensor.blocks
-        yield "dense", "prunable", sum(t.nbytes for t in tensors if t.name in prunable)
-        bitmask_file.write(path, tensors, prunable, content, {"format": "pt"})
-        yield "bitmask", "file", path.stat().st_size
-        masked = [t for t in bitmask_file.read_header(path)[0] if isinstance(t, BitmaskTensor)]
-        yield "bitmask", "prunable", sum(t.mask.nbytes + t.values.nbytes for t in masked)
-        for name, index in INDICES.items():
-            held = write_csr(path, tensors, prunable, content, index)
-            yield name, "file", path.stat().st_size
-            yield name, "prunable", held
+
+class Forwards:
+    """Blocks of bytes as one file that is read forwards, however long the blocks are."""
+
+    def __init__(self, blocks: Iterable[memoryview]) -> None:
+        self.blocks, self.left, self.at = iter(blocks), memoryview(b""), 0
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        return b"".join(self._pieces(size))
+
+    def skip(self, size: int) -> None:
+        """Pass over the next `size` bytes."""
+        for _ in self._pieces(size):
+            pass
+
+    def _pieces(self, size: int) -> Iterator[memoryview]:
+        self.at += size
+        while size:
+            if not self.left:
+                self.left = next(self.blocks)
+            piece, self.left = self.left[:size], self.left[size:]
+            size -= len(piece)
+            yield piece
 
 
-def compressed_bytes(path: Path, packer: Callable[[], Any]) -> int:
-    """How many bytes a compressor makes of a file; of one above WHOLE bytes, about.
+def packed_sizes(blocks: Iterable[memoryview], size: int) -> dict[str, int]:
+    """How many bytes each compressor makes of a file of `size` bytes; of one above WHOLE, about.
 
     Of such a file STRETCHES stretches, evenly spread, are compressed each by itself and stand for all.
     """
-    size = path.stat().st_size
-    if size <= WHOLE:
-        return _compressed(path, packer(), 0, size)
-    starts = [at * (size - STRETCH) // (STRETCHES - 1) for at in range(STRETCHES)]
-    some = sum(_compressed(path, packer(), start, STRETCH) for start in starts)
-    return round(some * size / (STRETCHES * STRETCH))
+    starts, length = [0], size
+    if size > WHOLE:
+        starts = [at * (size - STRETCH) // (STRETCHES - 1) for at in range(STRETCHES)]
+        length = STRETCH
+    totals, file = dict.fromkeys(PACKERS, 0), Forwards(blocks)
+    for start in starts:
+        file.skip(start - file.at)
+        packers, end = {name: packer() for name, packer in PACKERS.items()}, start + length
+        while file.at < end:
+            block = file.read(min(1 << 20, end - file.at))
+            for name, packer in packers.items():
+                totals[name] += len(packer.compress(block))
+        for name, packer in packers.items():
+            totals[name] += len(packer.flush())
+    return {name: round(some * size / (len(starts) * length)) for name, some in totals.items()}
 
 
-def _compressed(path: Path, packer: Any, start: int, size: int) -> int:
-    total, left = 0, size
-    with path.open("rb") as file:
-        file.seek(start)
-        while left and (block := file.read(min(1 << 20, left))):
-            total += len(packer.compress(block))
-            left -= len(block)
-    return total + len(packer.flush())
+def csr(tensor: StoredTensor, left: int, index: Index) -> list[StoredTensor]:
+    """The tensors that the matrix as stored becomes as compressed sparse rows, `left` values of it.
 
-
-def write_csr(
-    path: Path,
-    tensors: Sequence[StoredTensor],
-    prunable: frozenset[str],
-    content: Content,
-    index: Index,
-) -> int:
-    """Write a file whose prunable matrices are compressed sparse rows of the matrix as stored.
-
-    Each becomes `.values`, `.columns` (an index a value) and `.rows` (where each row begins, and where
-    the last ends). Gives the bytes that these take.
+    `.values`, `.columns` (an index a value) and `.rows` (where each row begins, and where the last ends).
     """
-    pieces: dict[str, tuple[StoredTensor, Content]] = {}
-    held = 0
-    for tensor in tensors:
-        if tensor.name not in prunable:
-            pieces[tensor.name] = tensor, content
-            continue
-        for piece, blocks in _csr(tensor, content, index):
-            pieces[piece.name] = piece, blocks
-            held += piece.nbytes
-    written = [piece for piece, _ in pieces.values()]
-    safetensors_file.write(path, written, lambda t: pieces[t.name][1](t), {"format": "pt"})
-    return held
-
-
-def _csr(
-    tensor: StoredTensor, content: Content, index: Index
-) -> Iterator[tuple[StoredTensor, Content]]:
-    """The tensors that a matrix becomes, and what gives the blocks of each."""
     rows, width = rows_of(tensor), tensor.shape[-1]
-    ends = np.zeros(rows + 1, np.int64)
-    for at, words in _placed(tensor, content):
-        ends[1:] += np.bincount((at + np.flatnonzero(words)) // width, minlength=rows)
-    np.cumsum(ends, out=ends)
-    index = holding(max(int(ends[-1]), width), index)
-    kind = {4: "I32", 8: "I64"}[index.itemsize]
-
-    def columns(_: StoredTensor) -> Iterator[NDArray[np.generic]]:
-        for at, words in _placed(tensor, content):
-            yield ((at + np.flatnonzero(words)) % width).astype(index)
-
-    values, blocks = bitmask_file.values_left(tensor, content)
-    yield values, blocks
-    yield replace(values, name=f"{tensor.name}.columns", dtype=kind), columns
-    yield (
-        replace(values, name=f"{tensor.name}.rows", shape=ends.shape, dtype=kind),
-        lambda _: [ends.astype(index)],
-    )
+    kind = {4: "I32", 8: "I64"}[holding(max(left, width), index).itemsize]
+    return [
+        replace(tensor, name=f"{tensor.name}.values", shape=(left,)),
+        replace(tensor, name=f"{tensor.name}.columns", shape=(left,), dtype=kind),
+        replace(tensor, name=f"{tensor.name}.rows", shape=(rows + 1,), dtype=kind),
+    ]
 
 
 def rows_of(tensor: StoredTensor) -> int:
@@ -225,14 +213,6 @@ def holding(most: int, index: Index) -> Index:
     ['int32', 'int64']
     """
     return index if most <= np.iinfo(index).max else np.dtype(np.int64)
-
-
-def _placed(tensor: StoredTensor, content: Content) -> Iterator[tuple[int, Keys]]:
-    """A tensor's blocks as words, and where each begins."""
-    at = 0
-    for block in content(tensor):
-        yield at, bits_of(block)
-        at += block.size
 
 
 def most_left(budget: int, tensors: Sequence[tuple[int, int]]) -> int:

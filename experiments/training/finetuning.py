@@ -8,6 +8,7 @@ short goes on from its last saved state when it is asked for again.
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -29,7 +30,7 @@ from experiments.errors import ReportError
 from experiments.models import devices, opening
 from experiments.models.feeding import attention_to_first, fitted
 from experiments.models.opening import OpenModel, end_marks
-from experiments.output import appearing_whole, check_output
+from experiments.output import appearing_whole, check_output, naming_a_full_disk, room
 from experiments.quality.asking import prefix_of
 from experiments.quality.tasks.examples import Examples
 from experiments.quality.tasks.table import Task
@@ -78,23 +79,40 @@ def finetune(
 
     Raises:
         UsageError: where `out` is the source.
-        ReportError: where `out` holds something, the task has one label, or a training of another
-            recipe was left unfinished there.
+        ReportError: where `out` cannot be written or replaced, the task has one label, a training of
+            another recipe was left unfinished there, or the disk is too full.
     """
-    check_output(out, checkpoint.folder, force=force)
+    check_output(out, checkpoint.source, force=force)
     examples = task.load().sample(recipe.limit)
     if len(set(examples.references)) < 2:
         raise ReportError(
             f"{task.name}, {examples.split}", "examples of two labels or more", "give others"
         )
-    told = _told(checkpoint, task, examples, recipe)
-    work = out.resolve().parent / f".{out.name}.training"
-    last = _begin(work, told, out)
-    set_seed(recipe.seed)
-    opened = opening.open_for_training(checkpoint, examples.labels)
-    opened.model.to(torch.device(devices.device()))  # type: ignore[arg-type]  # wrapped
-    zeros = Zeros(opened.model)  # where its weights now lie
-    trained = _made_ready(opened.model, zeros, recipe, say)
+    size = bytes_of(checkpoint, lora=recipe.lora)
+    room(out, size)
+    work = out.resolve().parent / f".{out.resolve().name}.training"
+    with appearing_whole(out, force=force, size=size) as folder:
+        told = _told(checkpoint, task, examples, recipe)
+        last = _begin(work, told, out)
+        with _states(work), naming_a_full_disk(f"--out {out}", work, size):
+            set_seed(recipe.seed)
+            opened = opening.open_for_training(checkpoint, examples.labels)
+            opened.model.to(torch.device(devices.device()))  # type: ignore[arg-type]  # wrapped
+            zeros = Zeros(opened.model)  # where its weights now lie
+            trained = _made_ready(opened.model, zeros, recipe, say)
+            told |= _train(trained, opened, task, examples, recipe, work, last, say)
+            whole = trained.merge_and_unload() if recipe.lora else opened.model
+            told |= zeros.counted(whole)
+            _save(opened, whole, told, task, folder)
+    shutil.rmtree(work)  # not before the output stands in its place
+    return told
+
+
+def _train(
+    trained: Any, opened: OpenModel, task: Task, examples: Examples, recipe: Recipe, work: Path,
+    last: str | None, say: Callable[[str], object],
+) -> dict[str, Any]:  # fmt: skip
+    """Train a model that was made ready, from its last state if there is one; its loss and seconds."""
     trainer = Seeded(
         model=trained,
         args=_arguments(work, recipe, len(examples.texts)),
@@ -104,18 +122,13 @@ def finetune(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=last)
-    told |= {"loss": mean_loss(trainer.state.log_history), "seconds": spent(work)}
     if not all(bool(torch.isfinite(weights).all()) for weights in trained.parameters()):
         raise ReportError(
-            f"training {checkpoint.name} on {task.name}",
+            f"training {opened.checkpoint.name} on {task.name}",
             "finite weights, found NaN or infinity: it diverged",
             f"remove {work.name} and give a lower --rate",
         )
-    whole = trained.merge_and_unload() if recipe.lora else opened.model
-    told |= zeros.counted(whole)
-    _save(opened, whole, told, task, out)
-    shutil.rmtree(work)
-    return told
+    return {"loss": mean_loss(trainer.state.log_history), "seconds": spent(work)}
 
 
 def _made_ready(model: Any, zeros: Zeros, recipe: Recipe, say: Callable[[str], object]) -> Any:
@@ -127,6 +140,16 @@ def _made_ready(model: Any, zeros: Zeros, recipe: Recipe, say: Callable[[str], o
     if not recipe.dense:
         zeros.hold(model)
     return model
+
+
+def bytes_of(checkpoint: Checkpoint, *, lora: bool) -> int:
+    """About how many bytes a training writes: the weights in float32, and states to go on from.
+
+    A state holds the weights and AdamW's two moments of each that is trained, and the state before it
+    goes only once it is whole.
+    """
+    weights = 4 * sum(tensor.count for tensor in checkpoint.tensors())
+    return weights if lora else weights + 2 * 3 * weights
 
 
 def _told(checkpoint: Checkpoint, task: Task, examples: Examples, recipe: Recipe) -> dict[str, Any]:
@@ -157,6 +180,8 @@ def _begin(work: Path, told: Mapping[str, Any], out: Path) -> str | None:
     """The last saved state of the same training; None where it is to begin."""
     recipe = json.dumps({key: value for key, value in told.items() if key not in VARYING})
     stated = work / "recipe.json"
+    if work.exists() and not stated.is_file() and any(work.iterdir()):
+        raise ReportError(f"{work.name}", "a folder that gen trains in", "move it away")
     if stated.is_file() and stated.read_text(encoding="utf-8") != recipe:
         raise ReportError(
             f"--out {out}",
@@ -165,11 +190,28 @@ def _begin(work: Path, told: Mapping[str, Any], out: Path) -> str | None:
         )
     work.mkdir(parents=True, exist_ok=True)
     stated.write_text(recipe, encoding="utf-8")
-    for state in work.glob("checkpoint-*"):
-        if not (state / "trainer_state.json").is_file():  # written last: this one is not whole
-            shutil.rmtree(state)
+    _remove_parts(work)
     last: str | None = get_last_checkpoint(str(work))  # type: ignore[no-untyped-call]
     return last
+
+
+@contextmanager
+def _states(work: Path) -> Iterator[None]:
+    """Of a training that fails, keep the states that are whole, to go on from; where none is, nothing."""
+    try:
+        yield
+    except BaseException:
+        _remove_parts(work)
+        if not any(work.glob("checkpoint-*")):
+            shutil.rmtree(work)
+        raise
+
+
+def _remove_parts(work: Path) -> None:
+    """Remove the states that were not written whole."""
+    for state in work.glob("checkpoint-*"):
+        if not (state / "trainer_state.json").is_file():  # it is written last
+            shutil.rmtree(state)
 
 
 def _arguments(work: Path, recipe: Recipe, n: int) -> TrainingArguments:
@@ -311,16 +353,15 @@ def mean_loss(log: Sequence[Mapping[str, Any]]) -> float | None:
     return total / sum(steps) if lines else None
 
 
-def _save(opened: OpenModel, model: Any, told: Mapping[str, Any], task: Task, out: Path) -> None:
+def _save(opened: OpenModel, model: Any, told: Mapping[str, Any], task: Task, folder: Path) -> None:
     """Write weights, configuration, tokenizer, recipe and model card."""
-    with appearing_whole(out) as folder:
-        model.save_pretrained(folder)
-        for weights in folder.glob("*.safetensors"):
-            weights.chmod(0o644)  # written for its owner alone
-        opened.tokenizer.save_pretrained(folder)
-        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-        (folder / "finetuning.json").write_text(text, encoding="utf-8")
-        (folder / "README.md").write_text(card(told, task), encoding="utf-8")
+    model.save_pretrained(folder)
+    for weights in folder.glob("*.safetensors"):
+        weights.chmod(0o644)  # written for its owner alone
+    opened.tokenizer.save_pretrained(folder)
+    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    (folder / "finetuning.json").write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(card(told, task), encoding="utf-8")
 
 
 def card(told: Mapping[str, Any], task: Task) -> str:

@@ -42,8 +42,8 @@ def latency(model: str, as_json: bool, **words: Any) -> None:
 def footprint(model: str, levels: tuple[float, ...], as_json: bool) -> None:
     """Weigh a checkpoint on disk: dense, compressed, sparse.
 
-    Writes each format to a temporary folder: dense, gzip and zstd of it, bit masks, and compressed
-    sparse rows with indices of 32 and 64 bits.
+    Counts the bytes of a file in each format and writes none: dense, gzip and zstd of it, bit masks,
+    and compressed sparse rows with indices of 32 and 64 bits.
     """
     checkpoint = catalogue.find_checkpoint(model)
     with Bar() as bar:

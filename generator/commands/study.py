@@ -59,6 +59,7 @@ def build(
         answer(lines)
         sys.exit(SITE_WITH_GAPS if any(line.startswith(run.GAPS) for line in lines) else 0)
     else:
+        site.refuse_strangers(docs, stamp=results / "site.json")
         outcome = run.run_study(
             loaded, Results(results), published, workers=jobs, fresh=fresh, say=say
         )

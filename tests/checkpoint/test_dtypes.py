@@ -104,10 +104,10 @@ def test_floats_without_a_negative_zero_are_pruned_into_numbers_of_16_bits(tmp_p
     turned = {tensor.name: tensor for tensor in checkpoint.tensors()}["t"]
     values = codes.numpy().view(WIDE["F8_E4M3FNUZ"]).astype(np.float16)
     np.testing.assert_array_equal(turned.read(), values.T)
-    told = prune_to_folder(checkpoint, Settings(), 0.5, tmp_path / "out")
+    told = prune_to_folder(checkpoint, Settings(), 0.5, beside(tmp_path))
     kept = np.where(values > np.sort(values.ravel())[59], values, 0)
     assert told.zeros == 60
-    copy = safetensors.torch.load_file(tmp_path / "out" / "model.safetensors")
+    copy = safetensors.torch.load_file(beside(tmp_path) / "model.safetensors")
     np.testing.assert_array_equal(copy["h.0.fc.weight"].numpy(), kept)
 
 
@@ -123,8 +123,8 @@ def test_what_torch_saves_of_them_is_copied_byte_for_byte(
         torch.save(state, tmp_path / "pytorch_model.bin")
     else:
         safetensors.torch.save_file(state, tmp_path / "model.safetensors")
-    prune_to_folder(Checkpoint("x", tmp_path), Settings(), 0.5, tmp_path / "out")
-    copy = safetensors.torch.load_file(tmp_path / "out" / "model.safetensors")["table"]
+    prune_to_folder(Checkpoint("x", tmp_path), Settings(), 0.5, beside(tmp_path))
+    copy = safetensors.torch.load_file(beside(tmp_path) / "model.safetensors")["table"]
     if dtype in OPAQUE:
         assert copy.dtype == buffer.dtype
         assert torch.equal(copy.view(torch.uint8), buffer.view(torch.uint8))
@@ -147,3 +147,8 @@ def test_a_header_of_any_dtype_and_size_is_read_or_refused_in_one_line(
         done = gen("inspect", tmp_path / "model.safetensors")
         assert "gen --debug" not in done.err
         assert done.status == 0 or len(done.err.splitlines()) == 1
+
+
+def beside(folder: Path) -> Path:
+    """A place for a pruned copy, which does not go into its source."""
+    return folder.with_name(f"{folder.name}-pruned")

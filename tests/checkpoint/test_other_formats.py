@@ -93,7 +93,8 @@ def test_torch_shards_are_pruned_to_safetensors_shards(saved: Saved, tmp_path: P
     whole = prune_to_folder(Checkpoint("tiny", source), Settings(), 0.5, tmp_path / "whole")
     assert told == whole
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+        ".gen-manifest.json", "config.json",
+        "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
         "model.safetensors.index.json", "pruning.json", "tokenizer.json", "tokenizer_config.json",
     ]  # fmt: skip
     one, other = load(tmp_path / "out").state_dict(), load(tmp_path / "whole").state_dict()

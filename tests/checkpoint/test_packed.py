@@ -102,7 +102,8 @@ def test_what_each_packer_writes_is_recognised_with_its_scales(packer: str, tmp_
 def test_a_packed_checkpoint_is_not_pruned_by_halves(packer: str, tmp_path: Path) -> None:
     tensors, stated, _ = LAYOUTS[packer]
     whole = {"model.layers.0.mlp.up_proj.weight": np.ones((100, 100), HALF)}
-    checkpoint = saved(tmp_path, tensors | whole, stated)
+    (tmp_path / "packed").mkdir()
+    checkpoint = saved(tmp_path / "packed", tensors | whole, stated)
     with pytest.raises(ReportError, match=f"found them packed by {packer}; dequantise"):
         prune_to_folder(checkpoint, Settings(), 0.5, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -156,6 +157,19 @@ def test_what_changed_is_measured_again_and_the_rest_is_not(gen: Gen, built: Pat
     assert len(files(built / "results/records/evaluation")) == 4
 
 
+def test_a_folder_with_somebody_s_pages_is_refused_before_anything_is_measured(
+    gen: Gen, here: Path
+) -> None:
+    (here / "notes").mkdir()
+    (here / "notes/index.md").write_text("a thesis")
+    before = files(here)
+    done = gen("build", "--docs", "notes")
+    assert (done.status, done.out) == (1, "")
+    assert "--docs notes: expected no file there but those that gen wrote" in done.line
+    assert "found index.md; name another folder" in done.line
+    assert files(here) == before
+
+
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.usefixtures("in_process")
 def test_a_full_disk_is_one_line_and_earlier_records_are_kept(
@@ -168,7 +182,8 @@ def test_a_full_disk_is_one_line_and_earlier_records_are_kept(
         patched.setattr(os, call, full_disk)
         done = gen("build")
     assert done.status == 1
-    assert "No space left on device" in done.err.splitlines()[-1]
+    told = r"docs/.*\.json: expected room for [\d,]+ bytes, no space left on its disk"
+    assert re.search(told, done.err.splitlines()[-1])
     assert "Traceback" not in done.err
     after = files(built)
     assert after.pop("results/failures.log", None) is not None

@@ -1,5 +1,7 @@
 """What the command says of wrong usage and of what failed: one line, a status, and nothing lost."""
 
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import Gen, files, full_disk
+from safetensors.numpy import load_file
 
 from experiments.questions import inspection
 
@@ -42,7 +45,7 @@ from experiments.questions import inspection
         (("prune", "tiny", "--pattern", "2:5", "--out", "x"), 2, ["2:5", "divisible by 5"]),
         (("prune", "tiny", "--level", "0.5", "--out", "tiny"), 2, ["the source"]),
         (("prune", "tiny", "--level", "0.5", "--out", "."), 2, ["the source"]),
-        (("prune", "tiny", "--level", "0.5", "--out", "full"), 1, ["full", "--force"]),
+        (("prune", "tiny", "--level", "0.5", "--out", "full"), 1, ["full", "kept.txt"]),
         (("build", "--study", "none.toml"), 1, ["none.toml", "give --study FILE"]),
         (("status", "--study", "none.toml"), 1, ["none.toml", "give --study FILE"]),
     ],
@@ -95,24 +98,60 @@ def test_wrong_usage_is_status_2_and_says_what_is_expected(
     assert "Traceback" not in done.err
 
 
-def test_force_replaces_a_folder_and_a_failure_leaves_it_whole(
+def test_force_replaces_what_gen_wrote_and_a_failure_leaves_it_whole(
     gen: Gen, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (here / "full").mkdir()
-    (here / "full/kept.txt").write_text("x")
-    done = gen("prune", "tiny", "--level", "0.5", "--out", "full", "--force")
-    assert (done.status, files(here / "full")) == (1, {"kept.txt": b"x"})
-    assert "expected a checkpoint to replace" in done.line  # somebody's folder, not ours to empty
-    (here / "full/config.json").write_text("{}")
+    words = ("prune", "tiny", "--level", "0.5", "--out", "made/full")
     with monkeypatch.context() as patched:
         patched.setattr("experiments.pruning.export._recount", full_disk)
-        done = gen("prune", "tiny", "--level", "0.5", "--out", "full", "--force")
+        done = gen(*words)
         assert done.status == 1
-        assert "No space left" in done.err.splitlines()[-1]
-    assert files(here / "full") == {"kept.txt": b"x", "config.json": b"{}"}
-    assert not [path for path in here.iterdir() if path.name.startswith(".")]
-    assert gen("prune", "tiny", "--level", "0.5", "--out", "full", "--force").status == 0
-    assert "kept.txt" not in files(here / "full")
+        # a tiny GPT-2's tensors, each once, as its own file holds them
+        size = sum(x.nbytes for x in load_file(here / "tiny/model.safetensors").values())
+        assert f"--out made/full: expected room for {size:,} bytes, no space left" in done.err
+        assert not (here / "made").exists()
+    assert gen(*words).status == 0
+    before = files(here)
+    assert "add --force" in gen(*words).line
+    with monkeypatch.context() as patched:
+        patched.setattr("experiments.pruning.export._recount", full_disk)
+        assert gen(*words, "--force").status == 1
+    assert files(here) == before
+    assert [path.name for path in (here / "made").iterdir()] == ["full"]
+    assert gen(*words, "--force", "--seed", "1").status == 0
+    assert [path.name for path in (here / "made").iterdir()] == ["full"]
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", ".git/HEAD", "config.json", "empty", "link"])
+def test_force_deletes_nothing_that_gen_did_not_write(gen: Gen, here: Path, name: str) -> None:
+    """A file that somebody put there or changed, a folder and a link: each is named and stays."""
+    words = ("prune", "tiny", "--level", "0.5", "--out", "out", "--force")
+    assert gen(*words).status == 0
+    if name == "empty":
+        (here / "out/empty").mkdir()
+    elif name == "link":
+        (here / "out/link").symlink_to(here / "tiny")
+    else:
+        (here / "out" / name).parent.mkdir(exist_ok=True)
+        (here / "out" / name).write_text("mine")
+    before = files(here)
+    done = gen(*words)
+    assert done.status == 1
+    assert f"--out out: expected nothing but what gen wrote there, found {name}" in done.line
+    assert files(here) == before
+    assert os.path.lexists(here / "out" / name)
+
+
+def test_a_folder_that_has_no_manifest_is_not_replaced(gen: Gen, here: Path) -> None:
+    """Somebody's, or one that a version before the manifest wrote: to be removed by hand."""
+    shutil.copytree(here / "tiny", here / "out")
+    before = files(here)
+    for words in ((), ("--force",)):
+        done = gen("prune", "tiny", "--level", "0.5", "--out", "out", *words)
+        assert done.status == 1
+        assert "found config.json and no manifest" in done.line
+        assert "remove by hand" in done.line
+    assert files(here) == before
 
 
 def test_a_hub_id_while_offline_is_one_line_and_asks_no_network(

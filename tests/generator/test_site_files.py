@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import synthetic
+from command import files
 
 from experiments.errors import ReportError
 from experiments.records.record import Held
@@ -70,11 +72,19 @@ def write(folder: Path, docs: str = "docs") -> int:
     return site.write(held, folder / docs, stamp=folder / "site.json")
 
 
+def listed(docs: Path, *names: str) -> None:
+    """The manifest lists these files too, each with an `x` in it, as an earlier site's."""
+    path = docs / ".gen-manifest.json"
+    stated = json.loads(path.read_text())
+    stated["files"] |= dict.fromkeys(names, sha256(b"x").hexdigest())
+    path.write_text(json.dumps(stated))
+
+
 @pytest.fixture
 def drawn_before(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the records come to is taken from the first drawing, to save the time of another."""
     docs = written / "docs"
-    made = {str(p.relative_to(docs)): p.read_bytes() for p in docs.rglob("*") if p.is_file()}
+    made = {str(p.relative_to(docs)): p.read_bytes() for p in docs.rglob("*.*") if p.name[0] != "."}
     monkeypatch.setattr(site, "render", lambda held, failures, each: made)
 
 
@@ -96,7 +106,7 @@ def test_figures_drawn_in_other_processes_are_the_same(here: Path) -> None:
     )
     assert made == other
     assert done.stdout.splitlines() == [
-        str(len(made)),
+        str(len(made) - 1),  # the manifest is none of them
         "False",
     ]  # nothing was drawn in this one
 
@@ -132,16 +142,112 @@ def test_without_a_stamp_everything_is_drawn_and_no_file_touched(here: Path) -> 
     assert after == before
 
 
+PLACES = ["index.md", "data/models.csv", "figures/latency-ratio-dark.svg"]
+
+
 @pytest.mark.usefixtures("drawn_before")
-@pytest.mark.parametrize("name", ["index.md", "data/models.csv", "figures/latency-ratio-dark.svg"])
-def test_a_file_that_someone_changed_or_removed_is_made_again(here: Path, name: str) -> None:
+@pytest.mark.parametrize("name", PLACES)
+def test_a_file_that_someone_removed_is_made_again(here: Path, name: str) -> None:
     original = (here / "docs" / name).read_bytes()
-    (here / "docs" / name).write_bytes(original + b"changed")
-    assert write(here) == 1
-    assert (here / "docs" / name).read_bytes() == original
     (here / "docs" / name).unlink()
     assert write(here) == 1
     assert (here / "docs" / name).read_bytes() == original
+
+
+@pytest.mark.usefixtures("drawn_before")
+@pytest.mark.parametrize("stamped", [True, False])
+@pytest.mark.parametrize("name", PLACES)
+def test_a_file_that_someone_changed_is_named_and_stays(
+    here: Path, name: str, stamped: bool
+) -> None:
+    (here / "docs" / name).write_text("my own words")
+    (here / "docs/method.md").unlink()  # would be made again
+    if not stamped:
+        (here / "site.json").unlink()
+    before = files(here)
+    with pytest.raises(ReportError, match=f"nobody changed, found {name}; name another folder"):
+        write(here)
+    assert files(here) == before
+
+
+@pytest.mark.usefixtures("drawn_before")
+@pytest.mark.parametrize("name", ["index.md", "assets/report.css", "figures", "data/models.csv"])
+def test_nothing_is_written_among_somebody_else_s_files_of_the_same_names(
+    here: Path, name: str
+) -> None:
+    (here / "theirs" / name).parent.mkdir(parents=True)
+    (here / "theirs" / name).write_text("a thesis")
+    before = files(here)
+    with pytest.raises(ReportError, match=f"--docs .*theirs: .* found {name}"):
+        write(here, "theirs")
+    assert files(here) == before
+    assert not list((here / "theirs").rglob(".*"))
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_nothing_is_written_through_a_link_inside_the_folder(here: Path) -> None:
+    (here / "elsewhere").mkdir()
+    (here / "theirs").mkdir()
+    (here / "theirs/data").symlink_to(here / "elsewhere")
+    with pytest.raises(ReportError, match="found data/"):
+        write(here, "theirs")
+    assert not list((here / "elsewhere").iterdir())
+    (here / "linked").symlink_to(here / "docs")  # the folder itself may be one
+    assert write(here, "linked") == 0
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_a_site_that_an_earlier_version_wrote_is_taken_over(here: Path) -> None:
+    """It wrote no manifest: its files are known by its stamp, or as those that would be written."""
+    made = files(here / "docs")
+    manifest = made.pop(".gen-manifest.json")
+    (here / "docs/.gen-manifest.json").unlink()
+    (here / "site.json").unlink()
+    assert write(here) == 0
+    assert (here / "docs/.gen-manifest.json").read_bytes() == manifest
+    (here / "docs/.gen-manifest.json").unlink()
+    (here / "docs/index.md").write_text("of an earlier version")
+    old = {name: sha256(content).hexdigest() for name, content in files(here / "docs").items()}
+    (here / "site.json").write_text(json.dumps({"docs": {"source": "earlier", "files": old}}))
+    site.refuse_strangers(here / "docs", stamp=here / "site.json")
+    assert write(here) == 1
+    assert files(here / "docs") == made | {".gen-manifest.json": manifest}
+    assert write(here) == 0
+
+
+@pytest.mark.usefixtures("drawn_before")
+def test_after_a_kill_between_two_files_all_of_them_are_ours(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the old site some files stand, of the new one others; the next run changes all to its own."""
+    first = site.render([], [], map)
+    second = {name: content + b"2" for name, content in first.items()}
+    third = {name: content + b"3" for name, content in first.items()}
+    replace, calls = site.replace_if_changed, []
+
+    def killed(path: Path, content: bytes) -> bool:
+        calls.append(path)
+        if len(calls) > len(first) // 2:
+            raise KeyboardInterrupt
+        return replace(path, content)
+
+    monkeypatch.setattr(site, "render", lambda held, failures, each: second)
+    monkeypatch.setattr(site, "replace_if_changed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        site.write([], here / "docs", failures=["another"])
+    monkeypatch.setattr(site, "replace_if_changed", replace)
+    mixed = files(here / "docs")
+    assert any(mixed[name] == first[name] for name in first)
+    assert any(mixed[name] == second[name] for name in first)
+    monkeypatch.setattr(site, "render", lambda held, failures, each: third)
+    site.write([], here / "docs", failures=["a third"])
+    made = files(here / "docs")
+    stated = json.loads(made.pop(".gen-manifest.json"))
+    assert made == third
+    assert stated == {
+        "written_by": "gen",
+        "files": {name: sha256(content).hexdigest() for name, content in third.items()},
+    }
 
 
 @pytest.mark.usefixtures("drawn_before")
@@ -153,6 +259,7 @@ def test_a_broken_stamp_is_no_stamp(here: Path) -> None:
         "null",
         '{"docs": 3}',
         '{"docs": {"source": 1, "files": 3}}',
+        '{"docs": {"source": 1, "manifest": [], "files": []}}',
     ):
         (here / "site.json").write_text(text)
         assert write(here) == 0
@@ -166,10 +273,7 @@ def test_what_an_earlier_site_left_goes_and_the_reader_s_own_files_stay(here: Pa
     for name in [*stale, *own]:
         (docs / name).parent.mkdir(parents=True, exist_ok=True)
         (docs / name).write_text("x")
-    stamp = json.loads((here / "site.json").read_text())
-    stamp["docs"]["source"] = "an earlier one"
-    stamp["docs"]["files"] |= dict.fromkeys([*stale, "../outside.csv"], "")
-    (here / "site.json").write_text(json.dumps(stamp))
+    listed(docs, *stale, "../outside.csv")
     (here / "outside.csv").write_text("x")
     assert write(here) == len(stale)
     assert (here / "outside.csv").exists()
@@ -179,14 +283,11 @@ def test_what_an_earlier_site_left_goes_and_the_reader_s_own_files_stay(here: Pa
 
 @pytest.mark.usefixtures("drawn_before")
 def test_sites_in_two_folders_are_remembered_apart(here: Path) -> None:
-    stamp = json.loads((here / "site.json").read_text())
-    stamp["docs"]["source"] = "an earlier one"
-    stamp["docs"]["files"]["notes.md"] = ""
-    (here / "site.json").write_text(json.dumps(stamp))
     for folder in ("docs", "mine"):
         (here / folder).mkdir(exist_ok=True)
         (here / folder / "notes.md").write_text("x")
-    assert write(here, "mine") == len(stamp["docs"]["files"]) - 1
+    listed(here / "docs", "notes.md")
+    assert write(here, "mine") == len(site.render([], [], map))
     assert (here / "mine/notes.md").exists()
     assert write(here) == 1
     assert not (here / "docs/notes.md").exists()
@@ -206,3 +307,5 @@ def test_the_site_can_be_built_to_be_read_from_the_file_system(here: Path, tmp_p
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "offline/models.html").is_file()
+    assert (here / "docs/.gen-manifest.json").is_file()
+    assert not list((tmp_path / "offline").rglob(".*"))  # it is no page

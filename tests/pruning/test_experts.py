@@ -324,7 +324,7 @@ def test_a_layout_that_nothing_tells_is_refused_and_not_half_pruned(
     weights = safetensors.torch.load_file(source / "model.safetensors")
     safetensors.torch.save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(ReportError, match="linear maps in a layout that is not known here"):
-        prune_to_folder(Checkpoint("tiny", tmp_path), Settings(), 0.5, tmp_path / "out")
+        prune_to_folder(Checkpoint("tiny", tmp_path), Settings(), 0.5, beside(tmp_path))
 
 
 def test_experts_that_the_configuration_does_not_tell_of_are_refused(
@@ -336,7 +336,7 @@ def test_experts_that_the_configuration_does_not_tell_of_are_refused(
     stated = {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "num_hidden_layers": 2}
     (tmp_path / "config.json").write_text(json.dumps(stated))
     with pytest.raises(ReportError, match="no tensor of Qwen3ForCausalLM, though experts of one"):
-        prune_to_folder(Checkpoint("tiny", tmp_path), Settings(), 0.5, tmp_path / "out")
+        prune_to_folder(Checkpoint("tiny", tmp_path), Settings(), 0.5, beside(tmp_path))
 
 
 def test_layers_that_predict_further_tokens_are_no_part_of_the_model(tmp_path: Path) -> None:
@@ -358,4 +358,9 @@ def test_a_family_whose_linear_maps_are_no_matrices_is_refused(tmp_path: Path) -
     config = XLNetConfig(vocab_size=40, d_model=16, n_layer=2, n_head=2, d_inner=32)
     XLNetLMHeadModel(config).save_pretrained(tmp_path)
     with pytest.raises(ReportError, match=r"rel_attn\.\w: expected linear maps of known layout"):
-        prune_to_folder(Checkpoint("xlnet", tmp_path), Settings(), 0.5, tmp_path / "out")
+        prune_to_folder(Checkpoint("xlnet", tmp_path), Settings(), 0.5, beside(tmp_path))
+
+
+def beside(folder: Path) -> Path:
+    """A place for a pruned copy, which does not go into its source."""
+    return folder.with_name(f"{folder.name}-pruned")

@@ -1,15 +1,17 @@
 """Footprint: bytes by hand arithmetic, by scipy's own arrays, and of the files on disk."""
 
 import gzip
+import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
 import scipy.sparse
 import zstandard
+from command import full_disk
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.safetensors_file import write
@@ -21,16 +23,13 @@ from experiments.pruning.stored_model import StoredModel
 from experiments.records.footprint import Footprint, FootprintRow
 from experiments.speed import footprint as weighing
 from experiments.speed.footprint import (
-    INDICES,
     bitmask_bytes,
     break_evens,
     csr_bytes,
     footprint,
-    write_csr,
 )
 
 Saved = Callable[..., Path]
-CSR32 = INDICES["csr32"]
 
 
 def one_matrix(
@@ -104,17 +103,27 @@ def test_the_formulas_are_the_files(name: str, saved: Saved) -> None:
     assert 0 < row_of(found, 0.9, name, "file").bytes - total - others < 3_000  # longer headers
 
 
-def test_a_csr_file_holds_scipys_arrays(tmp_path: Path) -> None:
+def test_a_csr_file_is_as_long_as_one_that_holds_scipys_arrays(tmp_path: Path) -> None:
+    """A safetensors file: 8 bytes of length, a JSON header padded to 8, then the arrays."""
     stored = one_matrix(tmp_path, (5, 9))
-    (tensor,), path = stored.tensors, tmp_path / "csr.safetensors"
-    weights = tensor.read()
-    weights[np.abs(weights) < 0.7] = 0
-    write_csr(path, [tensor], frozenset({tensor.name}), lambda _: [weights.reshape(-1)], CSR32)
-    held, theirs = safetensors.numpy.load_file(path), scipy.sparse.csr_array(weights)
-    assert held[f"{tensor.name}.values"].tolist() == theirs.data.tolist()
-    assert held[f"{tensor.name}.columns"].tolist() == theirs.indices.tolist()
-    assert held[f"{tensor.name}.rows"].tolist() == theirs.indptr.tolist()
-    assert {array.dtype for array in held.values()} == {np.dtype("f4"), np.dtype("i4")}
+    found = weighed(stored, 0.6)
+    (choice,) = choose(list(stored.prunable.values()), Settings(), [0.6])
+    (prunable,) = stored.prunable.values()
+    theirs = scipy.sparse.csr_array(choice.mask(prunable).astype(np.float32))
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for part, array, dtype in (
+        ("values", theirs.data, "F32"),
+        ("columns", theirs.indices.astype(np.int32), "I32"),
+        ("rows", theirs.indptr.astype(np.int32), "I32"),
+    ):
+        header[f"h.0.fc.weight.{part}"] = {
+            "dtype": dtype,
+            "shape": list(array.shape),
+            "data_offsets": [end, end := end + array.nbytes],
+        }
+    text = json.dumps(header, separators=(",", ":"))
+    assert row_of(found, 0.6, "csr32", "file").bytes == 8 + -(-len(text) // 8) * 8 + end
 
 
 @pytest.mark.parametrize("dtype", ["F32", "F16"])
@@ -214,39 +223,23 @@ def test_file_sizes_are_those_of_the_files_that_pruning_writes(
     assert row_of(found, 0.9, "gzip", "file").bytes < row_of(found, 0.5, "gzip", "file").bytes
 
 
-def test_stretches_stand_for_a_very_large_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file of one kind throughout: what is said of it by half of it is within a hundredth of the whole."""
-    path = tmp_path / "large"
-    numbers = np.random.default_rng(0).standard_normal(1 << 19).astype(np.float32)
+def test_stretches_stand_for_a_very_large_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four of a quarter of a file's eighth each, evenly spread: compressed apart, they count twofold."""
+    draw = np.random.default_rng(0)
+    numbers = draw.standard_normal(1 << 19).astype(np.float32)
     numbers[::2] = 0
-    path.write_bytes(numbers.tobytes())
-    for packer in weighing.PACKERS.values():
-        whole = weighing.compressed_bytes(path, packer)
-        with monkeypatch.context() as patch:
-            patch.setattr(weighing, "WHOLE", numbers.nbytes - 1)
-            patch.setattr(weighing, "STRETCHES", 4)
-            patch.setattr(weighing, "STRETCH", 1 << 18)
-            read = []
-            monkeypatch.setattr(
-                weighing, "_compressed", partial(counting, read, weighing._compressed)
-            )
-            about = weighing.compressed_bytes(path, packer)
-        assert about == pytest.approx(whole, rel=0.01)
-        assert [start for start, _ in read] == [
-            at * (numbers.nbytes - (1 << 18)) // 3 for at in range(4)
-        ]
-        assert {size for _, size in read} == {1 << 18}
-        monkeypatch.undo()
-
-
-def counting(
-    read: list[tuple[int, int]], compress: Callable[..., int], path: Path, packer: object,
-    start: int, size: int,
-) -> int:  # fmt: skip
-    read.append((start, size))
-    return compress(path, packer, start, size)
+    content, part = numbers.tobytes(), 1 << 18
+    blocks = [memoryview(content)[at : at + 70_000] for at in range(0, len(content), 70_000)]
+    whole = weighing.packed_sizes(blocks, len(content))
+    monkeypatch.setattr(weighing, "WHOLE", len(content) - 1)
+    monkeypatch.setattr(weighing, "STRETCHES", 4)
+    monkeypatch.setattr(weighing, "STRETCH", part)
+    about = weighing.packed_sizes(blocks, len(content))
+    starts = [at * (len(content) - part) // 3 for at in range(4)]
+    some = [len(gzip.compress(content[at : at + part], compresslevel=6)) for at in starts]
+    assert about["gzip"] == 2 * sum(some)
+    for name in weighing.PACKERS:
+        assert about[name] == pytest.approx(whole[name], rel=0.01)
 
 
 def test_weights_already_zero_are_not_stored_twice(saved: Saved, tmp_path: Path) -> None:
@@ -260,11 +253,13 @@ def test_weights_already_zero_are_not_stored_twice(saved: Saved, tmp_path: Path)
         assert row_of(found, level, "bitmask").bytes == 6144 // 8 + 4 * left
 
 
-def test_nothing_is_left_in_the_temporary_folder(
-    saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    weighed(one_matrix(tmp_path, (4, 4)), 0.5)
-    assert list(scratch.iterdir()) == []
+def test_nothing_is_written(saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored, opened = StoredModel(Checkpoint("tiny", saved())), Path.open
+
+    def reading(path: Path, mode: str = "r", *rest: Any, **how: Any) -> Any:
+        assert mode in ("r", "rb"), f"{path} opened for {mode}"
+        return opened(path, mode, *rest, **how)
+
+    monkeypatch.setattr(Path, "open", reading)
+    monkeypatch.setattr("tempfile.mkdtemp", full_disk)
+    assert weighed(stored, 0.5).rows

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from command import full_disk
+from safetensors.numpy import load_file
 from transformers import AutoModelForSequenceClassification, BertModel, TrainerCallback
 
 from experiments.checkpoint.folder import Checkpoint
@@ -224,6 +226,29 @@ def test_a_training_on_one_label_is_refused(saved: Saved, films: Task, tmp_path:
     with pytest.raises(ReportError, match="examples of two labels or more"):
         finetune(Checkpoint("tiny", saved("BERT")), films, tmp_path / "out", QUICK)
     assert not list(tmp_path.glob(".out*"))
+
+
+def test_a_training_that_fails_before_its_first_state_leaves_nothing(
+    saved: Saved, films: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Checkpoint("tiny", saved("BERT"))
+    before = {path.name for path in tmp_path.iterdir()}
+    monkeypatch.setattr(finetuning, "_rows", full_disk)
+    size = 7 * sum(x.nbytes for x in load_file(source.folder / "model.safetensors").values())
+    with pytest.raises(ReportError, match=f"--out .*out: expected room for {size:,} bytes"):
+        finetune(source, films, tmp_path / "out", QUICK)  # weights, and two states of three each
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_in_the_place_of_the_states_that_is_not_ours_is_left_alone(
+    saved: Saved, films: Task, tmp_path: Path
+) -> None:
+    source = Checkpoint("tiny", saved("BERT"))
+    (tmp_path / ".out.training").mkdir()
+    (tmp_path / ".out.training/checkpoint-novel").write_text("mine")
+    with pytest.raises(ReportError, match=r"\.out\.training: expected a folder that gen trains in"):
+        finetune(source, films, tmp_path / "out", QUICK)
+    assert (tmp_path / ".out.training/checkpoint-novel").read_text() == "mine"
 
 
 def test_the_source_is_never_overwritten(saved: Saved, films: Task, tmp_path: Path) -> None:
