@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import re
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,7 +27,7 @@ from experiments.records.record import Held
 from experiments.records.record_json import encode
 from experiments.records.store import Recorded, Stored, replace_if_changed
 from experiments.records.study import Study
-from experiments.terminal import guard
+from experiments.terminal import guard, interrupts_held
 
 PACKAGE = Path(__file__).parent
 DRAWN_WITH = ("jinja2", "matplotlib", "numpy")
@@ -150,9 +149,14 @@ def _drawing(workers: int) -> Iterator[Each]:
         yield map
         return
     spawning = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, MOST), mp_context=spawning, initializer=_begin_drawing)
+    pool = ProcessPoolExecutor(min(workers, MOST), mp_context=spawning, initializer=guard)
+
+    def each(function: Callable[..., Any], values: Iterable[Any]) -> Iterable[Any]:
+        with interrupts_held():
+            return pool.map(function, values)
+
     try:
-        yield pool.map
+        yield each
     except BrokenProcessPool:
         raise ReportError(
             "a process that draws figures",
@@ -161,12 +165,6 @@ def _drawing(workers: int) -> Iterator[Each]:
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _begin_drawing() -> None:
-    """In a process that draws: an interrupt means the one that asked, and libraries' text is guarded."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    guard()
 
 
 def _drawn(drawing: Any) -> dict[str, bytes]:

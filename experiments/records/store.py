@@ -24,6 +24,7 @@ from experiments.records.record_json import decode, encode
 
 READABLE = ("model", "task", "method", "level", "seed", "against")  # in a file's name
 in_order = json.JSONEncoder(sort_keys=True).encode
+PARTIAL = ".partial"  # of a file that is being written, after its process
 ASIDE = ".damaged"  # in the place of .json: what could not be read, for whoever wants to know why
 UNREADABLE = (ValueError, OverflowError, RecursionError)
 
@@ -259,9 +260,26 @@ def replace_if_changed(path: Path, content: bytes) -> bool:
     return True
 
 
+def sweep(folder: Path) -> None:
+    """Remove what processes that no longer live had begun to write in the folders of a folder."""
+    for path in folder.glob(f"*/.*{PARTIAL}"):
+        if (owner := path.name[1:].partition("-")[0]).isdigit() and not _lives(int(owner)):
+            path.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
 def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{os.getpid()}-", suffix=PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

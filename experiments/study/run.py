@@ -6,11 +6,11 @@ is all measured costs no more than reading its records.
 
 import json
 import multiprocessing
-import signal
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -24,13 +24,13 @@ from experiments.records.cell import Cell
 from experiments.records.command import command
 from experiments.records.provenance import Digests, machine, today, versions
 from experiments.records.record import Held, Record
-from experiments.records.store import Memory, Recorded, Results
+from experiments.records.store import Memory, Recorded, Results, sweep
 from experiments.records.study import Asking, Study, StudyModel
 from experiments.study import failures
 from experiments.study.kinds import KINDS, TIMED_THREADS
 from experiments.study.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
 from experiments.study.study import LoadedStudy
-from experiments.terminal import guard
+from experiments.terminal import guard, interrupts_held
 
 Say = Callable[[str], None]
 Failed = dict[Cell, str]
@@ -196,6 +196,7 @@ def _run_jobs(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+        sweep(results.folder / "records")  # one that was killed may have been writing
     return lines
 
 
@@ -204,7 +205,7 @@ def _handed_in(
 ) -> tuple[dict[Future[Failed], Job], list[Job]]:
     """The jobs that a pool took, and those it no longer takes, as a worker of it was killed meanwhile."""
     futures: dict[Future[Failed], Job] = {}
-    with _interrupts_held(), suppress(BrokenProcessPool):
+    with interrupts_held(), suppress(BrokenProcessPool):
         for job in batch:
             futures[pool.submit(_work, job, folder)] = job
     return futures, list(batch[len(futures) :])
@@ -231,18 +232,12 @@ def _readable(jobs: Sequence[Job], folder: Path | None = None) -> tuple[list[Job
 
 
 def _workers(count: int) -> ProcessPoolExecutor:
-    spawning = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(count, mp_context=spawning, initializer=guard)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold interrupts back; workers started meanwhile do so for life: the parent ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    """Worker processes, each new: on Linux copies of one that has imported all and done nothing else."""
+    forks = sys.platform == "linux"  # elsewhere a system's own libraries may not live through it
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
+        multiprocessing.set_forkserver_preload(["experiments.study.jobs"])
+    return ProcessPoolExecutor(count, mp_context=context, initializer=guard)
 
 
 def _work(job: Job, folder: Path) -> Failed:

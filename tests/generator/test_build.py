@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -501,6 +502,7 @@ def test_a_damaged_published_record_is_named_and_left_out(gen: Gen, built: Path)
 
 
 def children(process: int) -> set[int]:
+    """A process's children, theirs among them."""
     found = set()
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -508,7 +510,7 @@ def children(process: int) -> set[int]:
         except OSError:
             continue
         if int(fields[1]) == process:
-            found.add(int(entry.parent.name))
+            found |= {child := int(entry.parent.name), *children(child)}
     return found
 
 
@@ -528,8 +530,8 @@ def until(happened: Callable[[], object]) -> None:
     raise AssertionError("it did not happen within a minute")
 
 
-@pytest.fixture
-def building(here: Path) -> Iterator[subprocess.Popen[bytes]]:
+@contextmanager
+def built_in(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A build under way, with a session of its own and interrupts heeded, as a terminal gives it.
 
     A shell starts what stands before an "&" with interrupts ignored, and so would be all below it.
@@ -541,7 +543,7 @@ def building(here: Path) -> Iterator[subprocess.Popen[bytes]]:
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program, "build", "--jobs", "2"],
-        cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     yield process
     if process.poll() is None:
@@ -549,11 +551,39 @@ def building(here: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.communicate()
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for workers in /proc")
+@pytest.fixture
+def building(here: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with built_in(here) as process:
+        yield process
+
+
+IN_PROC = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="looks for workers in /proc"
+)
+
+
+@IN_PROC
+def test_a_build_interrupted_while_its_processes_begin_to_draw_ends_in_one_line(
+    built: Path,
+) -> None:
+    (built / "results/site.json").unlink()
+    before = files(built / "docs")
+    with built_in(built) as drawing:
+        until(lambda: len(children(drawing.pid)) >= 2)  # one that draws, and Python's tracker
+        os.killpg(drawing.pid, signal.SIGINT)
+        out, err = drawing.communicate(timeout=60)
+    assert (drawing.returncode, out) == (130, b"")
+    assert err.splitlines() == [b"interrupted; what was measured is kept"]
+    assert files(built / "docs") == before
+
+
+@IN_PROC
 def test_an_interrupted_build_ends_with_130_and_leaves_no_worker(
     here: Path, building: subprocess.Popen[bytes]
 ) -> None:
-    until(lambda: len(children(building.pid)) >= 3)  # two workers and Python's resource tracker
+    until(
+        lambda: len(children(building.pid)) >= 4
+    )  # two workers, what they are copies of, Python's tracker
     workers = children(building.pid)
     os.killpg(building.pid, signal.SIGINT)
     out, err = building.communicate(timeout=60)
@@ -562,7 +592,9 @@ def test_an_interrupted_build_ends_with_130_and_leaves_no_worker(
     assert err.splitlines()[-1] == b"interrupted; what was measured is kept"
     until(lambda: not any(alive(worker) for worker in workers))
     assert not list(here.rglob("*.partial"))
-    assert not (here / "results/records").exists()  # none of them went on to the end of its work
+    assert not (
+        here / "results/records/latency"
+    ).exists()  # none of them went on to the end of its work
 
 
 def test_open_asks_for_its_port_before_any_work_and_serves_the_pages_it_made(

@@ -325,6 +325,18 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
     assert all(name.startswith(".") and name.endswith(".partial") for name in left)
 
 
+def test_what_a_killed_process_left_half_written_is_swept_and_no_other(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    folder = tmp_path / "inspection"
+    folder.mkdir()
+    kept = [f".{os.getpid()}-a.partial", f"{ended.pid}-a.partial", ".mine-a.partial", ".1-a.json"]
+    for name in (f".{ended.pid}-a.partial", *kept):
+        (folder / name).write_text("half")
+    store.sweep(tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(kept)
+
+
 def test_records_are_text_a_person_can_read(results: Results, record: Record) -> None:
     text = results.put(record).read_text()
     assert '\n  "references": [0, 1, 1],\n' in text
