@@ -52,7 +52,8 @@ class Asking:
 class Study:
     """What was asked: the rows, methods and levels of the report.
 
-    `asking` is None for the report that comes with the repository: `gen build` asks that again.
+    `method_levels` has the levels of each method that is not asked at all of them. `asking` is None for the
+    report that comes with the repository: `gen build` asks that again.
     """
 
     kind: ClassVar[str] = "study"
@@ -61,4 +62,9 @@ class Study:
     methods: tuple[str, ...]
     tasks: tuple[StudyTask, ...]
     models: tuple[StudyModel, ...]
+    method_levels: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     asking: Asking | None = None
+
+    def levels_of(self, method: str) -> tuple[float, ...]:
+        """The levels that a method is asked at."""
+        return self.method_levels.get(method, self.levels)

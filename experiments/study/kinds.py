@@ -84,7 +84,7 @@ def every_run(study: Study, model: StudyModel) -> Iterator[Asked]:
     """A question about each method, seed and level."""
     del model
     for method, seed in runs(study.methods):
-        for level in study.levels:
+        for level in study.levels_of(method):
             yield {"method": method, "level": level, "seed": seed}
 
 
@@ -115,7 +115,7 @@ def differences(study: Study, model: StudyModel, *, of_texts: bool) -> Iterator[
         if (method := asked.get("method")) is not None:
             yield {**asked, "against": DENSE}
             after = study.methods[study.methods.index(method) + 1 :]
-            for rival, seed in runs(after):
+            for rival, seed in runs([x for x in after if asked["level"] in study.levels_of(x)]):
                 yield {**asked, "against": rival if seed is None else f"{rival} seed {seed}"}
 
 

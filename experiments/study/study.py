@@ -149,7 +149,8 @@ class _Reader:
         return tuple(names)
 
 
-TOP = ("title", "levels", "methods", "tasks", "model", "task")
+TOP = ("title", "levels", "methods", "tasks", "model", "task", "method")
+METHOD = ("name", "levels")
 MODEL = (
     "name", "family", "checkpoint", "tasks", "measure", "why",
     "parameters", "licence", "source", "cite",
@@ -207,14 +208,15 @@ def _study(
     )
     if not models:
         reader.fault(top, "model", "no [[model]]: a study needs one")
-    methods = _methods(reader, table)
+    methods, levels = _methods(reader, table), _levels(reader, table, ("", 0))
     _check_names(reader, models, methods)
     return Study(
         title=reader.text(table, "title", top, default="Sparsity report"),
-        levels=_levels(reader, table),
+        levels=levels,
         methods=methods,
         tasks=shown_tasks(tasks, models),
         models=models,
+        method_levels=_method_levels(reader, table, methods, levels),
     )
 
 
@@ -313,20 +315,42 @@ def _methods(reader: _Reader, table: Mapping[str, Any]) -> tuple[str, ...]:
     return methods
 
 
-def _levels(reader: _Reader, table: Mapping[str, Any]) -> tuple[float, ...]:
+def _method_levels(
+    reader: _Reader, table: Mapping[str, Any], methods: Sequence[str], levels: Sequence[float]
+) -> dict[str, tuple[float, ...]]:
+    """The levels of each method that has a table of its own; the first is asked at all there are."""
+    found: dict[str, tuple[float, ...]] = {}
+    for index, entry in _tables(reader, table, "method"):
+        where = ("method", index)
+        reader.keys(entry, METHOD, where)
+        name = reader.text(entry, "name", where, one_of=methods)
+        own = _levels(reader, entry, where)
+        if name in found:
+            reader.fault(where, "name", f"method {name!r} stands twice")
+        if name == methods[0]:
+            reader.fault(
+                where, "name", f"{name!r} is the report's own method: asked at every level"
+            )
+        if strange := [level for level in own if level not in levels]:
+            reader.fault(where, "levels", f"level {strange[0]:g} is none of the study's levels")
+        found[name] = own
+    return found
+
+
+def _levels(reader: _Reader, table: Mapping[str, Any], where: tuple[str, int]) -> tuple[float, ...]:
     value = table.get("levels", list(DEFAULT_LEVELS))
     numbers = value if isinstance(value, list) else [value]
     for number in numbers:
         real = isinstance(number, int | float) and not isinstance(number, bool)
         if not (real and 0 < number <= 1):
             reader.fault(
-                ("", 0),
+                where,
                 "levels",
                 f"level {number!r}: expected a number above 0, up to 1; 0.9 is 90 %",
             )
             return ()
     if not numbers or sorted(set(numbers)) != numbers:
-        reader.fault(("", 0), "levels", "levels: expected one or more, in rising order")
+        reader.fault(where, "levels", "levels: expected one or more, in rising order")
     return tuple(float(number) for number in numbers)
 
 

@@ -1,11 +1,13 @@
 """The study file: every fault at once, each with its line and the nearest right key."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.errors import ReportError
+from experiments.study.plan import questions
 from experiments.study.study import DEFAULT_LEVELS, LoadedStudy, StudyError, load_study
 
 ROOT = Path(__file__).parents[2]
@@ -222,3 +224,50 @@ def test_faults_cross_from_a_worker_process(tmp_path: Path) -> None:
     with pytest.raises(StudyError) as caught:
         load(tmp_path, "levels = [2]")
     assert pickle.loads(pickle.dumps(caught.value)).faults == caught.value.faults
+
+
+FEWER = """
+levels = [0.1, 0.3, 0.5]
+
+[[method]]
+name = "random"
+levels = [0.1, 0.5]
+"""
+
+
+def test_a_method_may_be_asked_at_some_of_the_levels(tmp_path: Path) -> None:
+    study = load(tmp_path, FEWER + ONE_MODEL).study
+    assert (study.methods, study.levels) == (("magnitude", "random"), (0.1, 0.3, 0.5))
+    assert study.levels_of("magnitude") == (0.1, 0.3, 0.5)
+    assert study.levels_of("random") == (0.1, 0.5)
+    asked = [
+        (cell.method, cell.level, cell.seed, cell.against)
+        for cell in questions(study, replace(study.models[0], tasks={"reviews": "tiny"}))
+        if cell.kind == "comparison"
+    ]
+    seeds = [f"random seed {seed}" for seed in (0, 1, 2)]
+    assert asked == [
+        ("magnitude", 0.1, None, "dense"), *(("magnitude", 0.1, None, seed) for seed in seeds),
+        ("magnitude", 0.3, None, "dense"),
+        ("magnitude", 0.5, None, "dense"), *(("magnitude", 0.5, None, seed) for seed in seeds),
+        *(("random", level, seed, "dense") for seed in (0, 1, 2) for level in (0.1, 0.5)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ('"random"', '"randm"', "5: name 'randm': expected one of magnitude, random; did you mean random?"),
+        ('"random"', '"magnitude"', "5: 'magnitude' is the report's own method: asked at every level"),
+        ("[0.1, 0.5]\n", "[0.1, 0.6]\n", "6: level 0.6 is none of the study's levels"),
+        ("[0.1, 0.5]\n", "[0.5, 0.1]\n", "6: levels: expected one or more, in rising order"),
+        ("[0.1, 0.5]\n", '[0.1]\nseed = 3\n', "7: unknown key 'seed'; known keys: name, levels"),
+        ("[0.1, 0.5]\n", '[0.1]\n[[method]]\nname = "random"\nlevels = [0.1]\n',
+         "8: method 'random' stands twice"),
+    ],
+)  # fmt: skip
+def test_a_method_of_its_own_table_is_checked(
+    before: str, after: str, fault: str, tmp_path: Path
+) -> None:
+    assert before in FEWER
+    assert faults(tmp_path, FEWER.replace(before, after) + ONE_MODEL) == [f"study.toml:{fault}"]
