@@ -29,7 +29,7 @@ def find_task(name: str) -> "Task":
 
 
 def task_from_file(path: Path, *, text: str, label: str, metric: str | None) -> "Task":
-    """A task made of the user's own labelled sentences, or of a text (.txt) to be foretold."""
+    """A task made of the user's own labelled sentences, or of a text (.txt) to be predicted."""
     from experiments.quality.tasks.table import STUDY_METRICS, Task, usual_metric
 
     metric = metric or usual_metric(path)

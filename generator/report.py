@@ -191,7 +191,7 @@ class Report:
         return self._against_control(Comparison, model, task, level)
 
     def perplexity(self, model: str, task: str, level: float) -> Perplexity | None:
-        """How well the model pruned by the report's method foretells a text; dense at level 0."""
+        """How well the model pruned by the report's method predicts a text; dense at level 0."""
         method = self.method if level else None
         return self.find(Perplexity, model=model, method=method, level=level, task=task)
 
@@ -201,7 +201,7 @@ class Report:
         return self.find(PerplexityChange, against="dense", **where)
 
     def perplexity_control(self, model: str, task: str, level: float) -> list[Perplexity]:
-        """How well the model pruned at random foretells it, one a seed."""
+        """How well the model pruned at random predicts it, one a seed."""
         return self._control(Perplexity, model, task, level)
 
     def perplexity_against_control(

@@ -106,7 +106,7 @@ def steps(report: Report, model: str, task: str) -> list[Step]:
 def finding(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
     """How far one model can be pruned on one task, in a few sentences."""
     if task.metric == PERPLEXITY:
-        return _foretold(report, model, task)
+        return _predicted(report, model, task)
     dense = report.dense(model.name, task.name)
     taken = steps(report, model.name, task.name)
     if dense is None or not taken:
@@ -171,8 +171,8 @@ def _given_up(taken: Sequence[Step]) -> list[str]:
     return parts
 
 
-def _foretold(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
-    """How far one model can be pruned before it foretells a text less well."""
+def _predicted(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
+    """How far one model can be pruned before it predicts a text less well."""
     dense = report.perplexity(model.name, task.name, 0.0)
     found = [
         (at, report.perplexity_change(model.name, task.name, at)) for at in report.study.levels
@@ -213,7 +213,7 @@ def _unjudged(change: tuple[float, PerplexityChange]) -> str:
 
 
 def _worse(change: PerplexityChange) -> bool:
-    """Whether the whole interval says that a text is foretold less well."""
+    """Whether the whole interval says that a text is predicted less well."""
     return change.ratio_interval is not None and change.ratio_interval[0] > 1
 
 

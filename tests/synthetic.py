@@ -115,7 +115,7 @@ def waiting_model(name: str) -> StudyModel:
 
 
 def study_task(name: str) -> StudyTask:
-    """A task; one whose name begins with "novel" is a text to be foretold."""
+    """A task; one whose name begins with "novel" is a text to be predicted."""
     metric = {"acceptability": "mcc", "cola": "mcc"}.get(name, "accuracy")
     text = name.startswith("novel")
     return StudyTask(
@@ -137,7 +137,7 @@ def answers(
     yield Cell(kind="latency", model=name, method="magnitude"), latency(study.levels)
     for task in study.tasks:
         if task.metric == "perplexity":
-            yield from foretold(name, task, study)
+            yield from predicted(name, task, study)
             continue
         question = {"model": name, "task": task.name}
         generated = model.family == "encoder-decoder"
@@ -154,7 +154,7 @@ def answers(
                 yield Cell(kind="comparison", against=against, **pruned), comparison(task, gain=12)
 
 
-def foretold(name: str, task: StudyTask, study: Study) -> Iterator[tuple[Cell, Answer]]:
+def predicted(name: str, task: StudyTask, study: Study) -> Iterator[tuple[Cell, Answer]]:
     """Every cell of a text: dense 20, then 1.01 and 2.5 times as much, 100 times at random."""
     question = {"model": name, "task": task.name}
     yield Cell(kind="perplexity", level=0.0, **question), perplexity(task, 20.0)

@@ -1,7 +1,6 @@
 """What leaves to a terminal: strangers' text never steers one, and one module alone writes there."""
 
 import ast
-import io
 import json
 import logging
 import os
@@ -10,11 +9,11 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from command import Done, Gen, outside
+from watched import looking
 
 from experiments import terminal
 from experiments.terminal import guarded, say, visible
@@ -206,30 +205,11 @@ def test_a_full_disk_behind_standard_output_is_one_line(here: Path) -> None:
     assert line.startswith("error: writing: No space left")
 
 
-class Watched(io.StringIO):
-    """A standard error that a person looks at."""
-
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return True
-
-
-@contextmanager
-def looking() -> Iterator[Watched]:
-    """A person looks at what libraries write to standard error."""
-    stream = Watched()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "stderr", stream)
-        with guarded():
-            yield stream
-
-
 @pytest.mark.parametrize(("text", "seen"), HOSTILE)
 def test_what_libraries_warn_and_log_of_does_not_steer(text: str, seen: str) -> None:
     """A line's end may be the library's own."""
     broken = seen.replace(r"\n", "\n")
-    with looking() as watched:
+    with looking() as watched, guarded():
         logging.StreamHandler().emit(logging.LogRecord("x", 40, "x", 1, f"log {text}", None, None))
         sys.stderr.write(warnings.formatwarning(f"of {text}", UserWarning, "x.py", 1, ""))
     assert watched.getvalue() == f"log {broken}\nx.py:1: UserWarning: of {broken}\n"
@@ -238,7 +218,7 @@ def test_what_libraries_warn_and_log_of_does_not_steer(text: str, seen: str) -> 
 def test_a_librarys_bar_moves_and_its_name_does_not_steer() -> None:
     from tqdm import tqdm
 
-    with looking() as watched, tqdm(total=2, desc="a\x1b]0;b\x07", position=1) as bar:
+    with looking() as watched, guarded(), tqdm(total=2, desc="a\x1b]0;b\x07", position=1) as bar:
         bar.update(2)
     told = watched.getvalue()
     assert r"a\x1b]0;b\x07: 100%" in told

@@ -1,4 +1,4 @@
-"""Perplexity: how well a causal model foretells a text, pooled over its tokens.
+"""Perplexity: how well a causal model predicts a text, pooled over its tokens.
 
 Windows of the text overlap so that every token is scored once, with at least half a window before
 it but at the start. Each begins with the marks that the tokenizer begins a text with, once, or with
@@ -59,7 +59,7 @@ def prepare(opened: OpenModel, task: Task, *, limit: int | None = None) -> Text:
     """
     refuse_unless_causal(opened, task)
     ((marks, tokens),) = parted(opened, [task.text_of()])
-    unscored = 0 if marks else 1  # with nothing before it, a token is not foretold
+    unscored = 0 if marks else 1  # with nothing before it, a token is not predicted
     if len(tokens) <= unscored:
         raise ReportError(f"{task.file}", "a text of two tokens or more", "give a longer one")
     window = min(WINDOW, longest_input(opened))

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 NAME = ".gen-manifest.json"  # hidden, so that mkdocs publishes none
 PIECE = 1 << 26  # bytes that one thread reads
-SETTLED = 10**9  # nanoseconds: a younger change may be followed by one of the same time stamp
+YOUNG = 2_000_000_000  # ns: the coarsest steps in which file systems still in use tell the time
 _known: dict[tuple[int, ...], str] = {}  # digests, by what the system says of a file
 
 
@@ -106,7 +106,7 @@ def digest_of(path: Path) -> str | None:
     if stamp not in _known:
         starts = range(0, max(status.st_size, 1), PIECE)
         digest = _whole(_pieces(path, starts))
-        if max(stamp[3:]) > time.time_ns() - SETTLED:
+        if time.time_ns() - status.st_ctime_ns <= YOUNG:
             return digest
         _known[stamp] = digest
     return _known[stamp]

@@ -11,7 +11,7 @@ from experiments.records.cell import Interval
 
 @dataclass(frozen=True, kw_only=True)
 class Perplexity:
-    """How well a causal model foretold a text: the exponential of the mean loss of a token.
+    """How well a causal model predicted a text: the exponential of the mean loss of a token.
 
     `n` tokens were scored, each once, in windows of `window` tokens; `losses` (nats) and `tokens`
     have one entry a window. Each window begins with the marks `begins`, as the tokenizer begins a

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
+from experiments.records.manifest import YOUNG
 from experiments.records.record import Machine
 from experiments.records.store import Memory
 
-YOUNG = 2_000_000_000  # ns: the coarsest steps in which file systems still in use tell the time
 # What changes arithmetic, as Linux calls it: of each line the first that a processor has.
 VECTORS = (
     {"avx512f": "AVX-512", "avx2": "AVX2", "sve2": "SVE2", "sve": "SVE"},

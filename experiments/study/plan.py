@@ -86,6 +86,18 @@ def sides(cell: Cell) -> tuple[Cell, Cell]:
     return asked, replace(asked, method=method, seed=int(seed) if seed else None)
 
 
+def shown(cell: Cell) -> str:
+    """A cell in words.
+
+    >>> shown(Cell(kind="pruning", model="GPT-2", method="magnitude", level=0.5))
+    'GPT-2, pruning, magnitude 0.5'
+    """
+    run = f"{cell.method or 'dense'} {cell.level:g}" if cell.level is not None else cell.method
+    seed = None if cell.seed is None else f"seed {cell.seed}"
+    against = f"against {cell.against}" if cell.against else None
+    return ", ".join(filter(None, [cell.model, cell.kind, cell.task, run, seed, against]))
+
+
 def make_plan(loaded: LoadedStudy, digests: Digests) -> Plan:
     """The cells of every row that is not for later. What cannot be asked is a failure, a line each.
 

@@ -1,22 +1,16 @@
 """Running a study: only the cells without a record are asked, and every answer is kept at once.
 
-Starts worker processes, reads and writes the stores. Imports no torch itself, so that a study that
-is all measured costs no more than reading its records.
+Reads and writes the stores; `workers` do the work. Imports no torch itself, so that a study that is all
+measured costs no more than reading its records.
 """
 
 import json
-import multiprocessing
-import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import without_folder
 from experiments.cores import usable_cores
 from experiments.errors import ReportError
@@ -24,21 +18,24 @@ from experiments.records.cell import Cell
 from experiments.records.command import command
 from experiments.records.provenance import Digests, machine, today, versions
 from experiments.records.record import Held, Record
-from experiments.records.store import Memory, Recorded, Results, sweep
+from experiments.records.store import Memory, Recorded, Results
 from experiments.records.study import Asking, Study, StudyModel
 from experiments.study import failures
 from experiments.study.kinds import KINDS, TIMED_THREADS
-from experiments.study.plan import Job, Plan, Planned, jobs_of, joins, make_plan, questions, sides
+from experiments.study.plan import (
+    Plan,
+    Planned,
+    jobs_of,
+    joins,
+    make_plan,
+    questions,
+    shown,
+    sides,
+)
 from experiments.study.study import LoadedStudy
-from experiments.terminal import guard, interrupts_held
+from experiments.study.workers import DIGESTS, Say, readable, run_jobs
 
-Say = Callable[[str], None]
-Failed = dict[Cell, str]
 Known = dict[Cell, Held]
-Take = Callable[[Sequence[Planned]], None]
-
-DIGESTS = "digests.json"  # below results/: what is remembered of files
-KILLED = "its worker process was killed (out of memory?)"
 
 
 @dataclass
@@ -97,7 +94,7 @@ def run_study(
     take([])
     if asked:
         count = workers or usable_cores()
-        outcome.failures += _run_jobs(asked, loaded.study.levels, results, count, say, take)
+        outcome.failures += run_jobs(asked, loaded.study.levels, results, count, say, take)
     outcome.held = [known[one.cell] for one in plan.here if one.cell in known]
     _fill(plan, recorded, results.sound, outcome)
     results.sound.save()
@@ -134,144 +131,6 @@ def missing(published: Sequence[Held], asking: Asking | None = None) -> Iterator
         for model in study.models:
             cells = [] if model.measure == "later" else questions(study, model)
             yield from (f"{shown(cell)}: not recorded" for cell in cells if cell not in answered)
-
-
-def shown(cell: Cell) -> str:
-    """A cell in words.
-
-    >>> shown(Cell(kind="pruning", model="GPT-2", method="magnitude", level=0.5))
-    'GPT-2, pruning, magnitude 0.5'
-    """
-    run = f"{cell.method or 'dense'} {cell.level:g}" if cell.level is not None else cell.method
-    seed = None if cell.seed is None else f"seed {cell.seed}"
-    against = f"against {cell.against}" if cell.against else None
-    return ", ".join(filter(None, [cell.model, cell.kind, cell.task, run, seed, against]))
-
-
-def _run_jobs(
-    asked: Sequence[Planned],
-    levels: tuple[float, ...],
-    results: Results,
-    workers: int,
-    say: Say,
-    take: Take,
-) -> list[str]:
-    """Run the cells' jobs in worker processes, timed ones last and alone; a line for what failed.
-
-    `take` is given what each job answered. A worker that is killed takes the jobs beside it along: each
-    of them runs again by itself. A timed job has a new process, so that its first calls are the first.
-    """
-    jobs, lines = _readable(jobs_of(asked, levels, command()), results.folder)
-    for line in lines:
-        say(f"cannot be measured: {line}")
-    batches = [[job for job in jobs if not job.timed], *([job] for job in jobs if job.timed)]
-    done = 0
-    pool = _workers(workers)
-    try:
-        while batches:
-            batch = batches.pop(0)
-            if any(job.timed for job in batch):
-                pool.shutdown()
-                pool = _workers(1)
-            futures, rest = _handed_in(pool, batch, results.folder)
-            for future in as_completed(futures):
-                job, error = futures[future], future.exception()
-                killed = isinstance(error, BrokenProcessPool)
-                if killed and len(batch) > 1:
-                    batches.insert(0, [job])
-                    continue
-                done += 1
-                say(f"[{done}/{len(jobs)}] {job.title}")
-                lost = future.result() if error is None else _lost(job, error, results.folder)
-                lines += _told(job, lost)
-                take([one for one in job.cells if one.cell not in lost])
-            if rest:
-                batches.insert(0, rest)
-            if rest or any(future.exception() for future in futures):
-                pool.shutdown(wait=False)
-                pool = _workers(workers)
-    except BaseException:
-        for process in multiprocessing.active_children():
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        sweep(results.folder / "records")  # one that was killed may have been writing
-    return lines
-
-
-def _handed_in(
-    pool: ProcessPoolExecutor, batch: Sequence[Job], folder: Path
-) -> tuple[dict[Future[Failed], Job], list[Job]]:
-    """The jobs that a pool took, and those it no longer takes, as a worker of it was killed meanwhile."""
-    futures: dict[Future[Failed], Job] = {}
-    with interrupts_held(), suppress(BrokenProcessPool):
-        for job in batch:
-            futures[pool.submit(_work, job, folder)] = job
-    return futures, list(batch[len(futures) :])
-
-
-def _readable(jobs: Sequence[Job], folder: Path | None = None) -> tuple[list[Job], list[str]]:
-    """The jobs that can begin; a line for each other, whose checkpoint's headers are damaged.
-
-    Their tracebacks are noted where a `folder` is given.
-    """
-    reasons: dict[Checkpoint, str] = {}
-    for checkpoint in dict.fromkeys(job.first.checkpoint for job in jobs):
-        try:
-            checkpoint.check()
-        except ReportError as error:
-            reasons[checkpoint] = (
-                failures.noted(error, checkpoint.name, folder) if folder else failures.reason(error)
-            )
-    lines: list[str] = []
-    for job in jobs:
-        if reason := reasons.get(job.first.checkpoint):
-            lines += _told(job, _all_failed(job, reason))
-    return [job for job in jobs if job.first.checkpoint not in reasons], lines
-
-
-def _workers(count: int) -> ProcessPoolExecutor:
-    """Worker processes, each new: on Linux copies of one that has imported all and done nothing else."""
-    forks = sys.platform == "linux"  # elsewhere a system's own libraries may not live through it
-    context = multiprocessing.get_context("forkserver" if forks else "spawn")
-    if forks:
-        multiprocessing.set_forkserver_preload(["experiments.study.jobs"])
-    return ProcessPoolExecutor(count, mp_context=context, initializer=guard)
-
-
-def _work(job: Job, folder: Path) -> Failed:
-    """In a worker: answer a job's cells and keep each record at once; what failed, and why."""
-    from experiments.study.jobs import answers
-
-    results, failed, answered = Results(folder), {}, set()
-    try:
-        for cell, found in answers(job, Digests(folder / DIGESTS)):
-            if isinstance(found, Record):
-                results.put(found)
-                answered.add(cell)
-            else:
-                failed[cell] = failures.noted(found, shown(cell), folder)
-    except Exception as error:  # one job's fault must not end the others
-        return _all_failed(job, failures.noted(error, job.title, folder), but=answered) | failed
-    return failed
-
-
-def _lost(job: Job, error: BaseException, folder: Path) -> Failed:
-    """What failed with a job whose worker came to no answer at all."""
-    killed = isinstance(error, BrokenProcessPool)
-    return _all_failed(job, KILLED if killed else failures.noted(error, job.title, folder))
-
-
-def _all_failed(job: Job, reason: str, *, but: Collection[Cell] = ()) -> Failed:
-    return {one.cell: reason for one in job.cells if one.cell not in but}
-
-
-def _told(job: Job, failed: Failed) -> list[str]:
-    """A line for each cell that failed, or one for the job where all did for one reason."""
-    if len(failed) == len(job.cells) and len(set(failed.values())) == 1:
-        return [f"{job.title}: {reason}" for reason in set(failed.values())]
-    return [f"{shown(cell)}: {reason}" for cell, reason in failed.items()]
 
 
 def _joined(planned: Planned, records: Sequence[Record]) -> Record:
@@ -323,7 +182,7 @@ def forecast(
     known = {} if fresh else _known(plan.here, results)
     wanted = [one for one in plan.here if one.cell not in known]
     asked = [one for one in wanted if not joins(one.cell)]
-    _, unreadable = _readable(jobs_of(asked, plan.study.levels, command()))
+    _, unreadable = readable(jobs_of(asked, plan.study.levels, command()))
     yield from (f"measure  {shown(one.cell)}" for one in wanted)
     for cell in plan.recorded:
         found = recorded.find(cell, results.sound) is not None

@@ -170,14 +170,14 @@ def _own_tasks(reader: _Reader, table: Mapping[str, Any], folder: Path) -> dict[
         file = folder / text("file")
         if entry.get("file") and not file.is_file():
             reader.fault(where, "file", f"file {entry['file']!r}: expected a labelled file there")
-        foretold = file.suffix == ".txt"
+        is_text = file.suffix == ".txt"
         ask = (
-            "How well is a text foretold?"
-            if foretold
+            "How well is a text predicted?"
+            if is_text
             else f"Which label does a sentence of {name} carry?"
         )
         metric = text("metric", default=usual_metric(file), one_of=STUDY_METRICS)
-        if metric and foretold != (metric == "perplexity"):
+        if metric and is_text != (metric == "perplexity"):
             reader.fault(
                 where,
                 "metric",

@@ -85,14 +85,14 @@ def _tasks(report: Report) -> Markdown:
 
 
 def _figure(report: Report) -> Drawing | None:
-    """Every task with labels, a panel each; where there is none, the first text that is foretold."""
+    """Every task with labels, a panel each; where there is none, the first text that is predicted."""
     name = "quality-by-level"
     asked = [task for task in report.study.tasks if performance.answering(report, task)]
     if not asked:
-        texts = perplexity.foretold(report)
+        texts = perplexity.texts(report)
         return perplexity.drawing(report, texts[0], name) if texts else None
     legend = performance.legend(report, report.measured)
-    texts = perplexity.foretold(report)
+    texts = perplexity.texts(report)
     elsewhere = f"; {listed([t.name for t in texts])} is drawn under Performance" if texts else ""
     return Drawing(
         name=name,

@@ -75,7 +75,7 @@ class Context:
     """What the page shows."""
 
     sections: tuple[TaskSection, ...]
-    foretelling: tuple[perplexity.Section, ...]
+    predicting: tuple[perplexity.Section, ...]
     ways: tuple[Markdown, ...]
     collapsed: int
     silent: int
@@ -96,7 +96,7 @@ def context(report: Report) -> Context:
     ]
     return Context(
         sections=sections,
-        foretelling=perplexity.sections(report),
+        predicting=perplexity.sections(report),
         ways=_ways(report, asked),
         collapsed=sum(answer.constant_prediction for answer in answers),
         silent=sum(answer.not_a_label == answer.n for answer in answers),

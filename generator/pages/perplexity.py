@@ -1,4 +1,4 @@
-"""Perplexity: the sections of the Performance page about texts that are foretold."""
+"""Perplexity: the sections of the Performance page about texts that are predicted."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -40,22 +40,22 @@ class Section:
 
 
 def sections(report: Report) -> tuple[Section, ...]:
-    """Every text that was foretold."""
-    return tuple(_section(report, task) for task in foretold(report))
+    """Every text that was predicted."""
+    return tuple(_section(report, task) for task in texts(report))
 
 
-def foretold(report: Report) -> list[StudyTask]:
+def texts(report: Report) -> list[StudyTask]:
     """The tasks that ask for a perplexity and have one."""
-    return [t for t in report.study.tasks if t.metric == PERPLEXITY and foretelling(report, t)]
+    return [t for t in report.study.tasks if t.metric == PERPLEXITY and predicting(report, t)]
 
 
-def foretelling(report: Report, task: StudyTask) -> list[StudyModel]:
+def predicting(report: Report, task: StudyTask) -> list[StudyModel]:
     """The rows with a dense perplexity on a text."""
     return [row for row in report.measured if report.perplexity(row.name, task.name, 0.0)]
 
 
 def _section(report: Report, task: StudyTask) -> Section:
-    rows = foretelling(report, task)
+    rows = predicting(report, task)
     pruned = report.by_method(rows)
     dense = [
         (report.label(row), answer)
@@ -103,7 +103,7 @@ def drawing(report: Report, task: StudyTask, name: str) -> Drawing:
         alt=f"Perplexity of each model on {task.name} against the level pruned, logarithmic",
         caption=f"{task.question} Levels stand at equal steps, perplexity on a logarithmic scale. "
         f"Bars are 95 % intervals, {control}lower is better. "
-        f"{report.note(foretelling(report, task))}".strip(),
+        f"{report.note(predicting(report, task))}".strip(),
         draw=partial(quality_by_level.draw, [_panel(report, task)]),
     )
 
@@ -116,7 +116,7 @@ def _panel(report: Report, task: StudyTask) -> Panel:
         floor=None,
         lines=tuple(
             _line(view, row, task)
-            for view, row in report.by_method(foretelling(report, task))
+            for view, row in report.by_method(predicting(report, task))
             if view.method == report.method or _pruned(view, row, task)
         ),
     )
@@ -154,7 +154,7 @@ def _table(report: Report, task: StudyTask) -> Table:
     """Every model and level: perplexity, interval, and how many times dense it is."""
     bounds = ("low", "high")
     rows = []
-    for row in foretelling(report, task):
+    for row in predicting(report, task):
         if dense := report.perplexity(row.name, task.name, 0.0):
             rows.append((report.label(row), 0.0, dense.value, dense.interval, None, None))
         for view, _ in report.by_method([row]):

@@ -20,7 +20,7 @@ from command import SENTENCES, STUDY, Done, Gen, files, full_disk, imported, out
 from experiments.errors import ReportError
 from experiments.records.record_json import decode
 from experiments.records.store import Recorded
-from experiments.study import run
+from experiments.study import workers
 from generator import serving
 from generator.pages.table import PAGES
 
@@ -62,7 +62,7 @@ class _Here:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells are answered in this process, where a test can make the disk full."""
-    monkeypatch.setattr(run, "ProcessPoolExecutor", _Here)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", _Here)
 
 
 # ---- a study ----------------------------------------------------------------------------------

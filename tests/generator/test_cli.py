@@ -232,7 +232,7 @@ def test_evaluate_prints_the_contract_s_keys_in_one_document(gen: Gen) -> None:
     assert (row["task"], row["n"], row["metric"], row["majority"]) == ("tickets", 6, "mcc", 0.5)
 
 
-def test_evaluate_foretells_a_text_and_holds_it_against_another(gen: Gen, here: Path) -> None:
+def test_evaluate_predicts_a_text_and_holds_it_against_another(gen: Gen, here: Path) -> None:
     build_tiny_model("GPT-2 with its language head").save_pretrained(here / "causal")
     tiny_tokenizer().save_pretrained(here / "causal")
     (here / "story.txt").write_text("a film is good it is fine " * 20)

@@ -1,29 +1,9 @@
 """How far a long work has come, on one line of a terminal."""
 
-import io
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
+from watched import looking
 
 from generator.terminal import Bar, say
-
-
-class Terminal(io.StringIO):
-    """A standard error that a person looks at."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@contextmanager
-def looking() -> Iterator[Terminal]:
-    """A person looks at what standard error shows."""
-    terminal = Terminal()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "stderr", terminal)
-        yield terminal
 
 
 def test_a_stage_is_one_line_redrawn_when_its_percents_change() -> None:

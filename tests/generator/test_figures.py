@@ -97,7 +97,7 @@ def quality(
     return quality_by_level.draw([Panel(title, metrics[i % 2], lines, 0.5) for i in range(panels)])
 
 
-def foretold(
+def predicted(
     names: Sequence[str] = ("a", "b"),
     *,
     levels: Sequence[float] = LEVELS,
@@ -160,12 +160,12 @@ CASES: dict[str, Draw] = {
     "quality of zeros": partial(quality, value=0.0, panels=2),
     "quality of one level": partial(quality, levels=(0.5,)),
     "quality of many models": partial(quality, MANY[:12]),
-    "perplexity": foretold,
-    "perplexity of hostile names": partial(foretold, HOSTILE),
-    "perplexity of no model": partial(foretold, ()),
-    "perplexity beyond a million": partial(foretold, value=1e12),
-    "perplexity of one level": partial(foretold, levels=(0.5,)),
-    "perplexity of many models": partial(foretold, MANY[:12]),
+    "perplexity": predicted,
+    "perplexity of hostile names": partial(predicted, HOSTILE),
+    "perplexity of no model": partial(predicted, ()),
+    "perplexity beyond a million": partial(predicted, value=1e12),
+    "perplexity of one level": partial(predicted, levels=(0.5,)),
+    "perplexity of many models": partial(predicted, MANY[:12]),
     "size": bytes_,
     "size of hostile names": partial(bytes_, HOSTILE),
     "size of nothing": partial(bytes_, (), levels=()),
@@ -297,7 +297,7 @@ def drawn(figure: Figure) -> list[str]:
 
 def test_perplexity_stands_on_a_logarithmic_axis_without_a_constant_answer() -> None:
     with style.styled():
-        figure = foretold(("a",))
+        figure = predicted(("a",))
         (axes,) = figure.axes
         words = drawn(figure)
     assert axes.get_yscale() == "log"

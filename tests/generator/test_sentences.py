@@ -140,7 +140,7 @@ def test_a_dense_score_above_a_constant_answer_s_can_be_kept(dense: Evaluation) 
 NOVEL = study_task("novel")
 
 
-def foretold(
+def predicted(
     changes: Mapping[float, PerplexityChange],
     rivals: Mapping[float, list[PerplexityChange]] | None = None,
 ) -> Report:
@@ -180,17 +180,17 @@ SAME, WORSE = changed(NOVEL, 1.01), changed(NOVEL, 2.5)  # intervals of 0.98 and
         ({0.5: changed(NOVEL, 400)}, "Already at 50 % it is 400.00 times as high [392.00, 412.00]."),
     ],
 )  # fmt: skip
-def test_how_far_a_text_is_still_foretold(
+def test_how_far_a_text_is_still_predicted(
     changes: Mapping[float, PerplexityChange], told: str
 ) -> None:
-    said = finding(foretold(changes), MODEL, NOVEL)
+    said = finding(predicted(changes), MODEL, NOVEL)
     assert said == f"**M**, novel: perplexity 20.00 [18.00, 22.00] unpruned. {told}"
 
 
 @pytest.mark.parametrize("why", ["fewer than 10 windows: 3", None], ids=str)
 def test_a_change_without_an_interval_is_no_proof_of_no_loss(why: str | None) -> None:
     short = replace(WORSE, ratio_interval=None, difference_interval=None, no_interval=why)
-    said = finding(foretold({0.1: short, 0.9: short}), MODEL, NOVEL)
+    said = finding(predicted({0.1: short, 0.9: short}), MODEL, NOVEL)
     reason = f" ({escape(why)})" if why else ""
     assert "no loss shows" not in said
     assert (
@@ -199,22 +199,22 @@ def test_a_change_without_an_interval_is_no_proof_of_no_loss(why: str | None) ->
     ) in said
 
 
-def test_a_text_foretold_by_a_dense_model_alone_says_nothing_of_pruning() -> None:
-    assert finding(foretold({}), MODEL, NOVEL) == ""
-    assert control_sentence(foretold({}), MODEL, NOVEL) == ""
+def test_a_text_predicted_by_a_dense_model_alone_says_nothing_of_pruning() -> None:
+    assert finding(predicted({}), MODEL, NOVEL) == ""
+    assert control_sentence(predicted({}), MODEL, NOVEL) == ""
 
 
 def test_a_lower_perplexity_than_every_seed_s_beats_chance_and_a_higher_one_does_worse() -> None:
     better = changed(NOVEL, 0.5)
     rivals = {0.1: [better, better, SAME], 0.5: [better] * 3, 0.9: [WORSE] * 3}
-    said = control_sentence(foretold({}, rivals), MODEL, NOVEL)
+    said = control_sentence(predicted({}, rivals), MODEL, NOVEL)
     assert said == (
         "**M**, novel: magnitude beats removal at random at 50 %, and does worse at 90 % (all 3 seeds)."
     )
 
 
 def test_a_task_of_labels_and_one_of_a_text_are_not_taken_for_each_other() -> None:
-    both = foretold({0.5: SAME})
+    both = predicted({0.5: SAME})
     assert [task.name for task in both.tasks_of(replace(MODEL, tasks={"novel": "M"}))] == ["novel"]
     assert both.dense("M", "novel") is None
     films: StudyTask = TASK

@@ -178,7 +178,7 @@ def test_what_spans_rows_spans_those_of_one_origin(mixed: dict[str, bytes]) -> N
     assert "Over 2 comparisons of the rows marked (recorded) with dense" in noise
 
 
-def test_a_text_that_is_foretold_has_its_section_beside_tasks_of_labels() -> None:
+def test_a_text_that_is_predicted_has_its_section_beside_tasks_of_labels() -> None:
     files = site.render(synthetic.held(("GPT-2",), tasks=("reviews", "novel")))
     page = files["performance.md"].decode()
     section = page.split("## novel\n")[1].split("\n## ")[0]

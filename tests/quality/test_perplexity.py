@@ -41,7 +41,7 @@ def story(tmp_path: Path) -> Task:
 def test_windows_score_every_token_once_with_half_a_window_before_it(
     n: int, window: int, marked: bool
 ) -> None:
-    """But for the first token of a text that no mark stands before, which nothing foretells."""
+    """But for the first token of a text that no mark stands before, which nothing predicts."""
     scored, unscored = [], 0 if marked else 1
     for begin, count in perplexity.strided(n, window, unscored=unscored):
         end = min(begin + window, n)
@@ -119,7 +119,7 @@ def test_a_text_whose_tokenizer_sets_no_mark_keeps_one_of_its_own(
 
 
 def test_what_a_text_ends_with_is_its_own(saved: Saved, story: Task) -> None:
-    """An end mark in the text is a token to foretell; the one a tokenizer adds is none."""
+    """An end mark in the text is a token to predict; the one a tokenizer adds is none."""
     opened = open_model(Checkpoint("tiny", saved(CAUSAL)))
     assert story.file is not None
     story.file.write_text("a film [SEP]")

@@ -141,7 +141,7 @@ def test_what_is_not_asked_is_said_by_a_build_a_forecast_and_a_status(
     assert any(line.startswith(f"not asked Tiny, reviews: {reason}") for line in lines)
     (told,) = status(loaded, *stores)
     assert f"not asked reviews: {reason}" in told["why"]
-    monkeypatch.setattr("experiments.study.run._run_jobs", lambda *_: [])
+    monkeypatch.setattr("experiments.study.run.run_jobs", lambda *_: [])
     said: list[str] = []
     outcome = run_study(loaded, *stores, say=said.append)
     assert any(line.startswith(f"not asked: Tiny, reviews: {reason}") for line in said)

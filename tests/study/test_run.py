@@ -35,10 +35,10 @@ from experiments.records.pruning import Pruning
 from experiments.records.record import ANSWERS, Held, Record
 from experiments.records.store import Recorded, Results
 from experiments.records.study import Study, StudyModel
-from experiments.study import jobs, joins, run
+from experiments.study import jobs, joins, run, workers
 from experiments.study.kinds import KINDS, Kind
-from experiments.study.plan import jobs_of, make_plan
-from experiments.study.run import Outcome, forecast, missing, promote, run_study, shown, status
+from experiments.study.plan import jobs_of, make_plan, shown
+from experiments.study.run import Outcome, forecast, missing, promote, run_study, status
 from experiments.study.study import LoadedStudy, load_study
 
 STUDY = """
@@ -121,7 +121,7 @@ def measured(
 @pytest.fixture
 def folder(measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the measured study; jobs run in this process."""
-    monkeypatch.setattr(run, "ProcessPoolExecutor", InProcess)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", InProcess)
     monkeypatch.setattr(InProcess, "started", 0)
     joins.clusters.cache_clear()
     jobs._kept.cache_clear()
@@ -280,7 +280,7 @@ def test_a_record_says_how_it_was_obtained_and_names_no_folder(folder: Path) -> 
         assert "measured" not in text  # the folder it was measured in
 
 
-def test_a_text_is_foretold_and_each_level_held_against_dense(
+def test_a_text_is_predicted_and_each_level_held_against_dense(
     folder: Path, save_tiny_model: Callable[..., Path]
 ) -> None:
     save_tiny_model(
@@ -340,7 +340,7 @@ def test_other_weights_under_the_same_name_are_measured_again(
 ) -> None:
     save_tiny_model(folder / "tiny", seed=1, initializer_range=0.5, n_positions=40)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "_run_jobs", lambda *_: [])
+        patch.setattr(run, "run_jobs", lambda *_: [])
         outcome, _ = again(folder)
         assert kinds(outcome) == {}  # not one answer of the old weights is taken for the new
     outcome, said = again(folder)
@@ -387,7 +387,7 @@ def test_a_killed_worker_fails_its_own_job_and_the_others_run_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(folder / "results")
-    monkeypatch.setattr(run, "ProcessPoolExecutor", Breaking)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Breaking)
     outcome, said = again(folder)
     reason = "its worker process was killed (out of memory?)"
     assert sorted(outcome.failures) == [
@@ -509,8 +509,8 @@ def test_no_answer_is_kept_of_weights_that_change_while_they_are_read(
         weights.write_bytes(whole[:-4] + b"\0\0\0\0")
         return inspect(*_) if moment == "during the job" else readable(*_)
 
-    inspect, readable = jobs.inspection.inspect, run._readable
-    where = (jobs.inspection, "inspect") if moment == "during the job" else (run, "_readable")
+    inspect, readable = jobs.inspection.inspect, workers.readable
+    where = (jobs.inspection, "inspect") if moment == "during the job" else (workers, "readable")
     monkeypatch.setattr(*where, replaced)
     outcome, _ = again(folder)
     assert outcome.failures == [
@@ -657,7 +657,7 @@ def test_a_failure_of_any_kind_names_no_folder_and_its_traceback_is_in_the_log(
     assert f"{folder}/weights.bin" in told
     monkeypatch.undo()
     jobs._kept.cache_clear()
-    monkeypatch.setattr(run, "ProcessPoolExecutor", InProcess)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", InProcess)
     if kind != "perplexity":
         outcome, _ = again(folder)
         assert (outcome.failures, outcome.log, kinds(outcome)) == ([], None, CELLS)
@@ -683,18 +683,18 @@ def test_a_pool_that_breaks_while_jobs_are_handed_in_costs_no_cell(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(folder / "results")
-    monkeypatch.setattr(run, "ProcessPoolExecutor", Refusing)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Refusing)
     outcome, said = again(folder)
     assert (outcome.failures, kinds(outcome)) == ([], CELLS)
     assert [line.partition(" ")[0] for line in said] == [f"[{at}/7]" for at in range(1, 8)]
 
 
 def test_a_worker_killed_for_real_leaves_what_is_not_yet_handed_in(tmp_path: Path) -> None:
-    pool = run._workers(1)
+    pool = workers._workers(1)
     with pytest.raises(BrokenProcessPool):
         pool.submit(os._exit, 1).result()
     waiting: Any = ["one", "two"]
-    assert run._handed_in(pool, waiting, tmp_path) == ({}, waiting)
+    assert workers._handed_in(pool, waiting, tmp_path) == ({}, waiting)
     pool.shutdown()
 
 
@@ -711,7 +711,7 @@ class Leaving(InProcess):
 
 def test_a_job_that_exits_fails_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(folder / "results")
-    monkeypatch.setattr(run, "ProcessPoolExecutor", Leaving)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Leaving)
     outcome, _ = again(folder)
     assert outcome.failures == ["Tiny: structure: SystemExit: 3"]
     assert kinds(outcome) == {"evaluation": 5, "comparison": 7, "latency": 1}
@@ -736,7 +736,7 @@ def test_what_is_timed_has_a_process_that_did_nothing_before(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(folder / "results")
-    monkeypatch.setattr(run, "ProcessPoolExecutor", Telling)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Telling)
     monkeypatch.setattr(Telling, "pools", [])
     again(folder)
     assert len(Telling.pools[0]) == 6
@@ -744,7 +744,7 @@ def test_what_is_timed_has_a_process_that_did_nothing_before(
 
 
 def test_a_workers_libraries_cannot_steer_a_terminal() -> None:
-    pool = run._workers(1)
+    pool = workers._workers(1)
     streams = "[type(getattr(__import__('sys'), name)).__name__ for name in ('stdout', 'stderr')]"
     assert pool.submit(eval, streams).result() == ["Guarded", "Guarded"]
     pool.shutdown()

@@ -133,7 +133,7 @@ TASKS: dict[str, Task] = {
     ),
     "perplexity": Task(
         name="perplexity",
-        question="How well is the next token of a novel foretold?",
+        question="How well is the next token of a novel predicted?",
         metric="perplexity",
         file=DATA / "perplexity" / "persuasion.txt",
         split="chapters 1 to 4",
