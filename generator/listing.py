@@ -186,7 +186,8 @@ def _evaluation(row: Answer) -> Iterator[str]:
     if row["not_a_label"]:
         yield f"  caution: {row['not_a_label']} of its answers are no label"
     if row["truncated"]:
-        yield f"  caution: {row['truncated']} sentences were cut to what the model takes"
+        cut = "1 sentence was" if row["truncated"] == 1 else f"{row['truncated']} sentences were"
+        yield f"  caution: {cut} cut to what the model takes"
     yield from (f"  caution: {warning}" for warning in row["warnings"])
 
 

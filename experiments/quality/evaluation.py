@@ -61,7 +61,8 @@ def score(
 def _left_out(examples: Examples) -> tuple[str, ...]:
     if not examples.skipped:
         return ()
-    return (f"{examples.skipped} rows without a text or a label were left out",)
+    rows = "1 row was" if examples.skipped == 1 else f"{examples.skipped} rows were"
+    return (f"{rows} left out, without a text or a label",)
 
 
 def metric_name(question: Question) -> str:

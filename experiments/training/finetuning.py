@@ -379,9 +379,9 @@ def zeros_sentence(told: Mapping[str, Any]) -> str:
     """What became of the zeros of the prunable weights.
 
     >>> zeros_sentence({"prunable": 8, "zeros_before": 4, "zeros": 1, "filled": 3, "dense": True})
-    'Of 8 prunable weights 4 were zero before and 1 after: 3 zeros were filled.'
+    'Of 8 prunable weights 4 were zero before and 1 after: 3 of the zeros filled.'
     """
-    ended = f"{told['filled']:,} zeros were filled" if told["dense"] else "zeros were held"
+    ended = f"{told['filled']:,} of the zeros filled" if told["dense"] else "zeros were held"
     return (
         f"Of {told['prunable']:,} prunable weights {told['zeros_before']:,} were zero before and "
         f"{told['zeros']:,} after: {ended}."

@@ -39,7 +39,7 @@ PLACED = 5  # the version of latencies from which on modes are tried and weights
 OLDER = (
     "Some of these times were recorded before dense was timed in the mode that tries fastest, before weights "
     "were placed anew for every round, and with an earlier sparse product: speeds beside dense can be too "
-    "high, and intervals are narrower than they say."
+    "high, and intervals narrower than they should be."
 )
 EXAMPLE = 0.9  # the level whose numbers stand first, where it was measured
 

@@ -310,7 +310,7 @@ def test_evaluate_says_how_many_rows_were_left_out_and_which_label_a_number_was_
     done = gen("evaluate", "tiny", "--data", "tickets.tsv")
     assert "tickets, evaluation, n = 6: " in done.out
     assert "labels matched by order: 0 = negative, 1 = positive\n" in done.out
-    assert "caution: 2 rows without a text or a label were left out" in done.out
+    assert "caution: 2 rows were left out, without a text or a label" in done.out
 
 
 def test_a_sample_of_one_label_is_refused_in_one_line(gen: Gen, here: Path) -> None:

@@ -87,5 +87,6 @@ def test_pairs_are_resampled_together(scored: Scored) -> None:
 
 def test_rows_left_out_are_said_with_the_score(scored: Scored) -> None:
     assert scored([0, 1], [0, 1]).warnings == ()
-    (said,) = scored([0, 1], [0, 1], skipped=3).warnings
-    assert said == "3 rows without a text or a label were left out"
+    for skipped, rows in ((1, "1 row was"), (3, "3 rows were")):
+        (said,) = scored([0, 1], [0, 1], skipped=skipped).warnings
+        assert said == f"{rows} left out, without a text or a label"
