@@ -25,6 +25,7 @@ from experiments.records.inspection import (
 ABSOLUTE = (1e-4, 1e-3, 1e-2)
 MEASURED = ("zeros", "nan", "inf", "l1", "l2", "max")
 RELATIVE = (0.01, 0.1, 0.5)
+OF_RMS = tuple(step / 4 for step in range(21))  # of a tensor's RMS, where a bell has ended
 CURVE = tuple(float(f"{10 ** (step / 8):.3g}") for step in range(-40, 9))
 
 
@@ -35,7 +36,7 @@ def inspect(
     relative: Sequence[float] = RELATIVE,
     progress: Progress = SILENT,
 ) -> Inspection:
-    """Every tensor's row, the totals by each denominator, and the curve of prunable magnitudes.
+    """Every tensor's row, the totals by each denominator, and the curves of prunable magnitudes.
 
     `absolute` thresholds are magnitudes, `relative` ones multiples of each tensor's RMS.
     """
@@ -50,27 +51,33 @@ def inspect(
             tensor.blocks,
             DTYPES[tensor.dtype],
             absolute=[*CURVE, *absolute] if tensor.floating else (),
-            relative=relative if tensor.floating else (),
+            relative=[*relative, *OF_RMS] if tensor.floating else (),
         )
 
     progress.stage("reading", sum(tensor.count for tensor in stored.tensors))
     rows, below = [], np.zeros(len(CURVE), np.int64)
+    of_rms = np.zeros(len(OF_RMS), np.int64)
     for tensor, found in zip(stored.tensors, cores.each(numbers, stored.tensors)):
         rows.append(_row(stored, tensor, found, asked))
         if found and rows[-1].prunable:
             below += found.below[: len(CURVE)]
+            of_rms += found.below[-len(OF_RMS) :]
     totals = _totals(rows, {tensor.name for tensor in stored.tensors if tensor.floating})
-    prunable = max(totals.prunable.count, 1)
     return Inspection(
         architecture=architecture(stored.checkpoint),
         tensors=tuple(rows),
         totals=totals,
         packed_weights=sum(row.logical for row in rows if row.packed),
-        curve=tuple(
-            CurvePoint(threshold=threshold, below=int(count) / prunable)
-            for threshold, count in zip(CURVE, below)
-        ),
+        curve=_curve(CURVE, below, totals.prunable.count),
+        rms_curve=_curve(OF_RMS, of_rms, totals.prunable.count),
         file_bytes=sum(path.stat().st_size for path in {tensor.path for tensor in stored.tensors}),
+    )
+
+
+def _curve(thresholds: Sequence[float], below: Iterable[int], count: int) -> tuple[CurvePoint, ...]:
+    return tuple(
+        CurvePoint(threshold=threshold, below=int(fewer) / max(count, 1))
+        for threshold, fewer in zip(thresholds, below)
     )
 
 
@@ -98,7 +105,7 @@ def _row(
         count=tensor.count,
         near_zero=tuple(
             NearZero(threshold=threshold, relative_to=unit, count=count)
-            for (threshold, unit), count in zip(asked, numbers.below[len(CURVE) :])
+            for (threshold, unit), count in zip(asked, numbers.below[len(CURVE) : -len(OF_RMS)])
         )
         if numbers
         else (),

@@ -78,7 +78,7 @@ def _measured(model: Checkpoint, request: Request) -> "tuple[Latency, int, int]"
         opened,
         Settings(),
         tuple(dict.fromkeys(request.levels or DEFAULT_LEVELS)),
-        shapes=list(shapes) or latency.SHAPES,
+        shapes=list(shapes),
         threads=request.threads or most_threads(),
     )
     weights = [tensor for _, tensor in prunable_parameters(opened.model)]

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from experiments.errors import ReportError
+from experiments.models.family import DECODER, family
 from experiments.models.opening import OpenModel
 from experiments.pruning.choosing import Settings, choose
 from experiments.pruning.open_weights import prunable_tensors
@@ -30,7 +31,8 @@ from experiments.speed.stopwatch import Clock, Timing, first_calls, time_rounds
 
 ROUNDS = 12  # in which each of three paths has had every place in the turn alike often
 TOLERANCE = 1e-3  # of the largest output: a path that differs by more computes something else
-SHAPES = ((1, 32), (8, 32))
+SENTENCES = ((1, 32), (8, 32))
+A_TOKEN = (1, 1)  # as a model that writes is given it, but for the attention to what came before
 
 
 @dataclass(frozen=True)
@@ -50,18 +52,20 @@ def measure(
     settings: Settings,
     levels: Sequence[float],
     *,
-    shapes: Sequence[tuple[int, int]] = SHAPES,
+    shapes: Sequence[tuple[int, int]] = (),
     threads: int = 1,
     rounds: int = ROUNDS,
     clock: Clock = perf_counter,
 ) -> Latency:
     """Time dense, masked and sparse in turn, level by level, at every (batch, tokens) shape.
 
+    Where no shapes are asked they are the usual ones: sentences, and of a model that writes one token.
     Leaves the model as it was. Holds one level's weights at a time beside the model's own.
 
     Raises:
         ReportError: where a path's outputs are no numbers, or not those of the same weights in torch.
     """
+    shapes = shapes or usual_shapes(opened)
     timed: list[Timed] = []
     trials: list[LayerTrial] = []
     pruned = [level for level in levels if level > 0]
@@ -89,6 +93,12 @@ def measure(
         trials=tuple(trials),
         skipped=skipped,
     )
+
+
+def usual_shapes(opened: OpenModel) -> tuple[tuple[int, int], ...]:
+    """A sentence alone and eight together; of a decoder one token too."""
+    writes = family(opened.checkpoint)[0] == DECODER
+    return (*SENTENCES, A_TOKEN) if writes else SENTENCES
 
 
 def _order(levels: Sequence[float]) -> Iterator[tuple[float, str]]:

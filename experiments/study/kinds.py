@@ -175,7 +175,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind(
             answer=Inspection,
-            version=3,
+            version=4,
             cells=once,
             depends=counting,
             ask="experiments.study.jobs:inspected",
@@ -196,7 +196,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             answer=Latency,
-            version=6,
+            version=7,
             cells=of_the_first,
             depends=timing,
             timed=True,

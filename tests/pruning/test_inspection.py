@@ -1,6 +1,7 @@
 """Inspection: every tensor and every denominator, against hand counts and torch."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.pruning.inspection import CURVE, inspect
+from experiments.pruning.inspection import CURVE, OF_RMS, inspect
 from experiments.pruning.stored_model import StoredModel
 from experiments.records.inspection import Inspection, TensorRow
 
@@ -94,6 +95,25 @@ def test_the_curve_is_the_share_of_prunable_magnitudes_below(saved: Saved) -> No
         assert point.below == float((magnitudes < point.threshold).sum()) / 6144
     assert found[0].below < 0.01
     assert found[-1].below == 1.0
+
+
+def test_the_curve_in_units_of_rms_measures_each_tensor_by_its_own(saved: Saved) -> None:
+    def change(weights: dict[str, torch.Tensor]) -> None:
+        name = "transformer.h.0.mlp.c_fc.weight"
+        weights[name] *= (
+            1000  # by one RMS for all, nearly all other weights would lie below a quarter
+        )
+
+    folder = rewritten(saved("GPT-2"), change)
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    inside = [w.double().abs() for name, w in weights.items() if ".h." in name and w.ndim == 2]
+    own = torch.cat([(w / w.square().mean().sqrt()).flatten() for w in inside])
+    found = inspected(folder).rms_curve
+    assert [point.threshold for point in found] == list(OF_RMS)
+    for point in found:
+        assert point.below == float((own < point.threshold).sum()) / 6144
+    normal = {point.threshold: math.erf(point.threshold / math.sqrt(2)) for point in found}
+    assert all(abs(point.below - normal[point.threshold]) < 0.02 for point in found)
 
 
 def test_nan_and_infinity_are_counted_and_refused_nowhere(saved: Saved) -> None:

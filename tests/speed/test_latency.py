@@ -193,6 +193,26 @@ def test_rows_stand_shape_by_shape_dense_first_then_level_by_level_masked_and_sp
 
 
 @pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("GPT-2", [(1, 32), (8, 32), (1, 1)]),
+        ("LED", [(1, 32), (8, 32)]),
+        ("BERT", [(1, 32), (8, 32)]),
+    ],
+)
+def test_only_a_model_that_writes_is_timed_on_one_token_where_no_shapes_are_asked(
+    name: str, shapes: list[tuple[int, int]], saved: Saved
+) -> None:
+    longer = {
+        "LED": {"max_encoder_position_embeddings": 64},
+        "BERT": {"max_position_embeddings": 64},
+    }
+    opened = open_model(Checkpoint("tiny", saved(name, **longer.get(name, {"n_positions": 64}))))
+    found = measure(opened, Settings(), [], rounds=1)
+    assert [(row.batch, row.tokens) for row in found.rows] == shapes
+
+
+@pytest.mark.parametrize(
     ("name", "dense", "masked", "sparse", "first"),
     [
         # Two blocks of four maps, of which the attention's output is small.
