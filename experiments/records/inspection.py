@@ -100,7 +100,8 @@ class Inspection:
     """How sparse a checkpoint is before anything is done to it.
 
     `curve` has prunable weights below magnitudes, `rms_curve` below multiples of their own tensor's RMS
-    (none in records up to version 3). `packed_weights` is how many weights its packed tensors stand for, whose zeros are not known.
+    (none in records up to version 3). `packed_weights` is how many weights its packed tensors stand
+    for, whose zeros are not known.
     """
 
     kind: ClassVar[str] = "inspection"
