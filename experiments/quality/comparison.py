@@ -1,6 +1,7 @@
 """Comparison: two evaluations of one origin on the same examples. Pure: records in, record out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,18 @@ def compare(
         lost=lost,
         p_value=mcnemar(gained, lost),
         smallest_detectable=smallest_detectable(gained + lost, first.n),
+    )
+
+
+def fixed_answer(answer: Evaluation) -> Evaluation:
+    """The same examples, to each of which the commonest label is said."""
+    commonest = answer.labels.index(answer.majority_label)
+    return replace(
+        answer,
+        value=0.0 if answer.metric == "mcc" else answer.majority,
+        predictions=(commonest,) * answer.n,
+        constant_prediction=True,
+        not_a_label=0,
     )
 
 

@@ -2,15 +2,15 @@
 
 from functools import lru_cache
 
-from experiments.quality.comparison import compare, compare_perplexity
+from experiments.quality.comparison import compare, compare_perplexity, fixed_answer
 from experiments.quality.tasks.table import Task
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.perplexity import Perplexity, PerplexityChange
 
 
-def compared(task: Task, first: Evaluation, other: Evaluation) -> Comparison:
-    """Two answers to a task, on the same examples."""
-    return compare(first, other, clusters=clusters(task))
+def compared(task: Task, first: Evaluation, other: Evaluation | None = None) -> Comparison:
+    """Two answers to a task, on the same examples; without another, against a fixed answer."""
+    return compare(first, other or fixed_answer(first), clusters=clusters(task))
 
 
 def changed(task: Task, first: Perplexity, other: Perplexity) -> PerplexityChange:

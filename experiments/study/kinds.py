@@ -25,6 +25,9 @@ from experiments.records.record import Answer
 from experiments.records.study import Study, StudyModel
 
 DENSE = "dense"
+FIXED = (
+    "a fixed answer"  # what a sentence is held against that says the commonest label, read or not
+)
 TIMED_THREADS = 1
 Asked = dict[str, Any]  # what a cell says beside its kind and its row
 Cells = Callable[[Study, StudyModel], Iterator[Asked]]
@@ -38,7 +41,7 @@ class Kind:
     it. `cells` gives what is asked about a row; `depends` what of the study and of this machine is part
     of an answer's identity. Nothing runs beside what is `timed`. `ask` names the function that answers,
     as "module:function", so that planning imports none; of a kind that `joins` the answers of another,
-    it is given a task and the two answers.
+    it is given a task and the answers, two or, where it is held against a fixed one, the first.
     """
 
     answer: type[Answer]
@@ -110,8 +113,13 @@ def answers(study: Study, model: StudyModel, *, of_texts: bool) -> Iterator[Aske
 
 
 def differences(study: Study, model: StudyModel, *, of_texts: bool) -> Iterator[Asked]:
-    """Each of these pruned answers against dense, and against each run of the methods after its own."""
+    """Each of these pruned answers against dense, and against each run of the methods after its own.
+
+    Labels, the dense ones too, also against a fixed answer: but for those of a run with a seed.
+    """
     for asked in answers(study, model, of_texts=of_texts):
+        if not of_texts and asked.get("seed") is None:
+            yield {**asked, "against": FIXED}
         if (method := asked.get("method")) is not None:
             yield {**asked, "against": DENSE}
             after = study.methods[study.methods.index(method) + 1 :]

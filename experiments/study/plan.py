@@ -20,7 +20,7 @@ from experiments.records.provenance import Digests, digest_text
 from experiments.records.study import Study, StudyModel
 from experiments.study.failures import reason
 from experiments.study.fitting import UnfitError, family_as_found, tasks_that_fit
-from experiments.study.kinds import DENSE, KINDS, Kind
+from experiments.study.kinds import DENSE, FIXED, KINDS, Kind
 from experiments.study.study import LoadedStudy, StudyError, shown_tasks
 
 
@@ -77,9 +77,11 @@ def joins(cell: Cell) -> bool:
     return bool(KINDS[cell.kind].joins)
 
 
-def sides(cell: Cell) -> tuple[Cell, Cell]:
-    """The two answers that a comparison joins."""
+def sides(cell: Cell) -> tuple[Cell, ...]:
+    """The two answers that a comparison joins; the first alone where no model gave the other."""
     asked = replace(cell, kind=KINDS[cell.kind].joins, against=None)
+    if cell.against == FIXED:
+        return (asked,)
     if cell.against == DENSE:
         return asked, replace(asked, method=None, level=0.0, seed=None)
     method, _, seed = (cell.against or "").partition(" seed ")

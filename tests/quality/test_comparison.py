@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import matthews_corrcoef
 
 from experiments.errors import ReportError
-from experiments.quality.comparison import compare
+from experiments.quality.comparison import compare, fixed_answer
 from experiments.records.evaluation import Evaluation
 
 Scored = Callable[..., Evaluation]
@@ -95,3 +95,31 @@ def test_answers_to_other_examples_are_refused(scored: Scored, change: dict[str,
     first = scored([0, 1, 1], [0, 1, 0])
     with pytest.raises(ReportError, match="two evaluations of the same examples"):
         compare(first, replace(first, **change))
+
+
+def test_a_fixed_answer_is_the_commonest_label_on_the_same_examples(scored: Scored) -> None:
+    """Of 10 sentences 7 are ones: 4 of 5 changes for the better would be a net gain of 3."""
+    references = [1] * 7 + [0] * 3
+    answered = scored(references, [1] * 6 + [0] + [0] * 3)
+    found = compare(answered, fixed_answer(answered))
+    assert (found.gained, found.lost) == (3, 1)
+    assert (found.value, found.other_value) == (0.9, 0.7)
+    assert found.accuracy_difference == pytest.approx(0.2)
+    assert found.difference_interval is not None
+    assert found.difference_interval[0] < 0 < found.difference_interval[1]  # of ten sentences
+
+
+def test_against_a_fixed_answer_an_mcc_is_held_against_none(scored: Scored) -> None:
+    references, first = random_answers(0, right=0.9)
+    answered = scored(references, first, metric="mcc")
+    found = compare(answered, fixed_answer(answered))
+    assert (found.other_value, found.difference) == (0.0, answered.value)
+    assert found.difference_interval == pytest.approx(answered.interval, abs=0.01)
+    constant = scored(references, [1] * 120, metric="mcc")
+    assert compare(constant, fixed_answer(constant)).difference_interval is None
+
+
+def test_what_writes_no_label_at_all_does_worse_than_a_fixed_answer(scored: Scored) -> None:
+    answered = scored([1] * 40 + [0] * 20, [-1] * 60, metric="exact_match")
+    found = compare(answered, fixed_answer(answered))
+    assert (found.gained, found.lost, found.difference) == (0, 40, pytest.approx(-40 / 60))

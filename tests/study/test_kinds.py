@@ -60,6 +60,7 @@ IDENTITIES = {
     ("evaluation", "magnitude"): {*ASKED, "scope"},
     ("perplexity", None): ASKED,
     ("perplexity", "magnitude"): {*ASKED, "scope"},
+    ("comparison", None): JOINED,
     ("comparison", "magnitude"): JOINED,
     ("perplexity_change", "magnitude"): JOINED,
 }

@@ -13,7 +13,7 @@ from experiments.records.cell import Cell
 from experiments.records.provenance import Digests
 from experiments.records.study import Study, StudyModel
 from experiments.study import kinds, plan
-from experiments.study.kinds import KINDS
+from experiments.study.kinds import FIXED, KINDS
 from experiments.study.plan import Plan, jobs_of, make_plan, questions, sides
 from experiments.study.study import load_study
 
@@ -31,12 +31,13 @@ REPORT = Study(
 
 def test_a_row_has_every_method_level_seed_and_comparison() -> None:
     """Magnitude once and the control with three seeds, five levels each: 20 runs. A magnitude cell
-    is held against dense and each seed of the control (20), a control's against dense (15)."""
+    is held against dense and each seed of the control (20), a control's against dense (15); dense and
+    the five of magnitude against a fixed answer (6)."""
     cells = list(questions(REPORT, MODEL))
     assert len(set(cells)) == len(cells)
     assert Counter(cell.kind for cell in cells) == {
         "inspection": 1, "pruning": 20, "footprint": 1, "latency": 1,
-        "evaluation": 2 * (1 + 20), "comparison": 2 * (20 + 15),
+        "evaluation": 2 * (1 + 20), "comparison": 2 * (20 + 15 + 6),
     }  # fmt: skip
 
 
@@ -52,11 +53,22 @@ def test_a_comparison_joins_two_evaluations_that_are_asked_for() -> None:
     asked = {cell for cell in cells if cell.kind == "evaluation"}
     for cell in cells:
         if cell.kind == "comparison":
-            first, other = sides(cell)
-            assert {first, other} <= asked
+            first, *others = sides(cell)
+            assert {first, *others} <= asked
+            assert len(others) == (cell.against != FIXED)
             assert (first.method, first.level, first.seed) == (cell.method, cell.level, cell.seed)
-            assert first.task == other.task
-            assert other.level == (0.0 if cell.against == "dense" else cell.level)
+            for other in others:
+                assert first.task == other.task
+                assert other.level == (0.0 if cell.against == "dense" else cell.level)
+
+
+def test_dense_and_every_run_without_chance_is_held_against_a_fixed_answer() -> None:
+    """What text is predicted has no labels, and the control is not judged but judges."""
+    held = [cell for cell in questions(REPORT, MODEL) if cell.against == FIXED]
+    runs = [(None, 0.0), *(("magnitude", level) for level in REPORT.levels)]
+    expected = {(task, *run) for task in MODEL.tasks for run in runs}
+    assert {(cell.task, cell.method, cell.level) for cell in held} == expected
+    assert len(held) == len(expected) > 2
 
 
 def test_the_sides_of_a_comparison_are_dense_or_the_control_at_the_same_level() -> None:
@@ -68,6 +80,7 @@ def test_the_sides_of_a_comparison_are_dense_or_the_control_at_the_same_level() 
     assert sides(cell) == (pruned, dense)
     control = replace(dense, method="random", level=0.5, seed=2)
     assert sides(replace(cell, against="random seed 2")) == (pruned, control)
+    assert sides(replace(cell, against=FIXED)) == (pruned,)
 
 
 STUDY = """
