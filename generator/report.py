@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
-from experiments.records.cell import Cell
+from experiments.records.cell import DENSE, FIXED, Cell
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.footprint import Footprint
 from experiments.records.inspection import Inspection
@@ -18,6 +18,7 @@ from experiments.records.pruning import Pruning
 from experiments.records.record import Held, Provenance
 from experiments.records.study import Study, StudyModel, StudyTask
 from generator.render import Markdown
+from generator.verdicts import Course, State, state, text_state
 
 T = TypeVar("T")
 RECORDED = "recorded"
@@ -183,8 +184,32 @@ class Report:
     def loss(self, model: str, task: str, level: float) -> Comparison | None:
         """The pruned model against dense, on the same examples."""
         return self.find(
-            Comparison, model=model, method=self.method, level=level, task=task, against="dense"
+            Comparison, model=model, method=self.method, level=level, task=task, against=DENSE
         )
+
+    def against_fixed(self, model: str, task: str, level: float) -> Comparison | None:
+        """The model pruned by the report's method, dense at level 0, against a fixed answer."""
+        method = self.method if level else None
+        where = {"model": model, "method": method, "level": level, "task": task}
+        return self.find(Comparison, against=FIXED, **where)
+
+    def state(self, model: str, task: str, level: float) -> State | None:
+        """What is left of a row's answers to a task at a level; None where that is not on record."""
+        if answer := self.evaluation(model, task, level):
+            loss = self.loss(model, task, level) if level else None
+            known = loss is not None or not level
+            return state(answer, loss, self.against_fixed(model, task, level)) if known else None
+        if text := self.perplexity(model, task, level):
+            found = self.inspection(model)
+            vocabulary = found.architecture.vocabulary if found else None
+            change = self.perplexity_change(model, task, level) if level else None
+            return text_state(text, change, vocabulary) if change or not level else None
+        return None
+
+    def course(self, model: str, task: str) -> Course:
+        """The states of a row on a task, by rising level, where they are on record."""
+        found = [(level, self.state(model, task, level)) for level in sorted(self.study.levels)]
+        return Course(tuple((level, one) for level, one in found if one is not None))
 
     def against_control(self, model: str, task: str, level: float) -> list[Comparison]:
         """The pruned model against each random control of the same level."""
@@ -198,7 +223,7 @@ class Report:
     def perplexity_change(self, model: str, task: str, level: float) -> PerplexityChange | None:
         """The pruned model against dense, on the same windows."""
         where = {"model": model, "method": self.method, "level": level, "task": task}
-        return self.find(PerplexityChange, against="dense", **where)
+        return self.find(PerplexityChange, against=DENSE, **where)
 
     def perplexity_control(self, model: str, task: str, level: float) -> list[Perplexity]:
         """How well the model pruned at random predicts it, one a seed."""

@@ -6,6 +6,8 @@ Pure data; touches neither disk, clock nor network.
 from dataclasses import dataclass
 
 Interval = tuple[float, float]
+DENSE = "dense"  # what a pruned answer is held against
+FIXED = "a fixed answer"  # the commonest label, said to every sentence without reading it
 
 
 @dataclass(frozen=True, kw_only=True)

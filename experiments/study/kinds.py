@@ -13,7 +13,7 @@ from typing import Any
 
 from experiments.cores import usable_cores
 from experiments.pruning.methods.table import METHODS
-from experiments.records.cell import Cell
+from experiments.records.cell import DENSE, FIXED, Cell
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.footprint import Footprint
 from experiments.records.inspection import Inspection
@@ -24,10 +24,6 @@ from experiments.records.pruning import Pruning
 from experiments.records.record import Answer
 from experiments.records.study import Study, StudyModel
 
-DENSE = "dense"
-FIXED = (
-    "a fixed answer"  # what a sentence is held against that says the commonest label, read or not
-)
 TIMED_THREADS = 1
 Asked = dict[str, Any]  # what a cell says beside its kind and its row
 Cells = Callable[[Study, StudyModel], Iterator[Asked]]

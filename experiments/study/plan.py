@@ -15,12 +15,12 @@ from experiments.errors import ReportError
 from experiments.pruning.methods.table import METHODS
 from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import Task
-from experiments.records.cell import Cell
+from experiments.records.cell import DENSE, FIXED, Cell
 from experiments.records.provenance import Digests, digest_text
 from experiments.records.study import Study, StudyModel
 from experiments.study.failures import reason
 from experiments.study.fitting import UnfitError, family_as_found, tasks_that_fit
-from experiments.study.kinds import DENSE, FIXED, KINDS, Kind
+from experiments.study.kinds import KINDS, Kind
 from experiments.study.study import LoadedStudy, StudyError, shown_tasks
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.records.cell import Cell
+from experiments.records.cell import FIXED, Cell
 from experiments.records.provenance import Digests
 from experiments.records.study import Study, StudyModel
 from experiments.study import kinds, plan
-from experiments.study.kinds import FIXED, KINDS
+from experiments.study.kinds import KINDS
 from experiments.study.plan import Plan, jobs_of, make_plan, questions, sides
 from experiments.study.study import load_study
 

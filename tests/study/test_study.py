@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiments.errors import ReportError
-from experiments.study.kinds import FIXED
+from experiments.records.cell import FIXED
 from experiments.study.plan import questions
 from experiments.study.study import DEFAULT_LEVELS, LoadedStudy, StudyError, load_study
 
