@@ -1,21 +1,17 @@
-"""From values to Markdown: numbers rounded honestly, names made harmless, tables and figures.
+"""From values to Markdown: numbers rounded honestly, names made harmless.
 
 Pure. Whatever comes from a checkpoint, a data set or a study is text to be shown, never markup: in a
 template every value is escaped unless it is `Markdown`, which only this module and the pages make.
 """
 
-import csv
-import io
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import jinja2
-    from matplotlib.figure import Figure
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Whatever is markup anywhere, and whatever would begin a list, a rule, a heading or a block of code
@@ -221,87 +217,6 @@ def number(value: float | None, digits: int = 3) -> Markdown:
     if value is None or not math.isfinite(value):
         return Markdown(NONE)
     return Markdown(signless_zero(f"{value:.{digits}g}"))
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table: its heading and how a raw value is shown. Numbers stand right.
-
-    A value of several numbers names its `parts`, which are columns of their own in the CSV. What is
-    not `shown` stands in the CSV alone.
-    """
-
-    heading: str
-    form: Callable[[Any], str] = escape
-    right: bool = True
-    parts: tuple[str, ...] = ()
-    shown: bool = True
-
-    def headings(self) -> list[str]:
-        """The CSV's headings."""
-        return [f"{self.heading} {part}" for part in self.parts] or [self.heading]
-
-    def raw(self, value: Any) -> list[Any]:
-        """The CSV's cells."""
-        return list(value or [None] * len(self.parts)) if self.parts else [value]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of raw values: shown in Markdown, kept whole in CSV under `name`."""
-
-    name: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Any, ...], ...]
-
-    def markdown(self) -> Markdown:
-        """The table for a page, with a link to its CSV; a sentence where it has no rows."""
-        shown = [column for column in self.columns if column.shown]
-        lines = [
-            [str(escape(column.heading)) for column in shown],
-            ["---:" if column.right else ":---" for column in shown],
-            *([str(c.form(v)) for c, v in zip(self.columns, row) if c.shown] for row in self.rows),
-        ]
-        body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        body = body if self.rows else "Nothing of this has been measured."
-        return Markdown(f"{body}\n\n[CSV](data/{self.name}.csv){{ .csv }}")
-
-    def csv(self) -> str:
-        """The raw values, a row a line."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([name for column in self.columns for name in column.headings()])
-        for row in self.rows:
-            cells = zip(self.columns, row)
-            writer.writerow([_plain(part) for column, value in cells for part in column.raw(value)])
-        return text.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    """A raw value for a spreadsheet: a text on one line, and none that it would run."""
-    if not isinstance(value, str):
-        return value
-    text = escape_controls(value)
-    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure to be drawn under `name`, with the words for who does not see it, and a caption."""
-
-    name: str
-    alt: str
-    caption: str
-    draw: Callable[[], "Figure"]
-
-    def markdown(self) -> Markdown:
-        """Both faces of the figure, of which the theme shows one."""
-        alt = escape(self.alt)
-        faces = "".join(
-            f"![{alt}](figures/{self.name}-{face}.svg#only-{face})" for face in ("light", "dark")
-        )
-        caption = f"<figcaption>{escape(self.caption)}</figcaption>"
-        return Markdown(f'<figure markdown="span">\n{faces}\n{caption}\n</figure>')
 
 
 def indent(text: object, width: int) -> Markdown:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -107,8 +106,9 @@ def render(
     `each` does the same for every drawing, in their order.
     """
     from generator import bibliography
+    from generator.exhibits import Drawing, Table, exhibits
     from generator.pages.table import PAGES
-    from generator.render import Drawing, Table, environment
+    from generator.render import environment
     from generator.report import Report
 
     report = Report(held, failures)
@@ -174,20 +174,6 @@ def _drawn(drawing: Any) -> dict[str, bytes]:
     with styled():
         drawn = faces(drawing.draw())
     return {f"figures/{drawing.name}-{face}.svg": content for face, content in drawn.items()}
-
-
-def exhibits(value: Any) -> Iterator[Any]:
-    """Every table and drawing inside a page's context, in the order of its fields."""
-    from generator.render import Drawing, Table
-
-    if isinstance(value, Table | Drawing):
-        yield value
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from exhibits(getattr(value, field.name))
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from exhibits(item)
 
 
 def _tidy(text: str) -> bytes:

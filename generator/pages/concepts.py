@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from experiments.records.share import share
+from generator.exhibits import Drawing
 from generator.figures import magnitude_density
-from generator.render import Drawing, Markdown, escape, percent, size, whole
+from generator.render import Markdown, escape, percent, size, whole
 from generator.report import Report
 
 
@@ -36,8 +37,9 @@ def _cut(report: Report, model: str) -> Drawing:
     cuts = [(p.level, p.threshold) for p in report.prunings(model) if p.threshold]
     return Drawing(
         name="concept-pruning",
+        title="",
         alt=f"Histogram of {model}'s weight magnitudes with the cuts of each level",
-        caption=f"The magnitudes of {model}'s prunable weights, and where each level cuts: "
+        subtitle=f"The magnitudes of {model}'s prunable weights, and where each level cuts: "
         "everything left of a line becomes zero.",
         draw=partial(magnitude_density.draw, points, cuts),
     )

@@ -6,20 +6,9 @@ from functools import partial
 
 from experiments.records.pruning import Layer, Pruning
 from experiments.records.study import StudyModel
+from generator.exhibits import Column, Drawing, Table
 from generator.figures import heat_map
-from generator.render import (
-    Column,
-    Drawing,
-    Markdown,
-    Table,
-    code,
-    escape,
-    level_name,
-    listed,
-    number,
-    percent,
-    whole,
-)
+from generator.render import Markdown, code, escape, level_name, listed, number, percent, whole
 from generator.report import Report
 
 MOST_ROWS = 40
@@ -144,8 +133,9 @@ def _heat(title: str, name: str, prunings: Sequence[Pruning]) -> Drawing:
     some = "" if len(chosen) == len(last) else ", the 20 most and the 20 least pruned layers"
     return Drawing(
         name=f"layer-zeros-{name}",
+        title="",
         alt=f"Share of zeros in each layer of {title} at every level",
-        caption=f"{title}: percent of zeros in each layer at every level{some}.",
+        subtitle=f"{title}: percent of zeros in each layer at every level{some}.",
         draw=partial(
             heat_map.draw,
             [short(last[index].name) for index in chosen],

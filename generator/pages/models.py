@@ -9,7 +9,8 @@ from experiments.records.share import share
 from experiments.records.study import StudyModel
 from generator import sentences
 from generator.bibliography import link
-from generator.render import Column, Markdown, Table, code, percent, whole
+from generator.exhibits import Column, Table
+from generator.render import Markdown, code, percent, whole
 from generator.report import Report, checkpoint_name
 
 FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from experiments.records.study import Asking, StudyModel
+from generator.exhibits import Drawing
 from generator.figures import quality_by_level
 from generator.pages import performance, perplexity, runtime
-from generator.render import Drawing, Markdown, level_name, listed
+from generator.render import Markdown, level_name, listed
 from generator.report import Report
 from generator.sentences import finding
 
@@ -96,8 +97,9 @@ def _figure(report: Report) -> Drawing | None:
     elsewhere = f"; {listed([t.name for t in texts])} is drawn under Performance" if texts else ""
     return Drawing(
         name=name,
+        title="",
         alt="Quality of every model against the share of prunable weights removed, a panel a task",
-        caption=f"Quality against level, levels at equal steps{elsewhere}. {legend}",
+        subtitle=f"Quality against level, levels at equal steps{elsewhere}. {legend}",
         draw=partial(quality_by_level.draw, [performance.panel(report, task) for task in asked]),
     )
 

@@ -6,14 +6,12 @@ from functools import partial
 
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.study import StudyModel, StudyTask
+from generator.exhibits import Column, Drawing, Table
 from generator.figures import quality_by_level
 from generator.figures.quality_by_level import Line, Panel
 from generator.pages import perplexity
 from generator.render import (
-    Column,
-    Drawing,
     Markdown,
-    Table,
     change,
     escape,
     interval,
@@ -166,8 +164,9 @@ def _section(report: Report, task: StudyTask) -> TaskSection:
         note=report.note(rows),
         figure=Drawing(
             name=f"performance-{report.stem(task)}",
+            title="",
             alt=f"{' and '.join(metrics)} of each model on {task.name} against the level pruned",
-            caption=f"{task.question} Levels stand at equal steps. {legend(report, rows)}",
+            subtitle=f"{task.question} Levels stand at equal steps. {legend(report, rows)}",
             draw=partial(quality_by_level.draw, [panel(report, task)]),
         ),
         findings=tuple(filter(None, (finding(view, row, task) for view, row in pruned))),

@@ -5,21 +5,10 @@ from functools import partial
 
 from experiments.records.perplexity import Perplexity
 from experiments.records.study import StudyModel, StudyTask
+from generator.exhibits import Column, Drawing, Table
 from generator.figures import quality_by_level
 from generator.figures.quality_by_level import Line, Panel
-from generator.render import (
-    Column,
-    Drawing,
-    Markdown,
-    Table,
-    code,
-    escape,
-    interval,
-    level_name,
-    perplexity,
-    times,
-    whole,
-)
+from generator.render import Markdown, code, escape, interval, level_name, perplexity, times, whole
 from generator.report import Report
 from generator.sentences import PERPLEXITY, control_sentence, finding
 
@@ -100,8 +89,9 @@ def drawing(report: Report, task: StudyTask, name: str) -> Drawing:
     )
     return Drawing(
         name=name,
+        title="",
         alt=f"Perplexity of each model on {task.name} against the level pruned, logarithmic",
-        caption=f"{task.question} Levels stand at equal steps, perplexity on a logarithmic scale. "
+        subtitle=f"{task.question} Levels stand at equal steps, perplexity on a logarithmic scale. "
         f"Bars are 95 % intervals, {control}lower is better. "
         f"{report.note(predicting(report, task))}".strip(),
         draw=partial(quality_by_level.draw, [_panel(report, task)]),

@@ -6,9 +6,9 @@ from functools import partial
 from experiments.records.cell import Interval
 from experiments.records.latency import LatencyRow
 from experiments.records.study import StudyModel, StudyTask
+from generator.exhibits import Drawing
 from generator.figures import frontier
 from generator.figures.frontier import Line, Point
-from generator.render import Drawing
 from generator.report import Report
 from generator.sentences import METRIC_NAMES, as_stored
 
@@ -39,8 +39,9 @@ def _drawing(
     metric = METRIC_NAMES.get(task.metric, task.metric)
     return Drawing(
         name=f"quality-{cost}-{report.stem(task)}" + ("" if origin == "here" else f"-{origin}"),
+        title="",
         alt=f"Quality on {task.name} against {cost}, level by level",
-        caption=f"{task.name}: quality against {cost}, a point a level from dense on.",
+        subtitle=f"{task.name}: quality against {cost}, a point a level from dense on.",
         draw=partial(frontier.draw, lines, metric=metric, cost=axis),
     )
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from experiments.records.cell import Cell
 from experiments.records.record import Provenance
 from experiments.records.study import Asking
-from generator.render import Column, Markdown, Table, code, listed, size, whole
+from generator.exhibits import Column, Table
+from generator.render import Markdown, code, listed, size, whole
 from generator.report import Report, checkpoint_name
 
 Answered = tuple[str, Cell, Provenance]

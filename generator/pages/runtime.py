@@ -7,13 +7,11 @@ from functools import partial
 from experiments.records.footprint import Footprint, FootprintRow
 from experiments.records.latency import LatencyRow, LayerTrial
 from experiments.records.study import StudyModel
+from generator.exhibits import Column, Drawing, Table
 from generator.figures import heat_map, latency_ratio, size_by_level
 from generator.pages import quality_cost
 from generator.render import (
-    Column,
-    Drawing,
     Markdown,
-    Table,
     code,
     escape,
     interval,
@@ -169,8 +167,9 @@ def _weighing(report: Report, row: StudyModel) -> SizeSection | None:
         sizes=_sizes(stem, weighed),
         figure=Drawing(
             name=f"size-{stem}",
+            title="",
             alt=f"Bytes of {title}'s file by format and level",
-            caption=f"{title}: bytes of the whole file in each format, dense at the stored "
+            subtitle=f"{title}: bytes of the whole file in each format, dense at the stored "
             "precision = 1. What is not prunable stays dense.",
             draw=partial(size_by_level.draw, *_size_lines(weighed)),
         ),
@@ -196,8 +195,9 @@ def _timing(report: Report, row: StudyModel) -> TimeSection | None:
         layers=_layers(stem, timed.trials),
         layer_figure=Drawing(
             name=f"sparse-layers-{stem}",
+            title="",
             alt=f"Which of {title}'s layers ran faster sparse",
-            caption=f"{title}: percent of the layers of a kind that ran faster sparse, by level and "
+            subtitle=f"{title}: percent of the layers of a kind that ran faster sparse, by level and "
             "batch × tokens. The others stay dense.",
             draw=partial(heat_map.draw, *_layer_shares(timed.trials), axis="level, batch × tokens"),
         ),
@@ -409,8 +409,9 @@ def _latency_figure(report: Report, rows: Sequence[StudyModel]) -> Drawing:
         panels.append(latency_ratio.Panel(f"{batch} × {tokens} tokens", tuple(series)))
     return Drawing(
         name="latency-ratio",
+        title="",
         alt="Speed of the masked and the sparse models relative to dense at every level",
-        caption="Dense time over sparse time, round by round: median and 95 % interval; a dash is the "
+        subtitle="Dense time over sparse time, round by round: median and 95 % interval; a dash is the "
         "masked model. The broken line is what skipping every zero of every weight, and nothing else "
         f"taking time, would give. {report.note(rows)}".strip(),
         draw=partial(latency_ratio.draw, panels),

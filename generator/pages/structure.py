@@ -9,19 +9,10 @@ from experiments.records.inspection import Inspection, NearZero, TensorRow
 from experiments.records.share import share
 from experiments.records.study import StudyModel
 from generator import sentences
+from generator.exhibits import Column, Drawing, Table
 from generator.figures import heat_map, magnitude_curve
 from generator.figures.magnitude_curve import Curve
-from generator.render import (
-    Column,
-    Drawing,
-    Markdown,
-    Table,
-    code,
-    escape,
-    number,
-    percent,
-    whole,
-)
+from generator.render import Markdown, code, escape, number, percent, whole
 from generator.report import Report
 
 TOP = 10
@@ -198,8 +189,9 @@ def _curve(report: Report, rows: Sequence[StudyModel]) -> Drawing:
     ]
     return Drawing(
         name="magnitude-curve",
+        title="",
         alt="The fraction of each model's prunable weights below a magnitude threshold",
-        caption="The fraction of prunable weights below each magnitude. Dotted: the report's levels; "
+        subtitle="The fraction of prunable weights below each magnitude. Dotted: the report's levels; "
         f"where a curve crosses one is that level's global threshold. {report.note(rows)}".strip(),
         draw=partial(magnitude_curve.draw, curves, report.study.levels),
     )
@@ -263,8 +255,9 @@ def _heat(title: str, name: str, tensors: Sequence[TensorRow], centre: Centre) -
     values = [[_near(cells[role, block], *centre) for block in blocks] for role in roles]
     return Drawing(
         name=f"near-zero-{name}",
+        title="",
         alt=f"Share of near-zero weights of {title} by kind of matrix and block",
-        caption=f"{title}: percent of weights with a magnitude below {centre[1]:g}, by kind of matrix and "
+        subtitle=f"{title}: percent of weights with a magnitude below {centre[1]:g}, by kind of matrix and "
         "block.",
         draw=partial(heat_map.draw, roles, blocks, values, axis="block"),
     )

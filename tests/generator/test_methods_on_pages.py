@@ -14,9 +14,9 @@ from experiments.records.pruning import Pruning
 from experiments.records.record import Answer, Held
 from experiments.records.study import Study
 from generator import site
+from generator.exhibits import Drawing
 from generator.pages import performance, perplexity, quality_cost, runtime
 from generator.pages.table import PAGES
-from generator.render import Drawing
 from generator.report import Report
 
 TASKS = ("reviews", "novel")

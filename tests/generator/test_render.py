@@ -17,11 +17,9 @@ from hypothesis import strategies as st
 from mkdocs.utils.yaml import yaml_load
 from synthetic import HOSTILE
 
+from generator.exhibits import Column, Drawing, Table
 from generator.render import (
-    Column,
-    Drawing,
     Markdown,
-    Table,
     change,
     code,
     environment,

@@ -25,8 +25,9 @@ from mkdocs.utils.yaml import yaml_load
 
 from experiments.records.record import Held
 from generator import site
+from generator.exhibits import Drawing
 from generator.pages.table import PAGES
-from generator.render import TEMPLATES, Drawing, environment
+from generator.render import TEMPLATES, environment
 from generator.report import Report
 
 ROOT = Path(__file__).parents[2]

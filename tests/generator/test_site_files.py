@@ -18,7 +18,7 @@ from experiments.records.record import Held
 from experiments.records.record_json import encode
 from experiments.records.store import Recorded
 from generator import site
-from generator.render import Drawing
+from generator.exhibits import Drawing
 
 ROOT = Path(__file__).parents[2]
 DRAWING = site._drawing  # the program's own: these tests draw in this process
