@@ -16,12 +16,14 @@ from experiments.records.latency import Latency
 from experiments.records.perplexity import Perplexity, PerplexityChange
 from experiments.records.pruning import Pruning
 from experiments.records.record import Held, Provenance
+from experiments.records.store import file_name, kept_name, slug
 from experiments.records.study import Study, StudyModel, StudyTask
 from generator.render import Markdown
 from generator.verdicts import Course, State, state, text_state
 
 T = TypeVar("T")
 RECORDED = "recorded"
+LONGEST = 60  # letters of a name for a file or an address
 SEED = " seed "  # in the name of a run of the control
 NOTE = (
     "(recorded): published numbers, made on a machine that Reproduce names and never compared with "
@@ -118,15 +120,30 @@ class Report:
         return found
 
     def stem(self, shown: StudyModel | StudyTask) -> str:
-        """A file name for a row or a task: its place in the study, so that any name will do."""
+        """A file name for a row or a task, which any name has: the name of a row's own page too."""
         if isinstance(shown, StudyModel):
-            return f"model-{self.study.models.index(shown) + 1}"
-        return f"task-{self.study.tasks.index(shown) + 1}"
+            return self._stems["model"][self.study.models.index(shown)]
+        return self._stems["task"][self.study.tasks.index(shown)]
+
+    @cached_property
+    def _stems(self) -> dict[str, list[str]]:
+        models = [row.name for row in self.study.models]
+        tasks = [task.name for task in self.study.tasks]
+        return {"model": stems(models, "model"), "task": stems(tasks, "task")}
 
     def pruned_stem(self, row: StudyModel) -> str:
         """A file name for a row under the report's method."""
-        place = self.methods.index(self.method)
-        return self.stem(row) + (f"-method-{place + 1}" if place else "")
+        first = self.method == self.methods[0]
+        return self.stem(row) + ("" if first else f"-{slug(self.method)}")
+
+    def record(self, **question: object) -> str:
+        """The file of the record that answers a question; empty where none does."""
+        held = self.by_cell.get(cell := Cell(**question))  # type: ignore[arg-type]
+        if held is None:
+            return ""
+        if held.origin == RECORDED:
+            return f"recorded/{cell.kind}/{file_name(cell, {})}"
+        return f"results/records/{cell.kind}/{kept_name(cell, held.record.identity)}"
 
     def place(self, row: StudyModel) -> int:
         """The place of a row under the report's method among all: it decides the colour."""
@@ -277,6 +294,24 @@ class Report:
         """How the answer to a question was obtained."""
         held = self.by_cell.get(Cell(**question))  # type: ignore[arg-type]
         return held.record.provenance if held else None
+
+
+def stems(names: Sequence[str], kind: str) -> list[str]:
+    """Names for files and addresses: at most LONGEST letters, none empty, none twice.
+
+    Equal or empty ones are numbered by their place.
+
+    >>> stems(["GPT-2 XL", "gpt-2 xl", "✳"], "model")
+    ['gpt-2-xl', 'gpt-2-xl-2', 'model-3']
+    """
+    made: list[str] = []
+    for place, name in enumerate(names, start=1):
+        short = plain = slug(name)[:LONGEST].strip("-.")
+        number = place
+        while not short or short in made:
+            short, number = f"{(plain or kind)[: LONGEST - 8]}-{number}", number + 1
+        made.append(short)
+    return made
 
 
 def checkpoint_name(name: str) -> str:

@@ -107,7 +107,7 @@ def render(
     """
     from generator import bibliography
     from generator.exhibits import Drawing, Table, exhibits
-    from generator.pages.table import PAGES
+    from generator.pages.table import every
     from generator.render import environment
     from generator.report import Report
 
@@ -115,14 +115,14 @@ def render(
     cite = bibliography.Citations()
     templates = environment(cite)
     files: dict[str, bytes] = {}
-    contexts = [page.context(report) for page in PAGES]
+    pages = list(every(report))
+    contexts = [page.context(report) for page in pages]
     shown = [one for context in contexts for one in exhibits(context)]
     drawings = [one for one in shown if isinstance(one, Drawing)]
     drawn = each(_drawn, drawings)  # in other processes, while pages are written in this one
-    for page, context in zip(PAGES, contexts):
-        template = templates.get_template(f"{page.name}.md.jinja")
-        text = template.render(title=page.title, page=context)
-        files[f"{page.name}.md"] = _tidy(text)
+    for page, context in zip(pages, contexts):
+        text = templates.get_template(page.file).render(title=page.title, page=context)
+        files[f"{page.name}.md"] = _tidy(_as_seen_from(page.name, text))
     for table in shown:
         if isinstance(table, Table):
             files[f"data/{table.name}.csv"] = table.csv().encode()
@@ -174,6 +174,14 @@ def _drawn(drawing: Any) -> dict[str, bytes]:
     with styled():
         drawn = faces(drawing.draw())
     return {f"figures/{drawing.name}-{face}.svg": content for face, content in drawn.items()}
+
+
+LINK = re.compile(r"(?<=\]\()(?!https?:|#)")
+
+
+def _as_seen_from(name: str, text: str) -> str:
+    """A page's text with its links, which lead from the top, as they lead from where it stands."""
+    return LINK.sub("../" * name.count("/"), text)
 
 
 def _tidy(text: str) -> bytes:

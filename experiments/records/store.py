@@ -117,8 +117,7 @@ class Results:
 
     def path(self, cell: Cell, identity: Mapping[str, str]) -> Path:
         """Where the record of this question about exactly these inputs stands, whatever its model's title."""
-        name = _file_name(vars(cell) | {"model": None}, identity)
-        return Path(f"{self.folder}/records/{cell.kind}/{name}")
+        return Path(f"{self.folder}/records/{cell.kind}/{kept_name(cell, identity)}")
 
     def find(self, cell: Cell, identity: Mapping[str, str]) -> Stored | None:
         """The record, or None where there is none. A damaged one counts as none and is noted."""
@@ -222,6 +221,11 @@ def file_name(cell: Cell, identity: Mapping[str, str]) -> str:
     'gpt-2-xl--magnitude--0.5'
     """
     return _file_name(vars(cell), identity)
+
+
+def kept_name(cell: Cell, identity: Mapping[str, str]) -> str:
+    """The name of what is found by content, whatever its model's title."""
+    return _file_name(vars(cell) | {"model": None}, identity)
 
 
 def _file_name(question: Mapping[str, Any], identity: Mapping[str, str]) -> str:

@@ -4,41 +4,58 @@ To add one: write a file beside this one with a `Context` dataclass and `context
 of the same name in `templates/`, a line in PAGES, and a line in `mkdocs.yml`'s nav.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from generator.pages import (
     challenges,
     concepts,
-    method,
+    findings,
+    how,
+    model,
     models,
-    overview,
-    performance,
+    quality,
     reproduce,
-    runtime,
+    speed,
     structure,
 )
+from generator.render import heading
 from generator.report import Report
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page: the stem of its file and template, its title, and what makes its context."""
+    """A page: its address without `.md`, its title, what makes its context, and its template's stem."""
 
     name: str
     title: str
     context: Callable[[Report], Any]
+    template: str = ""
+
+    @property
+    def file(self) -> str:
+        """The file of its template."""
+        return f"{self.template or self.name}.md.jinja"
 
 
 PAGES: tuple[Page, ...] = (
-    Page("index", "Overview", overview.context),
-    Page("concepts", "Concepts", concepts.context),
+    Page("index", "Findings", findings.context),
+    Page("quality", "Quality", quality.context),
+    Page("time", "Time", speed.context),
+    Page("structure", "Structure", structure.context),
     Page("models", "Models", models.context),
-    Page("structure", "Sparsity structure", structure.context),
-    Page("method", "Method", method.context),
-    Page("performance", "Performance", performance.context),
-    Page("runtime", "Size and runtime", runtime.context),
+    Page("concepts", "Concepts", concepts.context),
+    Page("how", "How it is done", how.context),
     Page("challenges", "Challenges", challenges.context),
     Page("reproduce", "Reproduce", reproduce.context),
 )
+
+
+def every(report: Report) -> Iterator[Page]:
+    """The pages of a report: those above, and one a measured model."""
+    yield from PAGES
+    for row in report.measured:
+        address = f"models/{report.stem(row)}"
+        yield Page(address, str(heading(row.name)), partial(model.context, row=row), "model")

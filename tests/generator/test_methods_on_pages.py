@@ -15,7 +15,7 @@ from experiments.records.record import Answer, Held
 from experiments.records.study import Study
 from generator import site
 from generator.exhibits import Drawing
-from generator.pages import performance, perplexity, quality_cost, runtime
+from generator.pages import frontier, perplexity, quality, speed
 from generator.pages.table import PAGES
 from generator.report import Report
 
@@ -157,7 +157,7 @@ def test_exhibits_of_two_methods_have_names_of_their_own() -> None:
 def test_figures_draw_a_line_a_model_and_method_and_the_control_once() -> None:
     report = Report(two())
     reviews, novel = report.study.tasks
-    drawn = [performance.panel(report, reviews), perplexity._panel(report, novel)]
+    drawn = [quality.panel(report, reviews), perplexity._panel(report, novel)]
     for panel in drawn:
         assert [line.label for line in panel.lines] == [
             f"{row} by {method}" for row in ("GPT-2", "LED") for method in BOTH
@@ -172,7 +172,7 @@ def test_a_method_measured_for_one_row_alone_draws_no_line_for_the_other() -> No
     report = Report(held)
     labels = ["GPT-2 by magnitude", "GPT-2 by wanda", "LED by magnitude"]
     reviews, novel = report.study.tasks
-    for panel in (performance.panel(report, reviews), perplexity._panel(report, novel)):
+    for panel in (quality.panel(report, reviews), perplexity._panel(report, novel)):
         assert [line.label for line in panel.lines] == labels
-    assert [section.name for section in runtime.context(report).timed] == labels
-    assert quality_cost.drawings(report)
+    assert [section.name for section in speed.context(report).timed] == labels
+    assert frontier.drawings(report)

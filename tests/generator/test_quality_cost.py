@@ -9,7 +9,7 @@ import synthetic
 from experiments.records.latency import Latency
 from experiments.records.record import Held
 from generator.figures.frontier import Line, Point, frontier
-from generator.pages import quality_cost
+from generator.pages import frontier
 from generator.report import Report
 
 LEVELS = (0.5, 0.9)
@@ -33,7 +33,7 @@ def line(cost: str, *, slow: float | None = None) -> Line:
     if slow is not None:
         held = [slowed(one, slow) for one in held]
     (figure,) = (
-        one for one in quality_cost.drawings(Report(held)) if one.name.startswith(f"quality-{cost}")
+        one for one in frontier.drawings(Report(held)) if one.name.startswith(f"quality-{cost}")
     )
     assert isinstance(figure.draw, partial)
     ((found,),) = figure.draw.args

@@ -10,7 +10,7 @@ from experiments.questions.latency import _summary
 from experiments.records.latency import Latency
 from experiments.records.record import Held
 from generator import site
-from generator.pages import reproduce, runtime
+from generator.pages import reproduce, speed
 from generator.report import Report
 
 
@@ -44,12 +44,12 @@ def timed(*bounds: tuple[float, float], version: str = "5") -> Report:
 def test_how_many_masked_intervals_miss_1_is_said_beside_how_many_should(
     bounds: list[tuple[float, float]], said: str
 ) -> None:
-    assert runtime.context(timed(*bounds)).alike.startswith(said)
+    assert speed.context(timed(*bounds)).alike.startswith(said)
 
 
 @pytest.mark.parametrize(("version", "old"), [("4", True), ("5", False), ("6", False)])
 def test_times_of_before_weights_were_placed_anew_say_so(version: str, old: bool) -> None:
-    assert runtime.context(timed((1, 1), version=version)).older == (runtime.OLDER if old else "")
+    assert speed.context(timed((1, 1), version=version)).older == (runtime.OLDER if old else "")
 
 
 def test_a_revision_has_a_column_where_some_checkpoint_states_one() -> None:
@@ -99,7 +99,7 @@ def test_the_page_says_whose_rounds_they_are_where_they_are_shared() -> None:
         for one in held
     ]
     for rows, says in ((held, False), (shared, True)):
-        (section,) = runtime.context(Report(rows)).timed
+        (section,) = speed.context(Report(rows)).timed
         assert section.shared is says
         page = site.render(rows)["runtime.md"].decode()
         assert ("the sparse rows are the masked ones' rounds" in page) is says

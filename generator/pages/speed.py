@@ -9,7 +9,7 @@ from experiments.records.latency import LatencyRow, LayerTrial
 from experiments.records.study import StudyModel
 from generator.exhibits import Column, Drawing, Table
 from generator.figures import heat_map, latency_ratio, size_by_level
-from generator.pages import quality_cost
+from generator.pages import frontier
 from generator.render import (
     Markdown,
     code,
@@ -103,7 +103,7 @@ def context(report: Report) -> Context:
         note=report.note(report.measured),
         older=_older(report, timed),
         alike=_alike(report, timed),
-        costs=quality_cost.drawings(report),
+        costs=frontier.drawings(report),
         compressed=_compressed(report),
     )
 

@@ -7,7 +7,7 @@ from functools import partial
 from experiments.records.study import Asking, StudyModel
 from generator.exhibits import Drawing
 from generator.figures import quality_by_level
-from generator.pages import performance, perplexity, runtime
+from generator.pages import perplexity, quality, speed
 from generator.render import Markdown, level_name, listed
 from generator.report import Report
 from generator.sentences import finding
@@ -50,7 +50,7 @@ def context(report: Report) -> Context:
         figure=_figure(report),
         findings=tuple(filter(None, findings)),
         buys=tuple(
-            filter(None, (runtime.in_short(*one) for one in report.by_method(report.measured)))
+            filter(None, (speed.in_short(*one) for one in report.by_method(report.measured)))
         ),
         scale=_scale(report),
         waiting=len(report.waiting),
@@ -88,11 +88,11 @@ def _tasks(report: Report) -> Markdown:
 def _figure(report: Report) -> Drawing | None:
     """Every task with labels, a panel each; where there is none, the first text that is predicted."""
     name = "quality-by-level"
-    asked = [task for task in report.study.tasks if performance.answering(report, task)]
+    asked = [task for task in report.study.tasks if quality.answering(report, task)]
     if not asked:
         texts = perplexity.texts(report)
         return perplexity.drawing(report, texts[0], name) if texts else None
-    legend = performance.legend(report, report.measured)
+    legend = quality.legend(report, report.measured)
     texts = perplexity.texts(report)
     elsewhere = f"; {listed([t.name for t in texts])} is drawn under Performance" if texts else ""
     return Drawing(
@@ -100,7 +100,7 @@ def _figure(report: Report) -> Drawing | None:
         title="",
         alt="Quality of every model against the share of prunable weights removed, a panel a task",
         subtitle=f"Quality against level, levels at equal steps{elsewhere}. {legend}",
-        draw=partial(quality_by_level.draw, [performance.panel(report, task) for task in asked]),
+        draw=partial(quality_by_level.draw, [quality.panel(report, task) for task in asked]),
     )
 
 

@@ -1,0 +1,18 @@
+"""One model: its verdict, everything that was measured of it, and where its numbers come from."""
+
+from dataclasses import dataclass
+
+from experiments.records.study import StudyModel
+from generator.report import Report
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the page shows."""
+
+    row: StudyModel
+
+
+def context(report: Report, row: StudyModel) -> Context:
+    """Everything about one row."""
+    return Context(row=row)
