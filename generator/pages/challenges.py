@@ -8,7 +8,7 @@ from experiments.records.study import StudyModel
 from generator.pages.how import emptied, short
 from generator.render import Markdown, escape, level_name, listed, percent, points, score, whole
 from generator.report import Report
-from generator.sentences import METRIC_NAMES, as_stored, latency_sentence, written
+from generator.sentences.quality import METRIC_NAMES, as_stored, latency_sentence, written
 
 
 @dataclass(frozen=True)

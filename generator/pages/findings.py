@@ -10,7 +10,7 @@ from generator.figures import quality_by_level
 from generator.pages import perplexity, quality, speed
 from generator.render import Markdown, level_name, listed
 from generator.report import Report
-from generator.sentences import finding
+from generator.sentences.quality import finding
 
 ORIGINS = {"here": "measured here", "recorded": "on record"}
 

@@ -10,7 +10,7 @@ from generator.exhibits import Drawing
 from generator.figures import frontier
 from generator.figures.frontier import Line, Point
 from generator.report import Report
-from generator.sentences import METRIC_NAMES, as_stored
+from generator.sentences.quality import METRIC_NAMES, as_stored
 
 Cost = tuple[float, Interval | None]
 AXES = {

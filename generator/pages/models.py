@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from experiments.records.inspection import Inspection
 from experiments.records.share import share
 from experiments.records.study import StudyModel
-from generator import sentences
 from generator.bibliography import link
 from generator.exhibits import Column, Table
 from generator.render import Markdown, code, percent, whole
 from generator.report import Report, checkpoint_name
+from generator.sentences import quality as sentences
 
 FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")
 

@@ -10,7 +10,7 @@ from generator.figures import quality_by_level
 from generator.figures.quality_by_level import Line, Panel
 from generator.render import Markdown, code, escape, interval, level_name, perplexity, times, whole
 from generator.report import Report
-from generator.sentences import PERPLEXITY, control_sentence, finding
+from generator.sentences.quality import PERPLEXITY, control_sentence, finding
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from generator.render import (
     whole,
 )
 from generator.report import Report
-from generator.sentences import METRIC_NAMES, control_sentence, finding, steps
+from generator.sentences.quality import METRIC_NAMES, control_sentence, finding, steps
 
 # Ways to answer, as records name them: in words for a list, and what each is.
 WAYS = {

@@ -23,7 +23,13 @@ from generator.render import (
     whole,
 )
 from generator.report import Report
-from generator.sentences import as_stored, dequantised, latency_sentence, sparse_sentence, written
+from generator.sentences.quality import (
+    as_stored,
+    dequantised,
+    latency_sentence,
+    sparse_sentence,
+    written,
+)
 
 FORMATS = {
     "dense": "dense",

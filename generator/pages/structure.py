@@ -8,12 +8,12 @@ from functools import partial
 from experiments.records.inspection import Inspection, NearZero, TensorRow
 from experiments.records.share import share
 from experiments.records.study import StudyModel
-from generator import sentences
 from generator.exhibits import Column, Drawing, Table
 from generator.figures import heat_map, magnitude_curve
 from generator.figures.magnitude_curve import Curve
 from generator.render import Markdown, code, escape, number, percent, whole
 from generator.report import Report
+from generator.sentences import quality as sentences
 
 TOP = 10
 RELATIVE = ("rms", 0.1)

@@ -9,7 +9,6 @@ import synthetic
 from experiments.records.latency import Latency
 from experiments.records.record import Held
 from generator.figures.frontier import Line, Point, frontier
-from generator.pages import frontier
 from generator.report import Report
 
 LEVELS = (0.5, 0.9)

@@ -49,7 +49,7 @@ def test_how_many_masked_intervals_miss_1_is_said_beside_how_many_should(
 
 @pytest.mark.parametrize(("version", "old"), [("4", True), ("5", False), ("6", False)])
 def test_times_of_before_weights_were_placed_anew_say_so(version: str, old: bool) -> None:
-    assert speed.context(timed((1, 1), version=version)).older == (runtime.OLDER if old else "")
+    assert speed.context(timed((1, 1), version=version)).older == (speed.OLDER if old else "")
 
 
 def test_a_revision_has_a_column_where_some_checkpoint_states_one() -> None:

@@ -23,7 +23,7 @@ from experiments.records.record import Answer, Held, Record
 from experiments.records.study import Study, StudyTask
 from generator.render import escape
 from generator.report import Report
-from generator.sentences import (
+from generator.sentences.quality import (
     control_sentence,
     finding,
     latency_sentence,
