@@ -166,6 +166,32 @@ def times(ratio: float | None) -> Markdown:
     return Markdown(f"{ratio:.3f}")
 
 
+def speedup(ratio: float) -> Markdown:
+    """How many times as fast, in two digits; 1 only when it is that.
+
+    >>> speedup(2.34), speedup(12.4), speedup(0.941), speedup(1.004)
+    ('2.3', '12', '0.94', '1.00')
+    """
+    if 0.995 <= ratio < 1.05 or ratio < 1:
+        return Markdown(f"{ratio:.2f}")
+    return Markdown(f"{ratio:.1f}" if ratio < 9.95 else f"{ratio:.0f}")
+
+
+def quiet(
+    bounds: tuple[float, float] | None, value: float, form: Callable[[float], str]
+) -> Markdown:
+    """An interval around a value as +a/−b, in a quieter tone; nothing where there is none.
+
+    >>> quiet((0.25, 0.5), 0.375, lambda x: f"{x:.3f}")
+    '<small>+0.125/−0.125</small>'
+    """
+    if bounds is None:
+        return Markdown("")
+    low, high = bounds
+    up, down = (form(abs(bound - value)).removesuffix(" %") for bound in (high, low))
+    return Markdown(f"<small>+{up}/−{down}</small>")
+
+
 def change(value: float | None, metric: str) -> Markdown:
     """A difference of scores: in points, or as a signed correlation."""
     if value is None or metric != "mcc":

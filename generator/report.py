@@ -129,7 +129,7 @@ class Report:
     def _stems(self) -> dict[str, list[str]]:
         models = [row.name for row in self.study.models]
         tasks = [task.name for task in self.study.tasks]
-        return {"model": stems(models, "model"), "task": stems(tasks, "task")}
+        return {"model": stems(models), "task": stems(tasks)}
 
     def pruned_stem(self, row: StudyModel) -> str:
         """A file name for a row under the report's method."""
@@ -157,8 +157,9 @@ class Report:
 
     @cached_property
     def measured(self) -> list[StudyModel]:
-        """The rows that have at least an inspection, in the study's order."""
-        return [row for row in self.study.models if self.inspection(row.name)]
+        """The rows that have at least an inspection: the study's order, but miniatures last."""
+        rows = [row for row in self.study.models if self.inspection(row.name)]
+        return sorted(rows, key=is_miniature)
 
     @property
     def waiting(self) -> list[StudyModel]:
@@ -296,20 +297,25 @@ class Report:
         return held.record.provenance if held else None
 
 
-def stems(names: Sequence[str], kind: str) -> list[str]:
+def is_miniature(row: StudyModel) -> bool:
+    """Whether a row is one of the small models that come with the report."""
+    return row.checkpoint.startswith("mini/")
+
+
+def stems(names: Sequence[str]) -> list[str]:
     """Names for files and addresses: at most LONGEST letters, none empty, none twice.
 
-    Equal or empty ones are numbered by their place.
+    Equal ones are numbered by their place.
 
-    >>> stems(["GPT-2 XL", "gpt-2 xl", "✳"], "model")
-    ['gpt-2-xl', 'gpt-2-xl-2', 'model-3']
+    >>> stems(["GPT-2 XL", "gpt-2 xl", "✳", "✴"])
+    ['gpt-2-xl', 'gpt-2-xl-2', 'unnamed', 'unnamed-4']
     """
     made: list[str] = []
     for place, name in enumerate(names, start=1):
         short = plain = slug(name)[:LONGEST].strip("-.")
         number = place
         while not short or short in made:
-            short, number = f"{(plain or kind)[: LONGEST - 8]}-{number}", number + 1
+            short, number = f"{(plain or 'unnamed')[: LONGEST - 8]}-{number}", number + 1
         made.append(short)
     return made
 

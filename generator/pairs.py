@@ -1,0 +1,118 @@
+"""Model-task pairs: what verdicts say of each of them, and of the models that are timed and weighed. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from experiments.records.latency import LatencyRow
+from experiments.records.record import Machine
+from experiments.records.study import StudyModel, StudyTask
+from generator import verdicts
+from generator.report import Report, is_miniature
+from generator.verdicts import Course, Speed, State
+
+Shape = tuple[int, int]
+SENTENCE: Shape = (1, 32)  # batch × tokens: where one shape stands for all
+EIGHT: Shape = (8, 32)
+TOKEN: Shape = (1, 1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model and a task under one method, with the states of the levels. `view` is the report by it."""
+
+    view: Report
+    row: StudyModel
+    task: StudyTask
+    course: Course
+    weak: bool
+
+    @property
+    def label(self) -> str:
+        """Its model's name, with the method's where there are several."""
+        return self.view.pruned_label(self.row)
+
+
+def pairs(report: Report, rows: Iterable[StudyModel] | None = None) -> list[Pair]:
+    """Every pair of which a state is on record, model by model, under each method."""
+    found = []
+    for row in report.measured if rows is None else rows:
+        for task in report.tasks_of(row):
+            for view, _ in report.by_method([row]):
+                course = view.course(row.name, task.name)
+                if course.states:
+                    found.append(Pair(view, row, task, course, is_weak(report, row, task)))
+    return found
+
+
+def is_weak(report: Report, row: StudyModel, task: StudyTask) -> bool:
+    """Whether dense has little to lose on a task."""
+    if answer := report.dense(row.name, task.name):
+        return verdicts.weak(answer, report.against_fixed(row.name, task.name, 0.0))
+    return report.state(row.name, task.name, 0.0) is State.FLOOR
+
+
+def pretrained(rows: Iterable[StudyModel]) -> list[StudyModel]:
+    """The rows that are no miniatures, which are trained here so that everything runs in minutes."""
+    return [row for row in rows if not is_miniature(row)]
+
+
+def machine(report: Report, row: StudyModel) -> Machine | None:
+    """What a row was timed on under the report's method."""
+    held = report.provenance(kind="latency", model=row.name, method=report.method)
+    return held.machine if held else None
+
+
+def by_machine(report: Report, rows: Iterable[StudyModel]) -> dict[Machine, list[StudyModel]]:
+    """The timed rows apart by machine: milliseconds and speeds of two are never shown together."""
+    found: dict[Machine, list[StudyModel]] = {}
+    for row in rows:
+        if one := machine(report, row):
+            found.setdefault(one, []).append(row)
+    return found
+
+
+def timed_rows(report: Report, rows: Iterable[StudyModel]) -> list[LatencyRow]:
+    """Every time of these models, by every method."""
+    timed = [view.latency(row.name) for view, row in report.by_method(rows)]
+    return [one for latency in timed if latency for one in latency.rows]
+
+
+def noise_of(report: Report, row: StudyModel) -> float:
+    """The noise threshold of the machine that a row was timed on."""
+    own = machine(report, row)
+    same = [one for one in report.measured if machine(report, one) == own]
+    return verdicts.noise(timed_rows(report, same))
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A level's speed at one shape, and what may be said of it."""
+
+    row: LatencyRow
+    verdict: Speed
+
+
+def speeds(report: Report, row: StudyModel, shape: Shape = SENTENCE) -> dict[float, Timed]:
+    """The sparse path's speed by level, under the report's method; empty where it was not timed."""
+    timed = report.latency(row.name)
+    if timed is None:
+        return {}
+    threshold = noise_of(report, row)
+    return {one.level: Timed(one, verdicts.speed(one, threshold)) for one in timed.sparse(*shape)}
+
+
+def faster_levels(report: Report, row: StudyModel, shape: Shape = SENTENCE) -> list[float] | None:
+    """The levels at which a row runs faster than dense; None where it was not timed."""
+    found = speeds(report, row, shape)
+    return [at for at, one in found.items() if one.verdict is Speed.FASTER] if found else None
+
+
+def shapes(report: Report, rows: Iterable[StudyModel]) -> list[Shape]:
+    """The shapes at which these rows were timed, in the order of their records."""
+    timed = timed_rows(report, rows)
+    return list(dict.fromkeys((one.batch, one.tokens) for one in timed if one.path != "2:4"))
+
+
+def states_at(some: Sequence[Pair], level: float) -> list[State]:
+    """The states of pairs at a level, where they are on record."""
+    return [one for pair in some if (one := pair.course.at(level)) is not None]

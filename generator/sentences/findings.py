@@ -1,0 +1,174 @@
+"""The finding of a report, in sentences: what a method leaves of the answers, and whether it pays.
+
+Pure functions of verdicts; each says one thing, in at most 25 words and 3 numbers.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from generator.render import Markdown, escape, level_name, speedup
+from generator.verdicts import Course, Speed, State
+
+NUMBERS = tuple(
+    "no one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One model-task pair: its states, and the levels at which its model runs faster than dense.
+
+    `faster` is None where it was not timed.
+    """
+
+    course: Course
+    faster: tuple[float, ...] | None = None
+    pretrained: bool = True
+
+    @property
+    def pays(self) -> bool:
+        """Whether some level runs faster while no loss is seen up to it."""
+        kept = self.course.unharmed
+        return kept is not None and any(level <= kept for level in self.faster or ())
+
+
+class Ran(NamedTuple):
+    """What a model's sparse path did at one level."""
+
+    level: float
+    ratio: float
+    verdict: Speed
+
+
+def in_words(count: int, one: str, many: str = "") -> str:
+    """A count of things, up to twelve in words.
+
+    >>> in_words(1, "model"), in_words(6, "model"), in_words(40, "pair")
+    ('one model', 'six models', '40 pairs')
+    """
+    number = NUMBERS[count] if count < len(NUMBERS) else str(count)
+    return f"{number} {one if count == 1 else many or one + 's'}"
+
+
+def headline(method: str, models: int, outcomes: Sequence[Outcome]) -> Markdown:
+    """Whether a method's models get faster before they lose, over their model-task pairs.
+
+    >>> lost = Course(((0.5, State.LOSS),))
+    >>> headline("magnitude", 2, [Outcome(lost, (0.5,)), Outcome(lost, (0.5,))])
+    'Pruned in one shot by magnitude, these two models lose before they get faster, on both tasks asked.'
+    """
+    timed = [one for one in outcomes if one.faster is not None]
+    by = f"Pruned in one shot by {escape(method)}, "
+    these = "this model" if models == 1 else f"these {in_words(models, 'model')}"
+    if not outcomes:
+        return Markdown(
+            "No task has been asked: what pruning does to answers is not measured here."
+        )
+    if not timed:
+        kept = sum(one.course.unharmed is not None for one in outcomes)
+        return Markdown(f"{by}{kept} of {_pairs(len(outcomes))} show no loss at the lowest level.")
+    paying = sum(one.pays for one in timed)
+    if 2 * paying >= len(timed) and paying:
+        which = f"{paying} of {_pairs(len(timed))}" if len(timed) > 1 else these
+        verb = "get" if len(timed) > 1 and paying > 1 else "gets"
+        return Markdown(f"{by}{which} {verb} faster before a loss is seen.")
+    verb, they = ("loses", "it gets") if models == 1 else ("lose", "they get")
+    return Markdown(
+        f"{by}{these} {verb} before {they} faster, {_on(len(timed) - paying, len(timed))}."
+    )
+
+
+def _pairs(count: int) -> str:
+    return "one model-task pair" if count == 1 else f"{count} model-task pairs"
+
+
+def _on(some: int, every: int) -> str:
+    if some < every:
+        return f"in {some} of {_pairs(every)}"
+    if every == 1:
+        return "on the one task asked"
+    return "on both tasks asked" if every == 2 else f"in all {_pairs(every)}"
+
+
+def half_kept(outcomes: Sequence[Outcome]) -> float | None:
+    """The highest level at which at least half of the pairs show no loss; None where none does."""
+    for level in sorted(_levels(outcomes), reverse=True):
+        states = [one for outcome in outcomes if (one := outcome.course.at(level))]
+        if 2 * states.count(State.NO_LOSS) >= len(states):
+            return level
+    return None
+
+
+def all_faster(ran: Iterable[Sequence[Ran]]) -> float | None:
+    """The first level at which every timed model runs faster; None where there is none."""
+    models = [{one.level: one.verdict for one in model} for model in ran]
+    if not models:
+        return None
+    shared = set.intersection(*(set(model) for model in models))
+    return next(
+        (level for level in sorted(shared) if all(m[level] is Speed.FASTER for m in models)), None
+    )
+
+
+def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float) -> Markdown:
+    """How many pairs show no loss at a level, and what the models do there in time."""
+    states = [one for outcome in outcomes if (one := outcome.course.at(level))]
+    count = states.count(State.NO_LOSS)
+    what = f"At {level_name(level)} zeros {count} of {_pairs(len(states))} show no loss"
+    there = [one for model in ran for one in model if one.level == level]
+    if not there:
+        return Markdown(f"{what}.")
+    faster = [one for one in there if one.verdict is Speed.FASTER]
+    if not faster:
+        slower = sum(one.verdict is Speed.SLOWER for one in there)
+        also = f", {in_words(slower, 'model')} slower" if slower else ""
+        return Markdown(f"{what}, and no model runs faster{also}.")
+    if len(faster) == len(there):
+        return Markdown(f"{what}, and the models run {span(faster)} times as fast.")
+    return Markdown(f"{what}; {len(faster)} of {in_words(len(there), 'model')} run faster there.")
+
+
+def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float) -> Markdown:
+    """How fast the models run at a level, and how many pairs still answer there."""
+    there = [one for model in ran for one in model if one.level == level]
+    judged = [one for one in outcomes if one.pretrained] or list(outcomes)
+    which = "pretrained" if any(one.pretrained for one in outcomes) else "model-task"
+    states = [one for outcome in judged if (one := outcome.course.at(level))]
+    alive = sum(not one.dead for one in states)
+    who = "none" if not alive else "every one" if alive == len(states) else str(alive)
+    verb = "beats" if alive in (0, 1, len(states)) else "beat"
+    return Markdown(
+        f"At {level_name(level)} the models run {span(there)} times as fast, and {who} of the "
+        f"{len(states)} {which} pairs {verb} an answer given without reading."
+    )
+
+
+def span(some: Iterable[Ran]) -> str:
+    """Ratios from the least to the greatest, in two digits.
+
+    >>> span([Ran(0.9, 1.21, Speed.FASTER), Ran(0.9, 2.34, Speed.FASTER)])
+    '1.2 to 2.3'
+    """
+    ratios = [one.ratio for one in some]
+    low, high = speedup(min(ratios)), speedup(max(ratios))
+    return low if low == high else f"{low} to {high}"
+
+
+def _levels(outcomes: Iterable[Outcome]) -> set[float]:
+    return {level for one in outcomes for level, _ in one.course.states}
+
+
+def level_span(levels: Sequence[float | None], none: str = "none") -> Markdown:
+    """The least and the greatest of some levels; `none` stands for what has none.
+
+    >>> level_span([0.5, 0.1]), level_span([None, 0.5]), level_span([None])
+    ('10 to 50 %', 'none to 50 %', 'none')
+    """
+    found = sorted({level for level in levels if level is not None})
+    names = [none] if None in levels else []
+    names += [level_name(level) for level in (found if not names else found[-1:])]
+    first, last = names[0], names[-1]
+    if first == last:
+        return Markdown(first)
+    return Markdown(f"{first.removesuffix(' %')} to {last}")
