@@ -22,7 +22,8 @@ class Column:
     """A column of a table: its heading and how a raw value is shown. Numbers stand right.
 
     A value of several numbers names its `parts`, which are columns of their own in the CSV, as
-    "heading part". What is not `shown` stands in the CSV alone. `unit` and `about` describe it there.
+    "heading part". What is not `shown` stands in the CSV alone. `unit` and `about` describe it there. `look`
+    names how a cell looks, by its value: a class of the style sheet.
     """
 
     heading: str
@@ -32,6 +33,7 @@ class Column:
     shown: bool = True
     unit: str = ""
     about: str = ""
+    look: Callable[[Any], str] | None = None
 
     def headings(self) -> list[str]:
         """The CSV's headings."""
@@ -83,10 +85,9 @@ class Table:
 
     def _line(self, row: tuple[Any, ...], record: str) -> str:
         pairs = zip(self.columns, row)
-        cells = [(column, str(column.form(value))) for column, value in pairs if column.shown]
-        (first, name), *rest = cells
-        named = f'<th scope="row"{_aligned(first)}>{name}</th>'
-        others = "".join(f"<td{_aligned(column)}>{text}</td>" for column, text in rest)
+        (first, name), *rest = ((column, value) for column, value in pairs if column.shown)
+        named = f'<th scope="row"{_aligned(first)}>{first.form(name)}</th>'
+        others = "".join(f"<td{_aligned(c, value)}>{c.form(value)}</td>" for c, value in rest)
         focus = f' tabindex="0" title="{escape(record)}"' if record else ""
         return f"<tr{focus}>{named}{others}</tr>"
 
@@ -107,8 +108,9 @@ class Table:
         return text.getvalue()
 
 
-def _aligned(column: Column) -> str:
-    return "" if column.right else ' class="l"'
+def _aligned(column: Column, value: Any = None) -> str:
+    looks = column.look(value) if column.look else "" if column.right else "l"
+    return f' class="{looks}"' if looks else ""
 
 
 def plain_value(value: Any) -> Any:

@@ -212,14 +212,14 @@ def interval(bounds: tuple[float, float] | None, form: Callable[[float], str]) -
     return Markdown(f"[{low}, {high}]")
 
 
-def size(count: float) -> Markdown:
+def size(count: float, digits: int = 3) -> Markdown:
     """Bytes in decimal units.
 
-    >>> size(3_856_236), size(999)
-    ('3.86 MB', '999 B')
+    >>> size(3_856_236), size(999), size(169_012_345, 2)
+    ('3.86 MB', '999 B', '170 MB')
     """
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        shown = float(f"{count / scale:.3g}")
+        shown = float(f"{count / scale:.{digits}g}")
         if shown >= 1:
             return Markdown(f"{shown:g} {unit}")
     return Markdown(f"{count:.0f} B")
@@ -232,6 +232,19 @@ def whole(count: int | None) -> Markdown:
     '84\u202f934\u202f656'
     """
     return Markdown(NONE if count is None else f"{count:,}".replace(",", "\u202f"))
+
+
+def short_count(count: float) -> Markdown:
+    """A count in two digits and words.
+
+    >>> short_count(134_515_008), short_count(1_908_960), short_count(40_192), short_count(7)
+    ('130 M', '1.9 M', '40 k', '7')
+    """
+    for unit, scale in ((" B", 1e9), (" M", 1e6), (" k", 1e3)):
+        if count >= 0.9995 * scale:
+            shown = float(f"{count / scale:.2g}")
+            return Markdown(f"{shown:.1f}{unit}" if shown < 10 else f"{shown:.0f}{unit}")
+    return Markdown(f"{count:.0f}")
 
 
 def number(value: float | None, digits: int = 3) -> Markdown:

@@ -176,7 +176,7 @@ def _drawn(drawing: Any) -> dict[str, bytes]:
     return {f"figures/{drawing.name}-{face}.svg": content for face, content in drawn.items()}
 
 
-LINK = re.compile(r"(?<=\]\()(?!https?:|#)")
+LINK = re.compile(r"(?:(?<=\]\()|(?<=href=\"))(?!https?:|#)")
 
 
 def _as_seen_from(name: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Quality against what it costs: a point a level of each model, and the frontier of them all."""
+"""Quality against what it costs: a panel a task, a point a level of each model, and their frontier."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from generator.figures.labels import plain
 from generator.figures.style import INK, look, percent_axis, plain_log_axis
 
 Interval = tuple[float, float]
 
 PERPLEXITY = "perplexity"
-ROOM = 0.08  # of the axes, between two names
+ROOM = 0.09  # of the axes, between two names
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,27 @@ class Line:
     place: int = 0
 
 
-def draw(lines: Sequence[Line], *, metric: str, cost: str) -> Figure:
-    """`metric` is perplexity where less is better, MCC, or a fraction; `cost` names the x axis."""
-    figure = Figure(figsize=(6.4, 3.9 + 0.1 * len(lines)))
-    axes = figure.subplots()
-    for line in lines:
+@dataclass(frozen=True)
+class Panel:
+    """A task: its name, its metric (perplexity, where less is better, MCC, or a fraction), its lines."""
+
+    title: str
+    metric: str
+    lines: tuple[Line, ...]
+
+
+def draw(panels: Sequence[Panel], *, cost: str) -> Figure:
+    """`cost` names the x axis. Filled points are on the frontier."""
+    rows = max(len(panels), 1)
+    figure = Figure(figsize=(5.0, 0.5 + 2.6 * rows))
+    for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
+        _panel(axes, panel)
+        axes.set_xlabel(cost if panel is panels[-1] else "")
+    return figure
+
+
+def _panel(axes: Axes, panel: Panel) -> None:
+    for line in panel.lines:
         axes.errorbar(
             [point.cost for point in line.points],
             [point.value for point in line.points],
@@ -68,35 +84,18 @@ def draw(lines: Sequence[Line], *, metric: str, cost: str) -> Figure:
             capsize=2, elinewidth=1, markerfacecolor="none",
             **look(line.place) | {"linewidth": 1.2},
         )  # fmt: skip
-    every = [point for line in lines for point in line.points]
-    less = metric == PERPLEXITY
-    best = list(frontier(every, less=less))
-    for line in lines:
+    less = panel.metric == PERPLEXITY
+    best = list(frontier([point for line in panel.lines for point in line.points], less=less))
+    for line in panel.lines:
         some = [point for point in line.points if point in best]
         axes.plot(
             [point.cost for point in some], [point.value for point in some], linestyle="none",
             **look(line.place),
         )  # fmt: skip
-    steps = [(point.cost, point.value) for point in staircase(best, less=less)] or [(1.0, 1.0)]
-    axes.step(*zip(*steps), where="post", color=INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-    _scales(axes, metric)
-    _name_levels(axes, best)
-    axes.set_xlabel(cost)
-    axes.set_ylabel(metric)
-    shown = [Line2D([], [], label=line.label, **look(line.place)) for line in lines]
-    shown.append(
-        Line2D(
-            [],
-            [],
-            color=INK,
-            linewidth=1,
-            linestyle=(0, (2, 2)),
-            label="best estimate by cost (filled: frontier)",
-        )
-    )
-    if every:
-        figure.legend(handles=shown, loc="outside lower center", ncols=2, fontsize=9.5)
-    return figure
+    _scales(axes, panel.metric)
+    _name_points(axes, panel.lines, best)
+    axes.set_ylabel("perplexity" if less else panel.metric)
+    axes.set_title(plain(panel.title), fontsize=10)
 
 
 def frontier(points: Sequence[Point], *, less: bool) -> Iterator[Point]:
@@ -125,29 +124,26 @@ def _beats(one: Point, other: Point, *, less: bool) -> bool:
     return dearest < others_cheapest or low > others_high
 
 
-def staircase(points: Sequence[Point], *, less: bool) -> Iterator[Point]:
-    """Of points by rising cost those whose score is estimated better than that of all before."""
-    sign, best = -1 if less else 1, -math.inf
-    for point in sorted(points, key=lambda point: (point.cost, -sign * point.value)):
-        if sign * point.value > best:
-            best = sign * point.value
-            yield point
-
-
-def _name_levels(axes: Axes, points: Sequence[Point]) -> None:
-    """The level beside each point of the frontier, the best first, where there is room for it."""
+def _name_points(axes: Axes, lines: Sequence[Line], best: Sequence[Point]) -> None:
+    """The model's name at its dense point, and levels along its frontier where there is room."""
     to_axes = axes.transData + axes.transAxes.inverted()
     named: list[tuple[float, float]] = []
-    for point in reversed(points):
-        x, y = to_axes.transform((point.cost, point.value))
-        if any(abs(x - other) < ROOM and abs(y - height) < ROOM for other, height in named):
-            continue
-        named.append((x, y))
-        name = f"{100 * point.level:g} %" if point.level else "dense"
-        axes.annotate(
-            name, (point.cost, point.value), xytext=(5, -11), textcoords="offset points",
-            fontsize=8.5, color=INK,
-        )  # fmt: skip
+    for line in lines:
+        points = [line.points[0], *(point for point in line.points[1:] if point in best)]
+        for point in points:
+            x, y = to_axes.transform((point.cost, point.value))
+            is_dense = point is line.points[0]
+            if not is_dense and any(
+                abs(x - other) < ROOM and abs(y - height) < ROOM for other, height in named
+            ):
+                continue
+            named.append((x, y))
+            name = plain(line.label) if is_dense else f"{100 * point.level:g} %"
+            axes.annotate(
+                name, (point.cost, point.value), xytext=(-3 if is_dense else 5, 6 if is_dense else -11),
+                textcoords="offset points", ha="right" if is_dense and x > 0.5 else "left",
+                fontsize=8.5, color=look(line.place)["color"] if is_dense else INK,
+            )  # fmt: skip
 
 
 def _scales(axes: Axes, metric: str) -> None:
@@ -157,7 +153,7 @@ def _scales(axes: Axes, metric: str) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=12))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.margins(x=0.08)
+    axes.margins(x=0.08, y=0.12)
     if metric == PERPLEXITY:
         plain_log_axis(axes)
     elif metric != "MCC":

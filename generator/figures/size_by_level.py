@@ -1,35 +1,64 @@
-"""Bytes against level: a line a storage format."""
+"""Bytes against level: a panel a model, a line a precision of bit masks, the unpruned files as levels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from generator.figures.style import INK, MARKERS, SERIES
+from generator.figures.labels import APART, plain, spread
+from generator.figures.style import MUTED, look
 
-TICKS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4)
+
+@dataclass(frozen=True)
+class Line:
+    """A format's bytes by level."""
+
+    label: str
+    points: tuple[tuple[float, int], ...]
 
 
-def draw(levels: Sequence[float], ratios: Mapping[str, Sequence[float]]) -> Figure:
-    """`ratios` holds bytes over dense bytes, one value a level, by format."""
-    figure = Figure(figsize=(6.4, 3.9))
-    axes = figure.subplots()
-    for index, (name, values) in enumerate(ratios.items()):
-        axes.plot(
-            range(len(levels)), values, label=name,
-            color=SERIES[index % len(SERIES)], marker=MARKERS[index % len(MARKERS)],
-        )  # fmt: skip
-    axes.axhline(1, color=INK, linewidth=1)
-    axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
-    if any(value > 0 for values in ratios.values() for value in values):
-        axes.set_yscale("log")
-        every = [value for values in ratios.values() for value in values if value > 0]
-        low, high = min([0.8, *every]) / 1.25, max([1.0, *every]) * 1.25
-        ticks = [tick for tick in TICKS if low <= tick <= high]
-        axes.set_yticks(ticks, [f"{tick:g}×" for tick in ticks])
-        axes.set_ylim(low, high)
-        axes.minorticks_off()
-    axes.set_xlabel("weights removed")
-    axes.set_ylabel("bytes, dense = 1×")
-    if ratios:
-        figure.legend(loc="outside lower center", ncols=3, fontsize=9.5)
+@dataclass(frozen=True)
+class Panel:
+    """A model: its pruned files by level, and its unpruned ones, each with its bytes."""
+
+    title: str
+    lines: tuple[Line, ...]
+    rivals: tuple[tuple[str, int], ...]
+
+
+def draw(panels: Sequence[Panel]) -> Figure:
+    """Linear from nothing: what is half as high takes half the bytes. Levels at equal steps."""
+    rows = max(len(panels), 1)
+    figure = Figure(figsize=(5.0, 0.5 + 2.1 * rows))
+    for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
+        _panel(axes, panel)
+        axes.set_xlabel("prunable weights removed" if panel is panels[-1] else "")
     return figure
+
+
+def _panel(axes: Axes, panel: Panel) -> None:
+    levels = sorted({level for line in panel.lines for level, _ in line.points})
+    step = {level: index for index, level in enumerate(levels)}
+    names: list[tuple[float, str, str]] = []
+    for index, line in enumerate(panel.lines):
+        y = [size / 1e6 for _, size in line.points]
+        axes.plot([step[level] for level, _ in line.points], y, **look(index))
+        if y:
+            names.append((y[-1], line.label, look(index)["color"]))
+    for label, size in panel.rivals:
+        axes.axhline(size / 1e6, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.1)
+        names.append((size / 1e6, label, MUTED))
+    axes.set_ylim(0, 1.12 * max([1e-6, *(height for height, _, _ in names), *(
+        size / 1e6 for line in panel.lines for _, size in line.points
+    )]))  # fmt: skip
+    top = axes.get_ylim()[1]
+    for (_, name, colour), height in zip(names, spread([y / top for y, _, _ in names], APART)):
+        axes.annotate(
+            plain(name), (1.015, height), xycoords="axes fraction", va="center", color=colour, fontsize=9,
+            annotation_clip=False,
+        )  # fmt: skip
+    axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
+    axes.tick_params(axis="x", labelsize=8.5)
+    axes.set_ylabel("MB")
+    axes.set_title(plain(panel.title), fontsize=10)

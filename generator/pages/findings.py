@@ -1,18 +1,23 @@
-"""Overview: what was asked, the one figure, the findings, how to rerun."""
+"""Findings: the one sentence, the grid of states, a row a model, and what to take from it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
+from experiments.records.record import Machine
 from experiments.records.study import Asking, StudyModel
-from generator.exhibits import Drawing
-from generator.figures import quality_by_level
-from generator.pages import perplexity, quality, speed
-from generator.render import Markdown, level_name, listed
-from generator.report import Report
-from generator.sentences.quality import finding
+from generator import pairs
+from generator.exhibits import Column, Table
+from generator.pairs import SENTENCE, Pair
+from generator.render import Markdown, escape, listed, short_count, speedup
+from generator.report import Report, is_miniature
+from generator.sentences import findings as sentences
+from generator.sentences import quality, sizes, speed
+from generator.sentences.findings import Outcome, Ran, level_span
+from generator.verdicts import Speed, State
 
-ORIGINS = {"here": "measured here", "recorded": "on record"}
+LOOKS = {State.NO_LOSS: "s0", State.LOSS: "s1", State.FLOOR: "s2", State.NO_LABEL: "s2"}
+MOST_LEVELS = 9  # columns of the grid: of more levels those that say most
+MOST_ROWS = 16  # rows of the grid: of more pairs it is on Explore
 
 
 @dataclass(frozen=True)
@@ -20,110 +25,214 @@ class Context:
     """What the page shows."""
 
     title: str
-    models: Markdown
-    families: Markdown
-    done: Markdown
-    figure: Drawing | None
-    findings: tuple[Markdown, ...]
-    buys: tuple[Markdown, ...]
+    headline: Markdown
+    lead: tuple[Markdown, ...]
+    grid: Table | None
+    more: int
+    miniatures: bool
+    verdicts: Table
+    take: tuple[tuple[Markdown, Markdown], ...]
     scale: Markdown
+    methods: Markdown
+    threads: int
+    machines: Markdown
     waiting: int
     gaps: tuple[str, ...]
-    many: bool
     asking: Asking | None
     build: str
 
 
 def context(report: Report) -> Context:
     """The whole report in one screen."""
-    findings = [
-        finding(view, row, task)
-        for row in report.measured
-        for task in report.tasks_of(row)
-        for view, _ in report.by_method([row])
-    ]
+    found = pairs.pairs(report)
+    outcomes = [outcome(pair) for pair in found]
+    machines = pairs.by_machine(report, report.measured)
+    ran = [ran_at(view, row) for view, row in report.by_method(report.measured)]
+    ran = [one for one in ran if one]
+    first = report.methods[0] if report.methods else ""
     return Context(
         title=report.study.title,
-        models=listed([report.label(row) for row in report.measured]),
-        families=listed(list(dict.fromkeys(row.family for row in report.measured))),
-        done=_done(report),
-        figure=_figure(report),
-        findings=tuple(filter(None, findings)),
-        buys=tuple(
-            filter(None, (speed.in_short(*one) for one in report.by_method(report.measured)))
-        ),
+        headline=sentences.headline(first, len(report.measured), outcomes),
+        lead=_lead(outcomes, ran),
+        grid=_grid(report, found[:MOST_ROWS]) if found else None,
+        more=max(0, len(found) - MOST_ROWS),
+        miniatures=len({is_miniature(row) for row in report.measured}) > 1,
+        verdicts=_verdicts(report),
+        take=_take(report),
         scale=_scale(report),
+        methods=listed(report.methods),
+        threads=max((one.threads for one in machines), default=0),
+        machines=_machines(list(machines)),
         waiting=len(report.waiting),
         gaps=report.gaps,
-        many=len(report.measured) != 1,
         asking=report.study.asking,
         build=report.study.asking.command if report.study.asking else "gen build",
     )
 
 
-def _done(report: Report) -> Markdown:
-    """What was done with the rows, as far as it is on record."""
-    levels, tasks = listed([level_name(level) for level in report.study.levels]), _tasks(report)
-    pruned = report.by_method(report.measured)
-    done = {
-        f"pruned by {listed(report.methods)} to\n{levels}": any(
-            view.prunings(row.name) for view, row in pruned
-        ),
-        f"asked {tasks} before and after": bool(tasks),
-        "weighed in bytes": any(view.footprint(row.name) for view, row in pruned),
-        "timed in\nmilliseconds": any(view.latency(row.name) for view, row in pruned),
-    }
-    return listed([Markdown(what) for what, said in done.items() if said])
-
-
-def _tasks(report: Report) -> Markdown:
-    """What the rows were asked; not every row need be asked everything."""
-    asked = [report.tasks_of(row) for row in report.measured]
-    names = listed([t.name for t in report.study.tasks if any(t in tasks for tasks in asked)])
-    if not names or all(tasks == asked[0] for tasks in asked):
-        return names
-    return Markdown(f"those of {names} that the study names for it,")
-
-
-def _figure(report: Report) -> Drawing | None:
-    """Every task with labels, a panel each; where there is none, the first text that is predicted."""
-    name = "quality-by-level"
-    asked = [task for task in report.study.tasks if quality.answering(report, task)]
-    if not asked:
-        texts = perplexity.texts(report)
-        return perplexity.drawing(report, texts[0], name) if texts else None
-    legend = quality.legend(report, report.measured)
-    texts = perplexity.texts(report)
-    elsewhere = f"; {listed([t.name for t in texts])} is drawn under Performance" if texts else ""
-    return Drawing(
-        name=name,
-        title="",
-        alt="Quality of every model against the share of prunable weights removed, a panel a task",
-        subtitle=f"Quality against level, levels at equal steps{elsewhere}. {legend}",
-        draw=partial(quality_by_level.draw, [quality.panel(report, task) for task in asked]),
+def outcome(pair: Pair) -> Outcome:
+    """What the sentences need of a pair."""
+    faster = pairs.faster_levels(pair.view, pair.row)
+    return Outcome(
+        pair.course, None if faster is None else tuple(faster), not is_miniature(pair.row)
     )
 
 
-def _scale(report: Report) -> Markdown:
-    """How large the measured models are, and so how far their numbers carry."""
-    groups = report.by_origin(report.measured)
-    spans = [
-        f"{_counted(rows)} {ORIGINS[origin]} {'have' if rows[1:] else 'has'} "
-        f"{_span(report, rows)} million parameters."
-        for origin, rows in groups.items()
+def ran_at(view: Report, row: StudyModel) -> list[Ran]:
+    """The sparse path's speed on one sentence, by level."""
+    return [
+        Ran(level, one.row.ratio, one.verdict) for level, one in pairs.speeds(view, row).items()
     ]
-    if not spans:
+
+
+def _lead(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]]) -> tuple[Markdown, ...]:
+    """What is left at the highest level that half of the pairs bear, and where all models gain time."""
+    parts = []
+    half, fast = sentences.half_kept(outcomes), sentences.all_faster(ran)
+    if half is not None:
+        parts.append(sentences.kept(outcomes, ran, half))
+    if fast is not None and outcomes and fast != half:
+        parts.append(sentences.gained(outcomes, ran, fast))
+    return tuple(parts)
+
+
+def _grid(report: Report, found: Sequence[Pair]) -> Table:
+    """The states of every pair, and the speeds of all models below them."""
+    levels = _shown_levels(report)
+    rows: list[tuple[object, ...]] = [
+        ((pair.label, pair.task.name), *(pair.course.at(level) for level in levels))
+        for pair in found
+    ]
+    spans = [_span(report, level) for level in levels]
+    if any(spans):
+        rows.append((("speed", "one sentence"), *spans))
+    return Table(
+        name="states",
+        caption="= no loss seen · − loss · × no better than a fixed answer · ∅ no answer is a label; "
+        "last row: times as fast as dense.",
+        columns=(
+            Column("model, task", _pair_name, right=False, parts=("model", "task")),
+            *(
+                Column(f"{100 * level:.10g} %", _cell, look=_look, about="state at this level")
+                for level in levels
+            ),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _pair_name(value: tuple[str, str]) -> Markdown:
+    name, task = value
+    return Markdown(f"{escape(name)} <small>{escape(task)}</small>" if task else escape(name))
+
+
+def _cell(value: object) -> str:
+    return value.sign if isinstance(value, State) else escape(value or "–")
+
+
+def _look(value: object) -> str:
+    return LOOKS[value] if isinstance(value, State) else "q"
+
+
+def _shown_levels(report: Report) -> list[float]:
+    """The levels above dense, at most as many as columns stand beside each other."""
+    levels = sorted(level for level in report.study.levels if level)
+    if len(levels) <= MOST_LEVELS:
+        return levels
+    step = (len(levels) - 1) / (MOST_LEVELS - 1)
+    return [levels[round(place * step)] for place in range(MOST_LEVELS)]
+
+
+def _span(report: Report, level: float) -> Markdown | None:
+    """The speeds of all models at a level, from the least to the greatest."""
+    found = [
+        one.row.ratio
+        for view, row in report.by_method(report.measured)
+        if (one := pairs.speeds(view, row).get(level))
+    ]
+    if not found:
+        return None
+    low, high = speedup(min(found)), speedup(max(found))
+    return low if low == high else Markdown(f"{low}–{high}")
+
+
+def _verdicts(report: Report) -> Table:
+    """A row a model: how far it goes, what that buys, and where it ends."""
+    rows = []
+    for view, row in report.by_method(report.measured):
+        inspected = report.inspection(row.name)
+        if inspected is None:
+            continue
+        some = [one for one in pairs.pairs(view, [row]) if one.view.method == view.method]
+        kept, dead = [one.course.unharmed for one in some], [one.course.dead_from for one in some]
+        rows.append(
+            (
+                (view.pruned_label(row), report.stem(row)),
+                inspected.totals.parameters_deduplicated.count,
+                level_span(kept) if some else None,
+                _there(view, row, kept),
+                level_span(dead, "no level") if some else None,
+                sizes.smallest(view, row, some),
+            )
+        )
+    return Table(
+        name="verdicts",
+        caption="How far each model goes, over its tasks.",
+        columns=(
+            Column("model", model_link, right=False, parts=("name", "page")),
+            Column("parameters", short_count, unit="1"),
+            Column("no loss seen up to", _or_none, about="least and most over its tasks"),
+            Column("speed there", _or_none, about="one sentence of 32 tokens, times dense"),
+            Column("no better than a fixed answer from", _or_none),
+            Column("smallest file that still answers", _or_none),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def model_link(value: tuple[str, str]) -> Markdown:
+    """A row's name as a link to its page, in HTML."""
+    name, stem = value
+    return Markdown(f'<a href="models/{stem}.html">{escape(name)}</a>')
+
+
+def _or_none(value: object) -> str:
+    return escape("–" if value is None else value)
+
+
+def _there(view: Report, row: StudyModel, kept: Sequence[float | None]) -> Markdown | None:
+    """The speed at the highest level without a loss seen."""
+    levels = [level for level in kept if level is not None]
+    one = pairs.speeds(view, row).get(max(levels)) if levels else None
+    if one is None:
+        return None
+    if one.verdict is Speed.SAME:
+        return Markdown("no faster")
+    return Markdown(f"{speedup(one.row.ratio)} times")
+
+
+def _take(report: Report) -> tuple[tuple[Markdown, Markdown], ...]:
+    """What each page of evidence says first."""
+    lines = {
+        "[Quality](quality.md)": quality.lead(report),
+        "[Time](time.md)": speed.lead(report, SENTENCE),
+        "[Bytes](bytes.md)": sizes.lead(report),
+    }
+    return tuple((Markdown(page), line) for page, line in lines.items() if line)
+
+
+def _scale(report: Report) -> Markdown:
+    """How large the measured models are."""
+    sizes_found = [
+        one.totals.parameters_deduplicated.count
+        for row in report.measured
+        if (one := report.inspection(row.name))
+    ]
+    if not sizes_found:
         return Markdown("")
-    return Markdown(f"{' '.join(spans)} What holds at one size need not hold at another.")
+    low, high = short_count(min(sizes_found)), short_count(max(sizes_found))
+    return Markdown(low if low == high else f"{low} to {high}")
 
 
-def _counted(rows: Sequence[StudyModel]) -> str:
-    return "The models" if rows[1:] else "The model"
-
-
-def _span(report: Report, rows: Sequence[StudyModel]) -> str:
-    """The sizes of rows from the smallest to the largest, in millions of parameters."""
-    found = (report.inspection(row.name) for row in rows)
-    sizes = [one.totals.parameters_deduplicated.count for one in found if one]
-    low, high = (f"{count / 1e6:.1f}" for count in (min(sizes), max(sizes)))
-    return low if low == high else f"{low} to {high}"
+def _machines(machines: Sequence[Machine]) -> Markdown:
+    return listed(list(dict.fromkeys(one.processor for one in machines)))

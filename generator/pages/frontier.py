@@ -1,62 +1,93 @@
-"""Quality against size and against time, a part of Size and runtime."""
+"""Frontier: quality against bytes and against milliseconds, every technique on record beside dense."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from experiments.records.cell import Interval
 from experiments.records.latency import LatencyRow
 from experiments.records.study import StudyModel, StudyTask
-from generator.exhibits import Drawing
+from generator import pairs, verdicts
+from generator.exhibits import Column, Drawing, Table
 from generator.figures import frontier
-from generator.figures.frontier import Line, Point
+from generator.figures.frontier import Line, Panel, Point
+from generator.pages.quality import answer
+from generator.pairs import SENTENCE, Pair
+from generator.render import Markdown, escape, listed, percent, speedup
 from generator.report import Report
-from generator.sentences.quality import METRIC_NAMES, as_stored
+from generator.sentences import frontier as sentences
+from generator.sentences import sizes
+from generator.sentences.quality import METRIC_NAMES
+from generator.verdicts import Speed
 
 Cost = tuple[float, Interval | None]
 AXES = {
-    "size": "megabytes of the file: dense, then bit masks",
+    "bytes": "megabytes of the file: dense, then bit masks",
     "time": "milliseconds of a pass: dense, then sparse",
 }
+MOST_PANELS = 3
 
 
-def drawings(report: Report) -> tuple[Drawing, ...]:
-    """A figure a task and cost, of the rows of one origin: numbers of two never meet."""
-    found = []
-    for task in report.study.tasks:
-        rows = [row for row in report.measured if task in report.tasks_of(row)]
-        for origin, some in report.by_origin(rows).items():
-            for cost, axis in AXES.items():
-                pruned = report.by_method(some)
-                lines = [line for view, row in pruned if (line := _line(view, row, task, cost))]
-                if lines:
-                    found.append(_drawing(report, task, origin, cost, axis, lines))
-    return tuple(found)
+@dataclass(frozen=True)
+class Context:
+    """What the page shows."""
+
+    lead: Markdown
+    figures: tuple[Drawing, ...]
+    table: Table
 
 
-def _drawing(
-    report: Report, task: StudyTask, origin: str, cost: str, axis: str, lines: Sequence[Line]
-) -> Drawing:
-    metric = METRIC_NAMES.get(task.metric, task.metric)
-    return Drawing(
-        name=f"quality-{cost}-{report.stem(task)}" + ("" if origin == "here" else f"-{origin}"),
-        title="",
-        alt=f"Quality on {task.name} against {cost}, level by level",
-        subtitle=f"{task.name}: quality against {cost}, a point a level from dense on.",
-        draw=partial(frontier.draw, lines, metric=metric, cost=axis),
+def context(report: Report) -> Context:
+    """What is cheapest without a loss seen, over all pairs."""
+    some = pairs.pairs(report)
+    return Context(
+        lead=sentences.lead(some),
+        figures=tuple(_figures(report, sentences.lead(some))),
+        table=_table(report, some),
     )
+
+
+def _figures(report: Report, finding: Markdown) -> list[Drawing]:
+    """A figure a cost, of the rows of one machine where the cost is time, with a panel a task."""
+    found = []
+    machines = list(pairs.by_machine(report, report.measured).values())
+    groups = {"bytes": [list(report.measured)], "time": machines}
+    for cost, axis in AXES.items():
+        for place, rows in enumerate(groups[cost]):
+            panels = [
+                one
+                for task in report.study.tasks
+                if (one := _panel(report, task, rows, cost)).lines
+            ]
+            if panels:
+                names = listed([one.title for one in panels[:MOST_PANELS]])
+                what = "bytes" if cost == "bytes" else "time"
+                found.append(
+                    Drawing(
+                        name=f"quality-{cost}" + (f"-{place + 1}" if place else ""),
+                        title=f"Quality against {what}",
+                        subtitle=f"{names}; a point a level, filled on the frontier; 95 % intervals.",
+                        alt=f"{finding} Drawn: quality against {what}, level by level, on {names}.",
+                        draw=partial(frontier.draw, panels[:MOST_PANELS], cost=axis),
+                    )
+                )
+    return found
+
+
+def _panel(report: Report, task: StudyTask, rows: Sequence[StudyModel], cost: str) -> Panel:
+    lines = [line for view, row in report.by_method(rows) if (line := _line(view, row, task, cost))]
+    return Panel(task.name, METRIC_NAMES.get(task.metric, task.metric), tuple(lines))
 
 
 def _line(report: Report, row: StudyModel, task: StudyTask, cost: str) -> Line | None:
     """A row's quality by what it costs at each level; None where either is not measured."""
-    costs = _megabytes(report, row) if cost == "size" else _milliseconds(report, row)
+    costs = _megabytes(report, row) if cost == "bytes" else _milliseconds(report, row)
     points = []
     for level in (0.0, *report.study.levels):
-        answer = report.evaluation(row.name, task.name, level) or report.perplexity(
-            row.name, task.name, level
-        )
-        if answer is not None and level in costs:
+        found = answer(report, row, task, level) if level in costs else None
+        if found is not None:
             spent, bounds = costs[level]
-            points.append(Point(level, spent, answer.value, answer.interval, bounds))
+            points.append(Point(level, spent, found.value, found.interval, bounds))
     return Line(report.pruned_label(row), tuple(points), report.place(row)) if points else None
 
 
@@ -65,24 +96,26 @@ def _megabytes(report: Report, row: StudyModel) -> dict[float, Cost]:
     weighed = report.footprint(row.name)
     if weighed is None:
         return {}
-    files = as_stored(weighed, "bitmask") | {0.0: as_stored(weighed, "dense")[0.0]}
+    stored = verdicts.precisions(weighed)[0]
+    dense = verdicts.file_rows(weighed, "dense", stored)
+    files = verdicts.file_rows(weighed, "bitmask", stored) | {0.0: dense[0.0]}
     return {level: (one.bytes / 1e6, None) for level, one in files.items()}
 
 
 def _milliseconds(report: Report, row: StudyModel) -> dict[float, Cost]:
-    """The dense pass of the first shape timed, and at each level that over the sparse path's ratio.
+    """The dense pass of one sentence, and at each level that over the sparse path's ratio.
 
     The interval is that of the ratio: how long dense takes itself moves all of a model's points alike.
-
     Dense and sparse ran in turn, levels one after another: between them the processor's clock may have
     changed, and a level's own median with it. The ratio of one round has both under the same clock.
     """
     timed = report.latency(row.name)
     if timed is None:
         return {}
-    first = timed.rows[0]
-    rows = [one for one in timed.rows if (one.batch, one.tokens) == (first.batch, first.tokens)]
-    dense = next(one.median_ms for one in rows if one.path == "dense")
+    rows = [one for one in timed.rows if (one.batch, one.tokens) == SENTENCE]
+    dense = next((one.median_ms for one in rows if one.path == "dense"), None)
+    if dense is None:
+        return {}
     return {one.level: _over(dense, one) for one in rows if one.path in ("dense", "sparse")}
 
 
@@ -92,3 +125,59 @@ def _over(dense: float, row: LatencyRow) -> Cost:
         return dense / row.ratio, None
     slowest, fastest = row.ratio_interval
     return dense / row.ratio, (dense / fastest, dense / slowest)
+
+
+def _table(report: Report, some: Sequence[Pair]) -> Table:
+    """A row a technique: for how many pairs no loss is seen, and the bytes and speed there."""
+    weighed = [one for row in report.measured if (one := sizes.weighed(report, row))]
+    halves = [one.rivals.half / one.rivals.dense for one in weighed if one.rivals.half is not None]
+    came = [one.rivals.as_came / one.rivals.dense for one in weighed]
+    rows: list[tuple[object, ...]] = []
+    if weighed:
+        rows.append(("unpruned, as it came", None, _span(came, percent), None))
+    if halves:
+        rows.append(("unpruned, 16 bits", None, _span(halves, percent), None))
+    for method in dict.fromkeys(pair.view.method for pair in some):
+        mine = [pair for pair in some if pair.view.method == method]
+        kept = [pair for pair in mine if pair.course.unharmed is not None]
+        stored = [share for pair in kept if (share := sentences.share_there(pair)) is not None]
+        ran = [ratio for pair in kept if (ratio := _speed_there(pair)) is not None]
+        rows.append(
+            (
+                f"{method}, last level without a loss seen",
+                f"{len(kept)} of {len(mine)}",
+                _span(stored, percent),
+                _span(ran, speedup),
+            )
+        )
+    return Table(
+        name="techniques",
+        caption="Each technique where no loss is seen: bytes as a share of dense, and speed.",
+        columns=(
+            Column("technique", right=False),
+            Column("pairs without a loss seen", _or_none),
+            Column("bytes", _or_none, about="least and most over models, share of dense"),
+            Column("times as fast", _or_none, about="one sentence of 32 tokens; 1 where no faster"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _speed_there(pair: Pair) -> float | None:
+    level = pair.course.unharmed
+    one = pairs.speeds(pair.view, pair.row).get(level) if level is not None else None
+    if one is None:
+        return None
+    return 1.0 if one.verdict is Speed.SAME else one.row.ratio
+
+
+def _span(values: Sequence[float], form: object) -> Markdown | None:
+    """The least and the greatest, each once."""
+    if not values:
+        return None
+    shown = [form(min(values)), form(max(values))]  # type: ignore[operator]
+    return Markdown(" to ".join(dict.fromkeys(shown)))
+
+
+def _or_none(value: object) -> str:
+    return escape("–" if value is None else value)

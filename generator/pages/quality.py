@@ -1,226 +1,342 @@
-"""Performance: a table and a plot per task, dense and at every level."""
+"""Quality: at which level how many pairs still answer, a panel a task, a row a pair."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.evaluation import Evaluation
+from experiments.records.perplexity import Perplexity
 from experiments.records.study import StudyModel, StudyTask
+from generator import pairs
 from generator.exhibits import Column, Drawing, Table
 from generator.figures import quality_by_level
 from generator.figures.quality_by_level import Line, Panel
-from generator.pages import perplexity
+from generator.pairs import Pair
 from generator.render import (
     Markdown,
-    change,
     escape,
-    interval,
     level_name,
     listed,
-    number,
+    perplexity,
+    quiet,
     score,
     whole,
 )
-from generator.report import Report
-from generator.sentences.quality import METRIC_NAMES, control_sentence, finding, steps
+from generator.report import Report, is_miniature
+from generator.sentences import quality as sentences
+from generator.sentences.quality import METRIC_NAMES, PERPLEXITY
 
+MOST_ROWS = 8
+MOST_PANELS = 4
 # Ways to answer, as records name them: in words for a list, and what each is.
 WAYS = {
     "classification head": (
         "by a classification head",
-        "a layer on top of the model, trained for the task, gives each label a score, and the "
-        "highest is the answer. It stands outside the blocks and is not pruned.",
+        "a layer on top, trained for the task, gives each label a score. It is not pruned.",
     ),
     "generated label word": (
         "by a generated label word",
-        "the model writes its answer token by token, each the likeliest next one. It is scored as an "
-        "exact match, upper and lower case aside: a word that is no label is wrong, and counted as "
-        "such.",
+        "the model writes its answer; a word that is no label is wrong, and counted as such.",
     ),
     "likeliest of the answers, zero-shot": (
         "by the likeliest of the answers, zero-shot",
-        "the model was not trained for the task. It is given the sentence and a question, and of the "
-        "possible answers the one to which it gives the highest probability counts, whether or not "
-        "it would have written it.",
+        "untrained for the task, it is given the sentence and a question, and the answer that it finds the "
+        "likelier counts.",
     ),
 }
-GLUE = ("cola", "sst2")
 
 
 @dataclass(frozen=True)
-class TaskSection:
-    """One task: its table, its figure and what they say."""
+class Part:
+    """Pretrained models, or miniatures: their figure and their rows."""
 
-    task: StudyTask
-    glue: bool
-    n: int
-    split: str
-    metrics: Markdown
-    majority: float
-    majority_label: str
-    answered_by: tuple[Markdown, ...]
-    left_out: tuple[Markdown, ...]
+    title: str
+    figure: Drawing | None
     table: Table
-    note: Markdown
-    figure: Drawing
-    findings: tuple[Markdown, ...]
-    controls: tuple[Markdown, ...]
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Context:
     """What the page shows."""
 
-    sections: tuple[TaskSection, ...]
-    predicting: tuple[perplexity.Section, ...]
+    lead: Markdown
+    parts: tuple[Part, ...]
+    anomalies: tuple[Markdown, ...]
+    control: Markdown
     ways: tuple[Markdown, ...]
-    collapsed: int
-    silent: int
-    asked: int
+    tasks: tuple[Markdown, ...]
+    scored: tuple[Markdown, ...]
+    warnings: tuple[str, ...]
     skipped: tuple[Markdown, ...]
+    all: Table
+    texts: Table
 
 
 def context(report: Report) -> Context:
     """Every task that has answers."""
-    asked = [task for task in report.study.tasks if answering(report, task)]
-    sections = tuple(_section(report, task) for task in asked)
-    answers = [
-        answer
-        for task in asked
-        for view, row in report.by_method(answering(report, task))
-        for level in report.study.levels
-        if (answer := view.evaluation(row.name, task.name, level))
-    ]
+    some = pairs.pairs(report)
+    groups = [
+        ("Pretrained models", [row for row in report.measured if not is_miniature(row)]),
+        ("Small models trained here so that everything runs in minutes",
+         [row for row in report.measured if is_miniature(row)]),
+    ]  # fmt: skip
+    shown = [_part(report, title, place, rows) for place, (title, rows) in enumerate(groups)]
     return Context(
-        sections=sections,
-        predicting=perplexity.sections(report),
-        ways=_ways(report, asked),
-        collapsed=sum(answer.constant_prediction for answer in answers),
-        silent=sum(answer.not_a_label == answer.n for answer in answers),
-        asked=len(answers),
+        lead=sentences.lead(report),
+        parts=tuple(part for part in shown if part.table.rows),
+        anomalies=sentences.anomalies(some),
+        control=sentences.control(some),
+        ways=tuple(_ways(report)),
+        tasks=tuple(_tasks(report)),
+        scored=tuple(_scored(report)),
+        warnings=tuple(_warnings(report)),
         skipped=tuple(
-            Markdown(f"**{escape(report.label(row))}**, {escape(task)}: {escape(reason)}")
+            Markdown(f"{escape(report.label(row))}, {escape(task)}: {escape(reason)}")
             for row in report.study.models
             for task, reason in row.skipped.items()
         ),
+        all=_all(report),
+        texts=_texts(report),
     )
 
 
-def answering(report: Report, task: StudyTask) -> list[StudyModel]:
-    """The rows with dense answers to a task."""
-    return [row for row in report.measured if report.dense(row.name, task.name)]
+def _part(report: Report, title: str, place: int, rows: Sequence[StudyModel]) -> Part:
+    some = pairs.pairs(report, rows)
+    return Part(title, _figure(report, title, place, rows), _table(place, some))
 
 
-def _ways(report: Report, tasks: Sequence[StudyTask]) -> tuple[Markdown, ...]:
-    """What each way to answer is that a row of the report took."""
-    taken = {
-        answer.answered_by
-        for task in tasks
-        for row in answering(report, task)
-        if (answer := report.dense(row.name, task.name))
-    }
-    return tuple(
-        Markdown(f"**{short[:1].upper()}{short[1:]}**: {what}")
-        for name, (short, what) in WAYS.items()
-        if name in taken
+def _figure(report: Report, title: str, place: int, rows: Sequence[StudyModel]) -> Drawing | None:
+    panels = [panel for task in report.study.tasks if (panel := _panel(report, task, rows)).lines]
+    if not panels:
+        return None
+    finding = sentences.collapse([pair.course for pair in pairs.pairs(report, rows)])
+    names = listed([panel.title for panel in panels[:MOST_PANELS]])
+    return Drawing(
+        name="quality" if not place else "quality-miniatures",
+        title=finding,
+        subtitle=f"{title}; {names}. Bars: 95 % intervals; levels at equal steps.",
+        alt=f"{finding} Drawn: quality of each model on {names} against the share of weights removed.",
+        draw=partial(quality_by_level.draw, panels[:MOST_PANELS]),
     )
 
 
-def _answered_by(report: Report, task: StudyTask) -> tuple[Markdown, ...]:
-    """The rows by the way in which they answer, in words."""
-    rows: dict[tuple[str, str], list[str]] = {}
-    for row in answering(report, task):
-        if answer := report.dense(row.name, task.name):
-            way = answer.answered_by, answer.label_mapping
-            rows.setdefault(way, []).append(report.label(row))
-    return tuple(
-        Markdown(
-            f"{escape(WAYS[way][0] if way in WAYS else way)}, labels matched {escape(mapping)}: "
-            f"{listed(names)}"
-        )
-        for (way, mapping), names in rows.items()
+def _panel(report: Report, task: StudyTask, rows: Sequence[StudyModel]) -> Panel:
+    """The figure's data: a line a model and method."""
+    lines = tuple(
+        line for view, row in report.by_method(rows) if (line := _line(view, row, task)).points
     )
+    dense = [a for row in rows if (a := report.dense(row.name, task.name))]
+    if dense:
+        mcc = dense[0].metric == "mcc"
+        floor: float | None = 0.0 if mcc else dense[0].majority
+        return Panel(task.name, "MCC" if mcc else "accuracy", lines, floor)
+    return Panel(task.name, PERPLEXITY, lines, _uniform(report, task, rows))
 
 
-def _section(report: Report, task: StudyTask) -> TaskSection:
-    rows = answering(report, task)
-    dense = [answer for row in rows if (answer := report.dense(row.name, task.name))]
-    metrics = sorted({METRIC_NAMES[answer.metric] for answer in dense})
-    pruned = report.by_method(rows)
-    return TaskSection(
-        task=task,
-        glue=task.name in GLUE,
-        n=dense[0].n,
-        split=dense[0].split,
-        metrics=listed(metrics),
-        majority=dense[0].majority,
-        majority_label=dense[0].majority_label,
-        answered_by=_answered_by(report, task),
-        left_out=tuple(
-            line for row, a in zip(rows, dense) for line in _left_out(report.label(row), a)
-        ),
-        table=table(report, task),
-        note=report.note(rows),
-        figure=Drawing(
-            name=f"performance-{report.stem(task)}",
-            title="",
-            alt=f"{' and '.join(metrics)} of each model on {task.name} against the level pruned",
-            subtitle=f"{task.question} Levels stand at equal steps. {legend(report, rows)}",
-            draw=partial(quality_by_level.draw, [panel(report, task)]),
-        ),
-        findings=tuple(filter(None, (finding(view, row, task) for view, row in pruned))),
-        controls=tuple(filter(None, (control_sentence(view, row, task) for view, row in pruned))),
-        warnings=tuple(
-            f"{report.label(row)}: {warning}"
-            for row, a in zip(rows, dense)
-            for warning in a.warnings
-        ),
-    )
-
-
-def legend(report: Report, rows: Sequence[StudyModel]) -> str:
-    """What the marks of a quality figure of these rows mean."""
-    control = (
-        "dotted lines the random control with the range of its seeds, " if report.seeds else ""
-    )
-    marks = f"Bars are 95 % intervals, {control}the dashed line is a constant answer."
-    return f"{marks} {report.note(rows)}".strip()
-
-
-def panel(report: Report, task: StudyTask) -> Panel:
-    """The figure's data: a line a model and method, with its random control."""
-    rows = answering(report, task)
-    dense = [report.dense(row.name, task.name) for row in rows]
-    metric = next(answer.metric for answer in dense if answer)
-    majority = next(answer.majority for answer in dense if answer)
-    return Panel(
-        title=task.name,
-        metric="MCC" if metric == "mcc" else "accuracy",
-        floor=0.0 if metric == "mcc" else majority,
-        lines=tuple(
-            _line(view, row, task)
-            for view, row in report.by_method(rows)
-            if view.method == report.method or steps(view, row.name, task.name)
-        ),
-    )
+def _uniform(report: Report, task: StudyTask, rows: Sequence[StudyModel]) -> float | None:
+    """The perplexity of a uniform guess: the least of the vocabularies of the models asked."""
+    asked = [row for row in rows if report.perplexity(row.name, task.name, 0.0)]
+    found = [one.architecture.vocabulary for row in asked if (one := report.inspection(row.name))]
+    return float(min(size for size in found if size)) if any(found) else None
 
 
 def _line(report: Report, row: StudyModel, task: StudyTask) -> Line:
-    """A model's line under the report's method; the control, which is of no method, by the first."""
-    levels = (0.0, *report.study.levels)
-    asked = [(level, report.evaluation(row.name, task.name, level)) for level in levels]
-    return Line(
-        report.pruned_label(row),
-        tuple(_point(level, answer) for level, answer in asked if answer),
-        _control(report, row.name, task.name) if report.method == report.methods[0] else (),
-        report.place(row),
+    """A model's line under the report's method; without pruned answers none."""
+    levels = [0.0, *report.study.levels_of(report.method)]
+    asked = [(level, answer(report, row, task, level)) for level in sorted(levels)]
+    points = tuple(
+        (level, one.value, *(one.interval or (one.value, one.value))) for level, one in asked if one
+    )
+    pruned = any(level for level, *_ in points)
+    return Line(report.pruned_label(row), points if pruned else (), report.place(row))
+
+
+def answer(
+    report: Report, row: StudyModel, task: StudyTask, level: float
+) -> Evaluation | Perplexity | None:
+    """A row's answers to a task at a level, or its perplexity on it."""
+    asked = row.name, task.name, level
+    return report.evaluation(*asked) or report.perplexity(*asked)
+
+
+def _table(place: int, some: Sequence[Pair]) -> Table:
+    """A row a pair: dense, up to where no loss is seen, from where on it answers no better than unread."""
+    rows, records = [], []
+    for pair in some[:MOST_ROWS]:
+        dense = answer(pair.view, pair.row, pair.task, 0.0)
+        course = pair.course
+        loss = pair.view.loss(pair.row.name, pair.task.name, course.unharmed or 0.0)
+        rows.append(
+            (
+                (pair.label, pair.task.name),
+                scored(dense),
+                course.unharmed,
+                sentences.bound(loss) if loss else None,
+                course.lost_from,
+                course.dead_from,
+                "weak to begin with" if pair.weak else "",
+            )
+        )
+        kind = Perplexity.kind if isinstance(dense, Perplexity) else Evaluation.kind
+        records.append(
+            pair.view.record(kind=kind, model=pair.row.name, task=pair.task.name, level=0.0)
+        )
+    return Table(
+        name="quality-verdicts" if not place else "quality-verdicts-miniatures",
+        caption="How far each model goes on each task.",
+        columns=(
+            Column("model, task", pair_name, right=False, parts=("model", "task")),
+            Column("unpruned", score_shown, parts=("score", "low", "high", "metric")),
+            Column("no loss seen up to", _level, about="level"),
+            Column("bound", _or_none, about="of what is lost at that level"),
+            Column("first loss at", _level, about="level", shown=False),
+            Column("no better than unread from", _level, about="level"),
+            Column("note", right=False),
+        ),
+        rows=tuple(rows),
+        records=tuple(records),
     )
 
 
-def _point(level: float, answer: Evaluation) -> tuple[float, float, float, float]:
-    low, high = answer.interval or (answer.value, answer.value)
-    return level, answer.value, low, high
+def scored(answer: Evaluation | Perplexity | None) -> tuple[object, ...] | None:
+    """A score as a table has it: value, both bounds of its interval, metric."""
+    if answer is None:
+        return None
+    metric = PERPLEXITY if isinstance(answer, Perplexity) else answer.metric
+    return (answer.value, *(answer.interval or (None, None)), metric)
+
+
+def score_shown(value: tuple[float, float | None, float | None, str] | None) -> str:
+    """A score with its interval in a quieter tone.
+
+    >>> score_shown((0.5, 0.25, 0.75, "accuracy"))
+    '50.0 % <small>+25.0/−25.0</small>'
+    """
+    if value is None:
+        return escape("–")
+    middle, low, high, metric = value
+    form = perplexity if metric == PERPLEXITY else partial(score, metric=metric)
+    bounds = None if low is None or high is None else (low, high)
+    return Markdown(f"{form(middle)} {quiet(bounds, middle, form)}".strip())
+
+
+def pair_name(value: tuple[str, str]) -> Markdown:
+    """A model and its task, the task in a quieter tone."""
+    name, task = value
+    return Markdown(f"{escape(name)} <small>{escape(task)}</small>" if task else escape(name))
+
+
+def _level(value: float | None) -> str:
+    return "–" if value is None else level_name(value)
+
+
+def _or_none(value: str | None) -> str:
+    return escape("–" if value is None else value)
+
+
+def _all(report: Report) -> Table:
+    """Every labelled answer, with its difference from dense and from a fixed answer."""
+    rows, records = [], []
+    for view, row, task, level in _asked(report):
+        one = view.evaluation(row.name, task.name, level)
+        if one is None:
+            continue
+        loss = view.loss(row.name, task.name, level) if level else None
+        fixed = view.against_fixed(row.name, task.name, level)
+        found = view.state(row.name, task.name, level)
+        method = view.method if level else ""
+        rows.append(
+            (
+                row.name, task.name, method, level, METRIC_NAMES[one.metric], one.n, one.value,
+                one.interval, found.value if found else None,
+                loss.difference if loss else None, loss.difference_interval if loss else None,
+                loss.p_value if loss else None, loss.gained if loss else None,
+                loss.lost if loss else None, fixed.difference if fixed else None,
+                fixed.difference_interval if fixed else None, one.accuracy, one.majority,
+                one.not_a_label, note(one),
+            )
+        )  # fmt: skip
+        records.append(
+            view.record(
+                kind="evaluation",
+                model=row.name,
+                task=task.name,
+                level=level,
+                method=method or None,
+            )
+        )
+    bounds = ("low", "high")
+    return Table(
+        name="quality",
+        columns=(
+            Column("model"), Column("task"), Column("method"),
+            Column("level", unit="share of prunable weights"),
+            Column("metric"), Column("n", unit="sentences"), Column("score"),
+            Column("score interval", parts=bounds, about="95 %"),
+            Column("state"),
+            Column("difference from dense", about="pruned minus dense on the same sentences"),
+            Column("difference from dense interval", parts=bounds, about="95 %"),
+            Column("McNemar p"), Column("gained", unit="sentences"), Column("lost", unit="sentences"),
+            Column("difference from a fixed answer"),
+            Column("difference from a fixed answer interval", parts=bounds, about="95 %"),
+            Column("accuracy"), Column("accuracy of a fixed answer"),
+            Column("answers that are no label", unit="sentences"), Column("note"),
+        ),
+        rows=tuple(rows),
+        records=tuple(records),
+    )  # fmt: skip
+
+
+def _texts(report: Report) -> Table:
+    """Every perplexity, with how many times dense it is."""
+    rows, records = [], []
+    for view, row, task, level in _asked(report):
+        one = view.perplexity(row.name, task.name, level)
+        if one is None:
+            continue
+        found = view.state(row.name, task.name, level)
+        method = view.method if level else ""
+        more = view.perplexity_change(row.name, task.name, level) if level else None
+        rows.append(
+            (
+                row.name, task.name, method, level, one.n, one.value, one.interval,
+                found.value if found else None, more.ratio if more else None,
+                more.ratio_interval if more else None,
+            )
+        )  # fmt: skip
+        records.append(
+            view.record(
+                kind="perplexity",
+                model=row.name,
+                task=task.name,
+                level=level,
+                method=method or None,
+            )
+        )
+    bounds = ("low", "high")
+    return Table(
+        name="perplexity",
+        columns=(
+            Column("model"), Column("task"), Column("method"),
+            Column("level", unit="share of prunable weights"), Column("n", unit="tokens"),
+            Column("perplexity"), Column("perplexity interval", parts=bounds, about="95 %"),
+            Column("state"), Column("times dense"),
+            Column("times dense interval", parts=bounds, about="95 %"),
+        ),
+        rows=tuple(rows),
+        records=tuple(records),
+    )  # fmt: skip
+
+
+def _asked(report: Report) -> Iterator[tuple[Report, StudyModel, StudyTask, float]]:
+    """Every row, task, method and level: dense once, before the methods."""
+    for row in report.measured:
+        for task in report.tasks_of(row):
+            yield report, row, task, 0.0
+            for view, _ in report.by_method([row]):
+                for level in sorted(report.study.levels_of(view.method)):
+                    if level:
+                        yield view, row, task, level
 
 
 def note(answer: Evaluation) -> str:
@@ -234,77 +350,51 @@ def note(answer: Evaluation) -> str:
     return f"no interval: {answer.no_interval}" if answer.no_interval else ""
 
 
-def _control(report: Report, model: str, task: str) -> tuple[tuple[float, float, float], ...]:
-    found = []
-    for level in report.study.levels:
-        values = [answer.value for answer in report.control(model, task, level)]
-        if values:
-            found.append((level, min(values), max(values)))
-    return tuple(found)
+def _ways(report: Report) -> Iterator[Markdown]:
+    """The rows by the way in which they answer."""
+    rows: dict[str, list[str]] = {}
+    for row in report.measured:
+        for task in report.tasks_of(row):
+            if found := report.dense(row.name, task.name):
+                names = rows.setdefault(found.answered_by, [])
+                if row.name not in names:
+                    names.append(row.name)
+    for way, names in rows.items():
+        short, what = WAYS.get(way, (way, ""))
+        yield Markdown(f"{listed(names)} {escape(short)}: {escape(what)}")
 
 
-def table(report: Report, task: StudyTask) -> Table:
-    """Every model and level: score, interval, difference from dense, and what to be wary of."""
-    rows = []
-    for row in answering(report, task):
-        if dense := report.dense(row.name, task.name):
-            rows.append(_row(report.label(row), 0.0, dense, None))
-        for view, _ in report.by_method([row]):
-            for level in report.study.levels:
-                if answer := view.evaluation(row.name, task.name, level):
-                    loss = view.loss(row.name, task.name, level)
-                    rows.append(_row(view.pruned_label(row), level, answer, loss))
-    unit = "mcc" if task.metric == "mcc" else "accuracy"
-    bounds = ("low", "high")
-    return Table(
-        name=f"performance-{report.stem(task)}",
-        columns=(
-            Column("model", right=False),
-            Column("level", level_name),
-            Column("metric", right=False, shown=False),
-            Column("score", partial(score, metric=unit)),
-            Column(
-                "95 % interval", lambda x: interval(x, partial(score, metric=unit)), parts=bounds
-            ),
-            Column("difference", partial(change, metric=unit)),
-            Column(
-                "its interval", lambda x: interval(x, partial(change, metric=unit)), parts=bounds
-            ),
-            Column("McNemar p", partial(number, digits=2)),
-            Column("no label", whole, shown=False),
-            Column("note", right=False),
-        ),
-        rows=tuple(rows),
-    )
+def _tasks(report: Report) -> Iterator[Markdown]:
+    """What each task asks, of how many sentences, and what a fixed answer scores."""
+    for task in report.study.tasks:
+        found = [a for row in report.measured if (a := report.dense(row.name, task.name))]
+        if found:
+            one = found[0]
+            yield Markdown(
+                f"**{escape(task.name)}**: {escape(task.question)} {whole(one.n)} sentences "
+                f"({escape(one.split)}); always answering “{escape(one.majority_label)}” is right for "
+                f"{score(one.majority, 'accuracy')}."
+            )
 
 
-def _row(
-    name: str, level: float, answer: Evaluation, loss: Comparison | None
-) -> tuple[object, ...]:
-    return (
-        name,
-        level,
-        METRIC_NAMES[answer.metric],
-        answer.value,
-        answer.interval,
-        loss.difference if loss else None,
-        loss.difference_interval if loss else None,
-        loss.p_value if loss else None,
-        answer.not_a_label,
-        note(answer) or _why_none(loss),
-    )
+def _scored(report: Report) -> Iterator[Markdown]:
+    """How much of each text a model was scored on."""
+    for task in report.study.tasks:
+        for row in report.measured:
+            if one := report.perplexity(row.name, task.name, 0.0):
+                windows = f"{whole(len(one.tokens))} windows of at most {whole(one.window)}"
+                yield Markdown(
+                    f"**{escape(task.name)}**, {escape(report.label(row))}: {whole(one.n)} tokens scored in "
+                    f"{windows}."
+                )
 
 
-def _why_none(loss: Comparison | None) -> str:
-    """Why the interval of a difference is missing."""
-    return f"no interval of the difference: {loss.no_interval}" if loss and loss.no_interval else ""
-
-
-def _left_out(name: str, answer: Evaluation) -> Iterator[Markdown]:
-    """The sentences of which a model's tokenizer made nothing."""
-    if answer.no_token:
-        places = listed([whole(place + 1) for place in answer.no_token])
-        yield Markdown(
-            f"{escape(name)} was asked {whole(answer.n)} sentences: the others gave no token (of those "
-            f"asked, {places})"
-        )
+def _warnings(report: Report) -> Iterable[str]:
+    for row in report.measured:
+        for task in report.tasks_of(row):
+            if dense := answer(report, row, task, 0.0):
+                yield from (f"{report.label(row)}, {task.name}: {one}" for one in dense.warnings)
+            found = report.dense(row.name, task.name)
+            if found and found.no_token:
+                places = listed([whole(place + 1) for place in found.no_token])
+                yield f"{report.label(row)}, {task.name}: no token came of sentences {places}"

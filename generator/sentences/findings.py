@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from generator.render import Markdown, escape, level_name, speedup
+from generator.render import Markdown, escape, level_name, percent, speedup
 from generator.verdicts import Course, Speed, State
 
 NUMBERS = tuple(
@@ -49,6 +49,16 @@ def in_words(count: int, one: str, many: str = "") -> str:
     """
     number = NUMBERS[count] if count < len(NUMBERS) else str(count)
     return f"{number} {one if count == 1 else many or one + 's'}"
+
+
+def some_of(some: int, every: int, thing: str = "model") -> str:
+    """How many of how many, in words where both are small.
+
+    >>> some_of(2, 6), some_of(3, 40)
+    ('two of six models', '3 of 40 models')
+    """
+    small = max(some, every) < len(NUMBERS)
+    return f"{NUMBERS[some] if small else some} of {in_words(every, thing)}"
 
 
 def headline(method: str, models: int, outcomes: Sequence[Outcome]) -> Markdown:
@@ -126,7 +136,9 @@ def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float
         return Markdown(f"{what}, and no model runs faster{also}.")
     if len(faster) == len(there):
         return Markdown(f"{what}, and the models run {span(faster)} times as fast.")
-    return Markdown(f"{what}; {len(faster)} of {in_words(len(there), 'model')} run faster there.")
+    run = "runs" if len(faster) == 1 else "run"
+    some = f"{some_of(len(faster), len(there))} {run} faster there"
+    return Markdown(f"{what}; {some}, by at most {percent(max(faster).ratio - 1, 0)}.")
 
 
 def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float) -> Markdown:

@@ -1,76 +1,166 @@
-"""What the records say, in sentences. Pure: every number in them comes from a record."""
+"""What pruning leaves of answers, in sentences: the state first, the bound second. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import takewhile
+from collections.abc import Iterable, Sequence
 
 from experiments.records.evaluation import Comparison, Evaluation
-from experiments.records.footprint import Footprint, FootprintRow
 from experiments.records.inspection import Inspection
-from experiments.records.latency import Latency, LatencyRow
-from experiments.records.perplexity import PerplexityChange
-from experiments.records.study import StudyModel, StudyTask
+from experiments.records.perplexity import Perplexity, PerplexityChange
+from generator import pairs
+from generator.pairs import Pair
 from generator.render import (
     Markdown,
     change,
     escape,
-    interval,
     level_name,
     listed,
-    percent,
     perplexity,
-    points,
     score,
-    times,
+    speedup,
     whole,
 )
 from generator.report import Report
+from generator.verdicts import PLAIN, Course, bounds_of
 
 PERPLEXITY = "perplexity"
 METRIC_NAMES = {"accuracy": "accuracy", "exact_match": "exact match", "mcc": "MCC"}
 
 
-@dataclass(frozen=True)
-class Step:
-    """One level of one model on one task: its answers and its difference from dense."""
-
-    level: float
-    evaluation: Evaluation
-    loss: Comparison
-
-    @property
-    def lost(self) -> bool:
-        """Whether the whole interval of the difference lies below zero; of accuracy's where MCC's is none."""
-        loss = self.loss
-        return (loss.difference_interval or loss.accuracy_difference_interval)[1] < 0
-
-    @property
-    def given_up(self) -> bool:
-        """Whether it no longer tells sentences apart: one answer to everything, or no label at all."""
-        answers = self.evaluation
-        return answers.constant_prediction or answers.not_a_label == answers.n
+def lead(report: Report) -> Markdown:
+    """How many pairs bear how much, and from where on most answer no better than unread."""
+    return collapse([pair.course for pair in pairs.pairs(report)])
 
 
-PLAIN = ("", "F64", "F32", "F16", "BF16", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
+def collapse(courses: Sequence[Course]) -> Markdown:
+    """From which level on at least half of the pairs are on the floor, and how many show no loss before.
+
+    >>> one = Course(((0.1, State.NO_LOSS), (0.5, State.LOSS), (0.9, State.FLOOR)))
+    >>> collapse([one, one])
+    'Quality collapses rather than fades: from 90 % on 2 of 2 model-task pairs answer no better than unread.'
+    """
+    levels = sorted({level for one in courses for level, _ in one.states})
+    for level in levels:
+        states = [one for course in courses if (one := course.at(level))]
+        dead = sum(one.dead for one in states)
+        if 2 * dead >= len(states):
+            return Markdown(
+                f"Quality collapses rather than fades: from {level_name(level)} on {dead} of "
+                f"{len(states)} model-task pairs answer no better than unread."
+            )
+    if not levels:
+        return Markdown("")
+    last = levels[-1]
+    states = [one for course in courses if (one := course.at(last))]
+    dead = sum(one.dead for one in states)
+    return Markdown(
+        f"At {level_name(last)}, the highest level tried, {len(states) - dead} of {len(states)} model-task "
+        "pairs still answer better than unread."
+    )
 
 
-def written(found: Inspection | None) -> str:
-    """What of a checkpoint is weighed: its file, or where that holds blocks, what they stand for."""
-    blocks = found is not None and dequantised(found)
-    return "the file of its dequantised 32-bit numbers" if blocks else "the file"
+def bound(loss: Comparison) -> Markdown:
+    """At most how much is lost: the lower end of the difference's interval, rounded outward.
+
+    In points, of a correlation as such; nothing where nothing can be lost.
+    """
+    low = bounds_of(loss)[0]
+    if low >= 0:
+        return Markdown("nothing lost")
+    if loss.metric == "mcc" and loss.difference_interval:
+        return Markdown(f"at most {outward(-low, 2)} of MCC lost")
+    return Markdown(f"at most {outward(-100 * low, 0)} points lost")
 
 
-def dequantised(found: Inspection) -> bool:
-    """Whether a checkpoint's file holds blocks, so that what is weighed is not that file."""
-    return any(tensor.stored_as not in PLAIN for tensor in found.tensors)
+def outward(value: float, digits: int) -> str:
+    """A bound rounded so that it holds: up.
+
+    >>> outward(1.21, 0), outward(0.0412, 2), outward(2.0, 0)
+    ('2', '0.05', '2')
+    """
+    scale = 10**digits
+    up = -(-round(value * scale, 9) // 1)
+    return f"{up / scale:.{digits}f}"
 
 
-def as_stored(weighed: Footprint, name: str, of: str = "file") -> dict[float, FootprintRow]:
-    """The rows of one format at the stored precision, which stands first, by level."""
-    stored = weighed.rows[0].dtype
-    asked = (name, of, stored)
-    return {row.level: row for row in weighed.rows if (row.format, row.of, row.dtype) == asked}
+def verdict(pair: Pair) -> Markdown:
+    """How far one pair goes, in one sentence: the verdict, the level, one bound."""
+    course, name = pair.course, f"{escape(pair.label)}, {escape(pair.task.name)}"
+    weak = "weak to begin with; " if pair.weak else ""
+    dead = course.dead_from
+    end = f"; no better than unread from {level_name(dead)} on" if dead is not None else ""
+    if course.unharmed is None:
+        first = level_name(course.states[0][0])
+        if dead == course.states[0][0]:
+            return Markdown(f"{name}: {weak}no better than unread from {first} on.")
+        return Markdown(f"{name}: {weak}a loss is seen at {first} already{end}.")
+    loss = pair.view.loss(pair.row.name, pair.task.name, course.unharmed)
+    most = f" ({bound(loss)})" if loss else ""
+    return Markdown(f"{name}: {weak}no loss seen up to {level_name(course.unharmed)}{most}{end}.")
+
+
+def anomalies(some: Iterable[Pair]) -> tuple[Markdown, ...]:
+    """Pairs that answer better with more removed: beyond their intervals, and unexplained."""
+    return tuple(
+        Markdown(
+            f"{escape(pair.label)}, {escape(pair.task.name)}: better at "
+            f"{listed([level_name(level) for level in pair.course.recovered])} than with less removed. "
+            "Why is an open question."
+        )
+        for pair in some
+        if pair.course.recovered
+    )
+
+
+def control(some: Sequence[Pair]) -> Markdown:
+    """Over all pairs and levels, how often the method is surely better and surely worse than random."""
+    better = worse = every = 0
+    for pair in some:
+        for verdicts in against_control(pair).values():
+            every += 1
+            better += all(one > 0 for one in verdicts)
+            worse += all(one < 0 for one in verdicts)
+    if not every:
+        return Markdown("")
+    method = escape(some[0].view.method)
+    also = f", worse in {worse}" if worse else ""
+    return Markdown(
+        f"Against removal at random at the same level, {method} is surely better in {better} of {every} "
+        f"cases{also}."
+    )
+
+
+def against_control(pair: Pair) -> dict[float, list[int]]:
+    """By level, against each seed: 1 where the whole interval says better, -1 worse, else 0."""
+    found = {}
+    report = pair.view
+    for level in report.study.levels:
+        asked = pair.row.name, pair.task.name, level
+        bounds = [one.difference_interval for one in report.against_control(*asked)]
+        ratios = [one.ratio_interval for one in report.perplexity_against_control(*asked)]
+        verdicts = [_sign(*one) if one else 0 for one in bounds]
+        verdicts += [-_sign(one[0] - 1, one[1] - 1) if one else 0 for one in ratios]
+        if verdicts:
+            found[level] = verdicts
+    return found
+
+
+def _sign(low: float, high: float) -> int:
+    """The sign of an interval that lies on one side of zero."""
+    return (low > 0) - (high < 0)
+
+
+def dense_score(answer: Evaluation | Perplexity) -> Markdown:
+    """An unpruned score in its own unit."""
+    if isinstance(answer, Perplexity):
+        return perplexity(answer.value)
+    return score(answer.value, answer.metric)
+
+
+def difference(loss: Comparison | PerplexityChange) -> Markdown:
+    """A change from dense in its own unit: points, MCC, or times as high."""
+    if isinstance(loss, PerplexityChange):
+        return Markdown(f"{speedup(loss.ratio)} times")
+    return change(loss.difference, loss.metric)
 
 
 def storage(found: Inspection) -> Markdown:
@@ -87,232 +177,6 @@ def storage(found: Inspection) -> Markdown:
     if found.packed_weights:
         by = sorted({tensor.packed for tensor in found.tensors if tensor.packed})
         parts.append(
-            f"{whole(found.packed_weights)} of its weights are packed by {listed(by)}: "
-            "not measured."
+            f"{whole(found.packed_weights)} of its weights are packed by {listed(by)}: not measured."
         )
     return Markdown(" ".join(parts))
-
-
-def steps(report: Report, model: str, task: str) -> list[Step]:
-    """The levels at which both the answers and the difference are on record."""
-    found = []
-    for level in report.study.levels:
-        answers, loss = report.evaluation(model, task, level), report.loss(model, task, level)
-        if answers and loss:
-            found.append(Step(level, answers, loss))
-    return found
-
-
-def finding(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
-    """How far one model can be pruned on one task, in a few sentences."""
-    if task.metric == PERPLEXITY:
-        return _predicted(report, model, task)
-    dense = report.dense(model.name, task.name)
-    taken = steps(report, model.name, task.name)
-    if dense is None or not taken:
-        return Markdown("")
-    parts = [
-        f"{_about(report, model, task)}: {METRIC_NAMES[dense.metric]} "
-        f"{score(dense.value, dense.metric)} "
-        f"{interval(dense.interval, lambda x: score(x, dense.metric))} unpruned."
-    ]
-    if dense.constant_prediction:
-        parts.append("It gives one answer to everything, so there is nothing to lose.")
-    else:
-        parts += _losses(dense, taken)
-    return Markdown(" ".join(parts))
-
-
-def _about(report: Report, model: StudyModel, task: StudyTask) -> str:
-    return f"**{escape(report.pruned_label(model))}**, {escape(task.name)}"
-
-
-def _losses(dense: Evaluation, taken: Sequence[Step]) -> list[str]:
-    """Up to where no loss shows, what the first loss is, and where the model gives up."""
-    unharmed = list(takewhile(lambda step: not (step.lost or step.given_up), taken))
-    parts = []
-    if little := _little(dense):
-        parts.append(little)
-        first = next((step for step in taken if step.lost), None)
-    else:
-        first = next(iter(taken[len(unharmed) :]), None)
-        parts += [_no_loss(step) for step in unharmed[-1:]]
-    if first:
-        start = "Already at" if first == taken[0] else "At"
-        parts.append(f"{start} {level_name(first.level)} it changes by {_difference(first)}.")
-    return [*parts, *_given_up(taken)]
-
-
-def _little(dense: Evaluation) -> str:
-    """That a score is none to lose: naming one class always scores as much, its interval granted."""
-    floor = 0.0 if dense.metric == "mcc" else dense.majority
-    if dense.interval is None or dense.interval[0] > floor:
-        return ""
-    below = dense.interval[1] < floor
-    what = "That is below" if below else "The interval includes"
-    return f"{what} a constant answer's {score(floor, dense.metric)}, so there is little to lose."
-
-
-def _no_loss(step: Step) -> str:
-    return (
-        f"Up to {level_name(step.level)} removed no loss shows: {_difference(step)} "
-        f"({_needed(step)})."
-    )
-
-
-def _given_up(taken: Sequence[Step]) -> list[str]:
-    silent = [step.level for step in taken if step.evaluation.not_a_label == step.evaluation.n]
-    constant = [step.level for step in taken if step.evaluation.constant_prediction]
-    parts = []
-    if constant:
-        parts.append(f"At {_levels(constant)} it gives one answer to everything.")
-    if silent:
-        parts.append(f"At {_levels(silent)} not one of its answers is a label.")
-    return parts
-
-
-def _predicted(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
-    """How far one model can be pruned before it predicts a text less well."""
-    dense = report.perplexity(model.name, task.name, 0.0)
-    found = [
-        (at, report.perplexity_change(model.name, task.name, at)) for at in report.study.levels
-    ]
-    changes = [(level, one) for level, one in found if one]
-    if dense is None or not changes:
-        return Markdown("")
-    parts = [
-        f"{_about(report, model, task)}: perplexity {perplexity(dense.value)} "
-        f"{interval(dense.interval, perplexity)} unpruned."
-    ]
-    if not (judged := [(level, one) for level, one in changes if one.ratio_interval]):
-        return Markdown(" ".join([*parts, _unjudged(changes[-1])]))
-    changes = judged
-    unharmed = list(takewhile(lambda step: not _worse(step[1]), changes))
-    for level, one in unharmed[-1:]:
-        parts.append(
-            f"Up to {level_name(level)} removed no loss shows: {times(one.ratio)} times as high "
-            f"{interval(one.ratio_interval, times)}."
-        )
-    for level, one in changes[len(unharmed) :][:1]:
-        start = "At" if unharmed else "Already at"
-        parts.append(
-            f"{start} {level_name(level)} it is {times(one.ratio)} times as high "
-            f"{interval(one.ratio_interval, times)}."
-        )
-    return Markdown(" ".join(parts))
-
-
-def _unjudged(change: tuple[float, PerplexityChange]) -> str:
-    """A change that has no interval: nothing tells it from chance."""
-    level, one = change
-    why = f" ({escape(one.no_interval)})" if one.no_interval else ""
-    return (
-        f"At {level_name(level)} removed it is {times(one.ratio)} times as high, without an "
-        f"interval{why}: whether that is chance cannot be told."
-    )
-
-
-def _worse(change: PerplexityChange) -> bool:
-    """Whether the whole interval says that a text is predicted less well."""
-    return change.ratio_interval is not None and change.ratio_interval[0] > 1
-
-
-def _levels(levels: Sequence[float]) -> Markdown:
-    return listed([level_name(level) for level in levels])
-
-
-def _difference(step: Step) -> str:
-    metric = step.loss.metric
-    unit = "" if metric == "mcc" else " points"
-    shown = f"{change(step.loss.difference, metric)}{unit}"
-    if step.loss.difference_interval is None:
-        found = step.loss.accuracy_difference
-        bounds = interval(step.loss.accuracy_difference_interval, points)
-        return f"{shown}, without an interval, accuracy by {points(found)} points {bounds}"
-    return f"{shown} {interval(step.loss.difference_interval, lambda x: change(x, metric))}"
-
-
-def _needed(step: Step) -> str:
-    """What a loss would have had to be to count as one, and what answering without reading scores."""
-    least = points(step.loss.smallest_detectable).removeprefix("+")
-    return (
-        f"McNemar's test would call a net loss of {least} points of accuracy significant; always "
-        f"naming one class scores {percent(step.evaluation.majority)}"
-    )
-
-
-def control_sentence(report: Report, model: StudyModel, task: StudyTask) -> Markdown:
-    """At which levels the method beats removing weights at random, for every seed."""
-    judged = _judged(report, model, task)
-    if not judged:
-        return Markdown("")
-    beaten = [level for level, verdicts in judged.items() if all(v > 0 for v in verdicts)]
-    worse = [level for level, verdicts in judged.items() if all(v < 0 for v in verdicts)]
-    seeds = max(map(len, judged.values()))
-    what = f"beats removal at random at {_levels(beaten) if beaten else 'no level'}"
-    if worse:
-        what += f", and does worse at {_levels(worse)}"
-    note = f"all {seeds} seeds" if seeds > 1 else "one seed"
-    return Markdown(f"{_about(report, model, task)}: {report.method} {what} ({note}).")
-
-
-def _judged(report: Report, model: StudyModel, task: StudyTask) -> dict[float, list[int]]:
-    """By level, against each seed: 1 where the whole interval says better, -1 worse, else 0."""
-    found = {}
-    for level in report.study.levels:
-        asked = model.name, task.name, level
-        bounds = [one.difference_interval for one in report.against_control(*asked)]
-        ratios = [one.ratio_interval for one in report.perplexity_against_control(*asked)]
-        verdicts = [_sign(*bound) if bound else 0 for bound in bounds]
-        verdicts += [-_sign(ratio[0] - 1, ratio[1] - 1) if ratio else 0 for ratio in ratios]
-        if verdicts:
-            found[level] = verdicts
-    return found
-
-
-def _sign(low: float, high: float) -> int:
-    """The sign of an interval that lies on one side of zero."""
-    return (low > 0) - (high < 0)
-
-
-def latency_sentence(rows: Sequence[LatencyRow]) -> Markdown:
-    """Whether masked weights ran faster than dense ones anywhere."""
-    masked = [row for row in rows if row.path == "masked"]
-    faster = [row for row in masked if row.ratio_interval and row.ratio_interval[0] > 1]
-    slower = [row for row in masked if row.ratio_interval and row.ratio_interval[1] < 1]
-    if not masked:
-        return Markdown("")
-    low, high = min(row.ratio for row in masked), max(row.ratio for row in masked)
-    span = f"between {low:.2f} and {high:.2f} times as fast as dense"
-    if not faster and not slower:
-        return Markdown(
-            f"Over {len(masked)} levels and shapes the masked model ran {span}, and every interval "
-            "of that ratio includes 1: no difference in speed shows."
-        )
-    return Markdown(
-        f"Over {len(masked)} levels and shapes the masked model ran {span}; {_some(faster)} of the "
-        f"intervals lie above 1, {_some(slower)} below."
-    )
-
-
-def _some(rows: Sequence[LatencyRow]) -> str:
-    return str(len(rows) or "none")
-
-
-def sparse_sentence(timed: Latency) -> Markdown:
-    """From which level on the sparse path is faster than dense, shape by shape."""
-    parts = []
-    for batch, tokens in dict.fromkeys((row.batch, row.tokens) for row in timed.rows):
-        if not (some := timed.sparse(batch, tokens)):
-            continue
-        start, best = timed.break_even(batch, tokens), some[-1]
-        what = (
-            "not surely faster than dense at the highest level tried"
-            if start is None
-            else f"faster than dense from {level_name(start)} on"
-        )
-        parts.append(
-            f"{batch} × {tokens} tokens: {what}, at {level_name(best.level)} {best.ratio:.2f} times "
-            f"as fast {interval(best.ratio_interval, lambda x: f'{x:.2f}')}"
-        )
-    return Markdown("; ".join(parts))

@@ -1,0 +1,42 @@
+"""What methods keep at one level: a row a model-task pair, a mark a method, from nothing to all of dense."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from generator.figures.labels import plain
+from generator.figures.style import INK, MUTED, look, percent_axis
+
+
+@dataclass(frozen=True)
+class Row:
+    """A pair: by method the share kept, one value a seed; 0 is a fixed answer, 1 is dense."""
+
+    label: str
+    kept: tuple[tuple[str, tuple[float, ...]], ...]
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    """Methods have a colour and a marker each; of several seeds the range is a bar."""
+    figure = Figure(figsize=(5.0, 1.3 + 0.34 * max(len(rows), 1)))
+    axes = figure.subplots()
+    methods = list(dict.fromkeys(name for row in rows for name, _ in row.kept))
+    for place, method in enumerate(methods):
+        ink = look(place) | {"linestyle": "none"}
+        values = [(y, dict(row.kept).get(method)) for y, row in enumerate(rows)]
+        for y, kept in values:
+            if kept:
+                axes.plot([min(kept), max(kept)], [y, y], color=ink["color"], linewidth=2)
+        at = [(sum(kept) / len(kept), y) for y, kept in values if kept]
+        axes.plot([x for x, _ in at], [y for _, y in at], label=plain(method), **ink)
+    axes.axvline(1, color=INK, linewidth=0.8)
+    axes.axvline(0, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.1)
+    axes.set_yticks(range(len(rows)), [plain(row.label) for row in rows], fontsize=8.5, color=INK)
+    axes.invert_yaxis()
+    axes.grid(visible=True, axis="x")
+    percent_axis(axes, "x")
+    axes.set_xlabel("kept: 0 % a fixed answer, 100 % dense")
+    if methods:
+        figure.legend(loc="outside upper left", ncols=4, fontsize=9)
+    return figure

@@ -1,0 +1,68 @@
+"""Lines labelled where they end: names beside each other's ends, none on another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from generator.figures.style import look
+
+APART = 0.085  # of the axes' height, between two names
+
+
+@dataclass(frozen=True)
+class End:
+    """Where a line ends, in data, what it is called, and its place in the study."""
+
+    x: float
+    y: float
+    name: str
+    place: int
+
+
+def spread(places: Sequence[float], apart: float, most: float = 1.0) -> list[float]:
+    """Places moved as little as keeps them `apart`, in their order, none above `most`.
+
+    >>> [round(place, 2) for place in spread([0.5, 0.52, 0.1], 0.1)]
+    [0.5, 0.6, 0.1]
+    >>> [round(place, 2) for place in spread([1.0, 1.0], 0.1)]
+    [0.9, 1.0]
+    """
+    order = sorted(range(len(places)), key=lambda at: (places[at], at))
+    moved = list(places)
+    for before, at in pairwise(order):
+        moved[at] = max(moved[at], moved[before] + apart)
+    limit = most
+    for at in reversed(order):
+        moved[at] = min(moved[at], limit)
+        limit = moved[at] - apart
+    return moved
+
+
+def name_ends(axes: Axes, ends: Sequence[End]) -> None:
+    """Write each line's name beside its end, in its colour.
+
+    Call it when the scales of the axes are final.
+    """
+    if not ends:
+        return
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = [float(to_axes.transform((end.x, end.y))[1]) for end in ends]
+    for end, height in zip(ends, spread(heights, APART)):
+        ink: dict[str, Any] = {"color": look(end.place)["color"], "fontsize": 9}
+        axes.annotate(
+            plain(end.name), (1.015, height), xycoords="axes fraction", va="center", ha="left",
+            annotation_clip=False, **ink,
+        )  # fmt: skip
+
+
+def plain(name: str) -> str:
+    """A name as matplotlib shows it: none is left out for its first letter, none is longer than fits.
+
+    >>> plain("_x"), plain("a" * 40)
+    ('\\u2009_x', 'aaaaaaaaaaaaaaaaaaaaaaa…')
+    """
+    short = name if len(name) <= 24 else f"{name[:23]}…"
+    return f"\u2009{short}" if short[:1] == "_" else short

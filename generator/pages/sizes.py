@@ -1,0 +1,145 @@
+"""Bytes: what zeros save on disk, beside fewer bits and the file as it came; a row a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from generator.exhibits import Column, Drawing, Table
+from generator.figures import size_by_level
+from generator.figures.size_by_level import Line, Panel
+from generator.render import Markdown, escape, level_name, size
+from generator.report import Report
+from generator.sentences import sizes as sentences
+from generator.sentences.sizes import EXAMPLE, Weighed, bits
+
+MOST_ROWS = 8
+MOST_PANELS = 3
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the page shows."""
+
+    lead: Markdown
+    examples: tuple[Markdown, ...]
+    compressed: Markdown
+    figure: Drawing | None
+    table: Table
+    all: Table
+
+
+def context(report: Report) -> Context:
+    """Every model that was weighed."""
+    found = [one for row in report.measured if (one := sentences.weighed(report, row))]
+    return Context(
+        lead=sentences.lead(report),
+        examples=tuple(filter(None, map(sentences.example, found)))[:2],
+        compressed=sentences.compressed(report),
+        figure=_figure(report, found) if found else None,
+        table=_table(report, found),
+        all=_all(report),
+    )
+
+
+def _figure(report: Report, found: Sequence[Weighed]) -> Drawing:
+    shown = found[:MOST_PANELS]
+    finding = sentences.fewer_bits(found) or Markdown("Bytes by level.")
+    return Drawing(
+        name="bytes",
+        title=finding,
+        subtitle="Whole files, exact: bit masks by level, and the unpruned files they compete with.",
+        alt=f"{finding} Drawn: bytes of {len(shown)} models' files by level, beside their unpruned rivals.",
+        draw=partial(size_by_level.draw, [_panel(report, one) for one in shown]),
+    )
+
+
+def _panel(report: Report, one: Weighed) -> Panel:
+    lines = tuple(
+        Line(f"masks, {bits(dtype)}", tuple(sorted(levels.items())))
+        for dtype, levels in one.masks.items()
+    )
+    rivals = {f"dense, {bits(next(iter(one.masks)))}": one.rivals.dense}
+    if one.rivals.half is not None:
+        rivals["dense, 16 bits"] = one.rivals.half
+    if one.rivals.as_came not in rivals.values():
+        rivals["as it came"] = one.rivals.as_came
+    return Panel(report.label(one.row), lines, tuple(rivals.items()))
+
+
+def _table(report: Report, found: Sequence[Weighed]) -> Table:
+    """A row a model: unpruned files, and bit masks at one level with the first level that beats them all."""
+    rows, records = [], []
+    for one in found[:MOST_ROWS]:
+        stored, *others = one.masks
+        half = others[0] if others else None
+        rows.append(
+            (
+                report.label(one.row),
+                one.rivals.dense,
+                one.rivals.as_came,
+                one.rivals.half,
+                one.masks[stored].get(EXAMPLE),
+                one.masks[half].get(EXAMPLE) if half else None,
+                one.smaller_from(stored),
+                one.smaller_from(half) if half else None,
+            )
+        )
+        records.append(report.record(kind="footprint", model=one.row.name, method=report.method))
+    at = level_name(EXAMPLE)
+    return Table(
+        name="bytes-verdicts",
+        caption="Whole files, and the level from which on bit masks beat every unpruned one.",
+        columns=(
+            Column("model", right=False),
+            Column("unpruned", _size, unit="B", about="at the stored precision"),
+            Column("as it came", _size, unit="B"),
+            Column("unpruned, 16 bits", _size, unit="B"),
+            Column(f"masks at {at}", _size, unit="B"),
+            Column(f"masks at {at}, 16 bits", _size, unit="B"),
+            Column("beats all from", _level),
+            Column("beats all from, 16 bits", _level),
+        ),
+        rows=tuple(rows),
+        records=tuple(records),
+    )
+
+
+def _size(value: int | None) -> str:
+    return "–" if value is None else size(value, 2)
+
+
+def _level(value: float | None) -> str:
+    return escape("never") if value is None else level_name(value)
+
+
+def _all(report: Report) -> Table:
+    """Every file of every format, precision and level."""
+    rows, records = [], []
+    for view, row in report.by_method(report.measured):
+        found = view.footprint(row.name)
+        for one in found.rows if found else ():
+            rows.append(
+                (
+                    row.name,
+                    view.method,
+                    one.level,
+                    one.of,
+                    one.format,
+                    one.dtype,
+                    one.bytes,
+                    one.ratio,
+                )
+            )
+            records.append(view.record(kind="footprint", model=row.name, method=view.method))
+    return Table(
+        name="bytes",
+        columns=(
+            Column("model"), Column("method"), Column("level", unit="share of prunable weights"),
+            Column("of", about="the whole file, or the prunable weights alone"),
+            Column("format", about="dense, gzip or zstd of dense, bit masks, rows with 32 or 64-bit indices"),
+            Column("precision"), Column("bytes", unit="B"),
+            Column("ratio", about="to dense of the same precision and level 0"),
+        ),
+        rows=tuple(rows),
+        records=tuple(records),
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+"""Which technique is the cheapest where no loss is seen, in sentences. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from generator import pairs, verdicts
+from generator.pairs import Pair
+from generator.render import Markdown
+from generator.verdicts import Speed
+
+
+@dataclass(frozen=True)
+class Cheapest:
+    """Of one pair: whether zeros make a smaller file than any unpruned one, and whether they run faster.
+
+    Both at the last level without a loss seen; None where it was not weighed, or timed.
+    """
+
+    smaller: bool | None
+    faster: bool | None
+
+
+def lead(some: Sequence[Pair]) -> Markdown:
+    """For how many pairs zeros pay where no loss is seen."""
+    return paying([_cheapest(pair) for pair in some])
+
+
+def paying(found: Sequence[Cheapest]) -> Markdown:
+    """The same of what is known of each pair.
+
+    >>> paying([Cheapest(True, False), Cheapest(False, False)])
+    'Where no loss is seen, zeros make the smallest file for 1 of 2 model-task pairs, a faster pass for none.'
+    """
+    if not found:
+        return Markdown("")
+    smaller = sum(one.smaller is True for one in found)
+    faster = sum(one.faster is True for one in found)
+    parts = []
+    if any(one.smaller is not None for one in found):
+        parts.append(f"the smallest file for {smaller or 'none'} of {len(found)} model-task pairs")
+    if any(one.faster is not None for one in found):
+        parts.append(f"a faster pass for {faster or 'none'}")
+    return Markdown(f"Where no loss is seen, zeros make {', '.join(parts)}." if parts else "")
+
+
+def _cheapest(pair: Pair) -> Cheapest:
+    level = pair.course.unharmed
+    weighed, inspected = pair.view.footprint(pair.row.name), pair.view.inspection(pair.row.name)
+    smaller = None
+    if weighed and inspected:
+        best = verdicts.smallest_file(weighed, level or 0.0)
+        smaller = (
+            best.format == "bitmask" and best.bytes < verdicts.sizes(weighed, inspected).smallest
+        )
+    ran = pairs.speeds(pair.view, pair.row)
+    faster = None if not ran else level in ran and ran[level].verdict is Speed.FASTER
+    return Cheapest(smaller, faster)
+
+
+def share_there(pair: Pair) -> float | None:
+    """The bytes of the smallest file of bit masks at the last level without a loss, as a share of dense."""
+    weighed, level = pair.view.footprint(pair.row.name), pair.course.unharmed
+    if weighed is None or level is None:
+        return None
+    stored = verdicts.precisions(weighed)[0]
+    dense = verdicts.file_rows(weighed, "dense", stored)[0.0].bytes
+    sizes = [
+        rows[level].bytes
+        for dtype in verdicts.precisions(weighed)
+        if level in (rows := verdicts.file_rows(weighed, "bitmask", dtype))
+    ]
+    return min(sizes) / dense if sizes else None

@@ -1,0 +1,153 @@
+"""What zeros do to bytes, in sentences: no size is said without what competes with it. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from experiments.records.footprint import Footprint
+from experiments.records.study import StudyModel
+from generator import verdicts
+from generator.pairs import Pair
+from generator.render import Markdown, escape, level_name, listed, size
+from generator.report import Report
+from generator.sentences.findings import some_of
+from generator.verdicts import Sizes
+
+EXAMPLE = 0.9
+BITS = {"F64": 64, "F32": 32, "F16": 16, "BF16": 16}
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A row's bytes: what competes with its pruned files, and its bit masks by level, per precision."""
+
+    row: StudyModel
+    rivals: Sizes
+    masks: Mapping[str, Mapping[float, int]]
+
+    def smaller_from(self, dtype: str) -> float | None:
+        """The first level at which bit masks of a precision are smaller than every unpruned rival."""
+        levels = self.masks.get(dtype, {})
+        return next((at for at in sorted(levels) if at and levels[at] < self.rivals.smallest), None)
+
+
+def weighed(report: Report, row: StudyModel) -> Weighed | None:
+    """A row's bytes under the report's method; None where it was not weighed."""
+    found, inspected = report.footprint(row.name), report.inspection(row.name)
+    if found is None or inspected is None:
+        return None
+    masks = {
+        dtype: {at: one.bytes for at, one in verdicts.file_rows(found, "bitmask", dtype).items()}
+        for dtype in verdicts.precisions(found)
+    }
+    return Weighed(row, verdicts.sizes(found, inspected), masks)
+
+
+def bits(dtype: str) -> str:
+    """A precision in bits.
+
+    >>> bits("BF16")
+    '16 bits'
+    """
+    return f"{BITS.get(dtype, dtype)} bits"
+
+
+def lead(report: Report) -> Markdown:
+    """Whether fewer bits save more than zeros do."""
+    found = [one for row in report.measured if (one := weighed(report, row))]
+    return fewer_bits(found)
+
+
+def fewer_bits(found: Sequence[Weighed]) -> Markdown:
+    """The same: unpruned in 16 bits, or as it came, against bit masks of the stored precision at 90 %."""
+    judged = []
+    for one in found:
+        stored = next(iter(one.masks), "")
+        level = (
+            EXAMPLE if EXAMPLE in one.masks.get(stored, {}) else max(one.masks.get(stored, {0: 0}))
+        )
+        if level and one.rivals.smallest < one.rivals.dense:
+            judged.append(one.rivals.smallest < one.masks[stored][level])
+    if not judged:
+        return Markdown("")
+    more, count = sum(judged), len(judged)
+    which = "every model" if more == count else f"{some_of(more, count)}"
+    example = level_name(EXAMPLE)
+    if not more:
+        return Markdown(f"{example} zeros save more than fewer bits do, for every model.")
+    return Markdown(
+        f"Fewer bits save more than zeros do: for {which} an unpruned file is smaller than {example} zeros "
+        "stored as bit masks."
+    )
+
+
+def smallest(report: Report, row: StudyModel, some: Sequence[Pair]) -> Markdown | None:
+    """The smallest file of a row at which no task is on the floor, and what it is.
+
+    Quality is that of the stored numbers; where the file is of fewer bits, rounding is not measured.
+    """
+    found, inspected = report.footprint(row.name), report.inspection(row.name)
+    if found is None or inspected is None:
+        return None
+    level = alive_up_to(some)
+    best = verdicts.smallest_file(found, level)
+    if inspected.file_bytes < best.bytes:
+        return Markdown(f"{size(inspected.file_bytes, 2)}, as it came")
+    what = f"{level_name(best.level)} zeros" if best.level else "unpruned"
+    return Markdown(f"{size(best.bytes, 2)}, {what}, {bits(best.dtype)}")
+
+
+def alive_up_to(some: Sequence[Pair]) -> float:
+    """The highest level up to which every pair still answers; 0 where one does not at the lowest.
+
+    With no pairs nothing is known of a pruned model's answers: 0.
+    """
+    if not some:
+        return 0.0
+    lasts = []
+    for pair in some:
+        dead = pair.course.dead_from
+        levels = [level for level, _ in pair.course.states if dead is None or level < dead]
+        lasts.append(max(levels, default=0.0))
+    return min(lasts)
+
+
+def example(one: Weighed) -> Markdown:
+    """A row's bytes in one sentence: the pruned file, and what is smaller unpruned."""
+    stored = next(iter(one.masks), "")
+    level = EXAMPLE if EXAMPLE in one.masks.get(stored, {}) else 0.0
+    if not level:
+        return Markdown("")
+    rivals = []
+    if one.rivals.half is not None and one.rivals.half < one.masks[stored][level]:
+        rivals.append(f"unpruned in 16 bits ({size(one.rivals.half, 2)})")
+    if one.rivals.as_came < min(one.masks[stored][level], one.rivals.dense):
+        rivals.append(f"as it came ({size(one.rivals.as_came, 2)})")
+    if not rivals:
+        return Markdown("")
+    pruned = f"{level_name(level)} zeros in bit masks of {bits(stored)}"
+    return Markdown(
+        f"{escape(one.row.name)} {listed(rivals)} is smaller than with {pruned} "
+        f"({size(one.masks[stored][level], 2)})."
+    )
+
+
+def masks_of(found: Footprint) -> Mapping[str, float | None]:
+    """By precision, the sparsity of prunable weights from which on bit masks are smaller than dense."""
+    return {one.dtype: one.sparsity for one in found.break_even if one.format == "bitmask"}
+
+
+def compressed(report: Report) -> Markdown:
+    """Whether plain compression makes a smaller file than bit masks, for how many models."""
+    judged = []
+    for row in report.measured:
+        if found := report.footprint(row.name):
+            stored = verdicts.precisions(found)[0]
+            gzip, masks = (verdicts.file_rows(found, name, stored) for name in ("gzip", "bitmask"))
+            if EXAMPLE in gzip and EXAMPLE in masks:
+                judged.append(gzip[EXAMPLE].bytes < masks[EXAMPLE].bytes)
+    if not judged:
+        return Markdown("")
+    return Markdown(
+        f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks of "
+        f"{some_of(sum(judged), len(judged))}; it has to be unpacked before use."
+    )
