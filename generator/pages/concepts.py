@@ -73,7 +73,11 @@ def zeros(name: Markdown, found: Inspection) -> Markdown:
     prunable = [tensor for tensor in found.tensors if tensor.prunable]
     near = [x.count for tensor in prunable for x in tensor.near_zero if _near(x)]
     exact = f"{percent(total.sparsity)} are" if total.zeros else "none is"
-    close = f"; {percent(share(sum(near), total.count), 0)} are near it" if near else ""
+    close = (
+        f"; {percent(share(sum(near), total.count), 0)} are below a tenth of their matrix's RMS"
+        if near
+        else ""
+    )
     return Markdown(
         f"Of the {brief_count(total.count)} prunable weights of {name}, {exact} exactly zero as "
         f"stored{close}."
@@ -163,7 +167,10 @@ def blocks_of(
         return NOTHING
     masks = of_half(weighed, "bitmask")
     level = next((at for at, size in sorted(masks.items()) if size < file), None)
-    text = f"{name} came in blocks of {width} bits: {brief_size(file)}, in 16 bits {brief_size(dense)}."
+    text = (
+        f"{name} came in {width}-bit blocks of {brief_size(file)}; in 16 bits it takes "
+        f"{brief_size(dense)}."
+    )
     if level is None:
         return Markdown(f"{text} No level of zeros in bit masks takes less.")
     lost = ", where it beats no fixed answer" if dead is not None and level >= dead else ""

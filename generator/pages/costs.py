@@ -147,7 +147,7 @@ def largest(inspected: Mapping[Markdown, Inspection]) -> Markdown:
         (tensor.max / (tensor.l2 / math.sqrt(tensor.count)), name)
         for name, one in inspected.items()
         for tensor in one.tensors
-        if tensor.prunable and tensor.max and tensor.l2
+        if tensor.prunable and tensor.count and tensor.max and tensor.l2
     ]
     if not found:
         return NOTHING

@@ -28,7 +28,7 @@ def collapse(found: Sequence[Pair], noun: str, method: str) -> Markdown:
     """From which level on nothing beats a fixed answer, or how many still do at the last level."""
     if not found:
         return NOTHING
-    pair = f"pair{'s' * (len(found) > 1)} of a {noun} and a task"
+    pair = f"{noun}-task pair{'s' * (len(found) > 1)}"
     how = f"pruned in one shot by {escape(method)}"
     gone = [pair.gone for pair in found if pair.gone is not None]
     if len(gone) == len(found):
@@ -94,13 +94,13 @@ def fall(answers: Sequence[Answered]) -> Markdown:
     before, after = max(steps, key=_drop)
     if _drop((before, after)) <= 0:
         return NOTHING
-    start = f"at {level_name(before.level)} zeros" if before.level else "unpruned"
-    between = "; none between was tried" if after.level - before.level > WIDE else ""
+    start = level_name(before.level).removesuffix(" %") if before.level else "0"
+    between = " No level between was tried." if after.level - before.level > WIDE else ""
+    scores = before.answers.value, after.answers.value, after.answers.majority
+    had, has, fixed = (percent(one, 0) for one in scores)
     return Markdown(
-        f"The steepest fall is that of {before.name} on {before.task}: "
-        f"{percent(before.answers.value, 0)} right {start}, {percent(after.answers.value, 0)} at the "
-        f"next level, {level_name(after.level)}{between}. "
-        f"Always naming one class scores {percent(after.answers.majority, 0)}."
+        f"The steepest fall: from {start} to {level_name(after.level)} zeros {before.name} drops to "
+        f"{has} right on {before.task}. It had {had}; always naming one class has {fixed}.{between}"
     )
 
 
@@ -129,6 +129,6 @@ def bound(losses: Sequence[Comparison]) -> Markdown:
     span = f"{low} to {high}" if low != high else f"up to {high}"
     cases = f"In the {len(losses)} cases" if len(losses) > 1 else "In the one case"
     return Markdown(
-        f"{cases} with no loss seen, the 95 % interval still allows {span} points of accuracy to be "
+        f"{cases} with no loss seen, the interval still allows {span} points of accuracy to be "
         "lost."
     )

@@ -21,7 +21,7 @@ from generator.report import Report
 
 TASKS = ("reviews", "novel")
 BOTH = ("magnitude", "wanda")
-SPEAKING = ("index.md", "method.md", "performance.md", "runtime.md", "challenges.md")
+SPEAKING = ("index.md", "method.md", "performance.md", "runtime.md")
 pytestmark = pytest.mark.usefixtures("drawn_once")
 
 
