@@ -23,7 +23,7 @@ def brief_size(count: float) -> Markdown:
         shown = float(f"{count / scale:.2g}")
         if shown >= 1:
             return Markdown(f"{shown:g} {unit}")
-    return Markdown(f"{count:.2g} B")
+    return Markdown(f"{float(f'{count:.2g}'):g} B")
 
 
 def brief_ratio(ratio: float) -> Markdown:

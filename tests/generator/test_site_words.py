@@ -173,7 +173,7 @@ def test_what_spans_rows_spans_those_of_one_origin(mixed: dict[str, bytes]) -> N
     index = mixed["index.md"].decode()
     assert "The models measured here have 0.0 million parameters. The model on record has" in index
     # two rows of two tasks are measured here, one is recorded
-    assert "2 of the 4 pairs of a model and a task" in mixed["challenges.md"].decode()
+    assert "of the 4 model-task pairs" in mixed["challenges.md"].decode()
 
 
 def test_a_text_that_is_predicted_has_its_section_beside_tasks_of_labels() -> None:
