@@ -96,8 +96,8 @@ def _address(doi: str, url: str) -> str:
     >>> _address("10.1/a<b>", "https://example.org/a"), _address("", "https://arxiv.org/abs/1.2")
     ('https://doi.org/10.1/a%3Cb%3E', 'https://arxiv.org/abs/1.2')
     """
-    found = f"https://doi.org/{quote(doi, safe='/:;()')}" if doi else url
-    return found.replace("\\", "")
+    address = f"https://doi.org/{quote(doi, safe='/:;()')}" if doi else url
+    return address.replace("\\", "")
 
 
 def _plain(text: str) -> str:
@@ -144,7 +144,7 @@ def link(url: str, text: str) -> Markdown:
 
 def listing(keys: Sequence[str]) -> list[Source]:
     """The sources of those keys, by author and year; threads last, by their number."""
-    found = [sources()[key] for key in keys]
+    listed = [sources()[key] for key in keys]
     return sorted(
-        found, key=lambda one: (one.thread, one.authors or (one.short,), one.year, one.title)
+        listed, key=lambda one: (one.thread, one.authors or (one.short,), one.year, one.title)
     )

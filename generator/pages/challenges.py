@@ -41,7 +41,7 @@ class Context:
 def context(report: Report) -> Context:
     """What the records of the chosen rows say to each challenge."""
     some = chosen(report)
-    found = pairs(report, some.rows)
+    cases = pairs(report, some.rows)
     level = min(report.study.levels, key=lambda one: abs(one - 0.9), default=0.9)
     names = {row.name: escape(report.label(row)) for row in some.rows}
     pruned = {name: report.prunings(row) for row, name in names.items()}
@@ -49,14 +49,14 @@ def context(report: Report) -> Context:
     weighed = _of(names, report.footprint)
     timed = list(_of(names, report.latency).values())
     zeros = _of(names, lambda row: report.pruning(row, level))
-    answers = [one for pair in found for one in _answered(report, pair)]
+    answers = [one for pair in cases for one in _answered(report, pair)]
     return Context(
-        collapse=losses.collapse(found, some.noun, report.method),
-        unharmed=losses.unharmed(found),
+        collapse=losses.collapse(cases, some.noun, report.method),
+        unharmed=losses.unharmed(cases),
         rivals=_rivals(report, some.rows),
         fall=losses.fall(answers),
         masked=costs.masked(timed, some.noun),
-        skipped=costs.skipped(timed, losses.last_unharmed(found)),
+        skipped=costs.skipped(timed, losses.last_unharmed(cases)),
         same_file=costs.same_file(weighed),
         bits=costs.bits(weighed, level),
         denominator=costs.denominator(inspected, zeros),
@@ -64,7 +64,7 @@ def context(report: Report) -> Context:
         emptied=costs.emptied(pruned),
         largest=costs.largest(inspected),
         hidden=losses.hidden(answers),
-        bound=losses.bound(_without_loss(report, found)),
+        bound=losses.bound(_without_loss(report, cases)),
         note=report.note(some.rows),
         reviews=any(task.name in ("reviews", "sst2") for task in report.study.tasks),
     )
@@ -72,8 +72,8 @@ def context(report: Report) -> Context:
 
 def _of(names: Mapping[str, Markdown], ask: Callable[[str], T | None]) -> dict[Markdown, T]:
     """What is on record of each row, by the name it is shown under."""
-    found = ((name, ask(row)) for row, name in names.items())
-    return {name: one for name, one in found if one is not None}
+    answers = ((name, ask(row)) for row, name in names.items())
+    return {name: one for name, one in answers if one is not None}
 
 
 def _rivals(report: Report, rows: Sequence[StudyModel]) -> Markdown:
@@ -89,10 +89,10 @@ def _answered(report: Report, pair: Pair) -> Iterator[Answered]:
             yield Answered(*names, level, state, answers)
 
 
-def _without_loss(report: Report, found: Sequence[Pair]) -> list[Comparison]:
+def _without_loss(report: Report, cases: Sequence[Pair]) -> list[Comparison]:
     return [
         loss
-        for pair in found
+        for pair in cases
         for level, state in pair.states.items()
         if state is State.NO_LOSS and (loss := report.loss(pair.row.name, pair.task.name, level))
     ]

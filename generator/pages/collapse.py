@@ -78,7 +78,7 @@ def chosen(report: Report) -> Rows:
 
 def pairs(report: Report, rows: Sequence[StudyModel]) -> list[Pair]:
     """Every model and task with an answer of the report's method, but those that are lost unpruned."""
-    found = []
+    cases = []
     for row in rows:
         for task in report.tasks_of(row):
             states = {
@@ -87,8 +87,8 @@ def pairs(report: Report, rows: Sequence[StudyModel]) -> list[Pair]:
                 if (state := _state(report, row, task, level))
             }
             if states and _has_something_to_lose(report, row, task):
-                found.append(Pair(row, task, states))
-    return found
+                cases.append(Pair(row, task, states))
+    return cases
 
 
 def _has_something_to_lose(report: Report, row: StudyModel, task: StudyTask) -> bool:
@@ -124,15 +124,17 @@ def fixed(answers: Evaluation) -> bool:
     return answers.constant_prediction or low <= floor
 
 
-def state_of_text(text: Perplexity, change: PerplexityChange, found: Inspection | None) -> State:
+def state_of_text(
+    text: Perplexity, change: PerplexityChange, inspected: Inspection | None
+) -> State:
     """What is left of predicting a text; a change without an interval counts as it stands."""
-    if guessing(text, found):
+    if guessing(text, inspected):
         return State.FIXED
     low = change.ratio_interval[0] if change.ratio_interval else change.ratio
     return State.LOSS if low > 1 else State.NO_LOSS
 
 
-def guessing(text: Perplexity, found: Inspection | None) -> bool:
+def guessing(text: Perplexity, inspected: Inspection | None) -> bool:
     """Whether a perplexity is not below that of a uniform guess, the size of the vocabulary."""
-    vocabulary = found.architecture.vocabulary if found else None
+    vocabulary = inspected.architecture.vocabulary if inspected else None
     return vocabulary is not None and text.value >= vocabulary

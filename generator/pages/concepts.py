@@ -40,18 +40,18 @@ class Context:
 def context(report: Report) -> Context:
     """The example is the model that stands pruning best, for quantization the one stored in fewest bits."""
     some = chosen(report)
-    found = pairs(report, some.rows)
-    best = max(found, key=lambda pair: (pair.unharmed, _lead(report, pair)), default=None)
+    cases = pairs(report, some.rows)
+    best = max(cases, key=lambda pair: (pair.unharmed, _lead(report, pair)), default=None)
     row = best.row if best else next(iter(some.rows), None)
     name = escape(report.label(row)) if row else NOTHING
     inspected = report.inspection(row.name) if row else None
     student = next((one for one in some.rows if one.cite in STUDENTS), None)
     return Context(
         zeros=zeros(name, inspected) if inspected else NOTHING,
-        best=_best(report, best, len(found)) if best else NOTHING,
+        best=_best(report, best, len(cases)) if best else NOTHING,
         gone=gone(best) if best else NOTHING,
         cut=_cut(report, row, best) if row else None,
-        bits=_bits(report, some.rows, found),
+        bits=_bits(report, some.rows, cases),
         student=_student(report, student) if student else NOTHING,
         halved=bool(student and "minilm-l6" in student.checkpoint.lower()),
         feed_forward=feed_forward(name, inspected) if inspected else NOTHING,
@@ -65,12 +65,12 @@ def _lead(report: Report, pair: Pair) -> float:
     return dense.accuracy - dense.majority if dense else 0.0
 
 
-def zeros(name: Markdown, found: Inspection) -> Markdown:
+def zeros(name: Markdown, inspected: Inspection) -> Markdown:
     """How many weights are zero, or near it, before anything is done."""
-    total = found.totals.prunable
+    total = inspected.totals.prunable
     if not total.count:
         return NOTHING
-    prunable = [tensor for tensor in found.tensors if tensor.prunable]
+    prunable = [tensor for tensor in inspected.tensors if tensor.prunable]
     near = [x.count for tensor in prunable for x in tensor.near_zero if _near(x)]
     exact = f"{percent(total.sparsity)} are" if total.zeros else "none is"
     close = (
@@ -117,9 +117,9 @@ def gone(pair: Pair) -> Markdown:
 
 
 def _cut(report: Report, row: StudyModel, best: Pair | None) -> Drawing | None:
-    found, level = report.inspection(row.name), best.unharmed if best else 0.0
+    inspected, level = report.inspection(row.name), best.unharmed if best else 0.0
     cuts = [(p.level, p.threshold) for p in report.prunings(row.name) if p.threshold]
-    if not cuts or found is None:
+    if not cuts or inspected is None:
         return None
     level, threshold = next((cut for cut in cuts if cut[0] == level), cuts[0])
     finding = (
@@ -130,17 +130,19 @@ def _cut(report: Report, row: StudyModel, best: Pair | None) -> Drawing | None:
         name="concept-pruning",
         alt=f"Histogram of magnitudes: {finding}, where that level cuts",
         caption=f"{finding}: there that level cuts.",
-        draw=partial(magnitude_density.draw, [(p.threshold, p.below) for p in found.curve], cuts),
+        draw=partial(
+            magnitude_density.draw, [(p.threshold, p.below) for p in inspected.curve], cuts
+        ),
     )
 
 
-def _bits(report: Report, rows: Sequence[StudyModel], found: Sequence[Pair]) -> Markdown:
+def _bits(report: Report, rows: Sequence[StudyModel], cases: Sequence[Pair]) -> Markdown:
     """Of the first model stored in blocks of fewer bits, else of the first weighed in two widths."""
     weighed = [(row, one) for row in rows if (one := report.footprint(row.name))]
     for row, one in weighed:
         inspected = report.inspection(row.name)
         if inspected and (blocks := _blocks(inspected)):
-            levels = [pair.gone for pair in found if pair.row == row]
+            levels = [pair.gone for pair in cases if pair.row == row]
             dead = None if None in levels or not levels else max(x for x in levels if x is not None)
             return blocks_of(escape(report.label(row)), inspected.file_bytes, blocks, one, dead)
     for row, one in weighed:
@@ -149,9 +151,9 @@ def _bits(report: Report, rows: Sequence[StudyModel], found: Sequence[Pair]) -> 
     return NOTHING
 
 
-def _blocks(found: Inspection) -> int | None:
+def _blocks(inspected: Inspection) -> int | None:
     """The fewest bits of any block format a file holds, by its name (Q4_1: 4)."""
-    kinds = (re.match(r"I?Q(\d)", tensor.stored_as) for tensor in found.tensors)
+    kinds = (re.match(r"I?Q(\d)", tensor.stored_as) for tensor in inspected.tensors)
     return min((int(kind[1]) for kind in kinds if kind), default=None)
 
 
@@ -201,12 +203,12 @@ def _student(report: Report, row: StudyModel) -> Markdown:
 
 
 def student(
-    name: Markdown, found: Inspection | None, best: tuple[Markdown, Evaluation] | None
+    name: Markdown, inspected: Inspection | None, best: tuple[Markdown, Evaluation] | None
 ) -> Markdown:
     """A row that was itself distilled: its size, and what it gets right unpruned."""
-    if found is None:
+    if inspected is None:
         return NOTHING
-    count = brief_count(found.totals.parameters_deduplicated.count)
+    count = brief_count(inspected.totals.parameters_deduplicated.count)
     if best is None:
         return Markdown(f"{name} is a student of {count} parameters.")
     task, answers = best
@@ -216,9 +218,9 @@ def student(
     )
 
 
-def feed_forward(name: Markdown, found: Inspection) -> Markdown:
+def feed_forward(name: Markdown, inspected: Inspection) -> Markdown:
     """The share of prunable weights that stand in feed-forward layers: all that experts can spare."""
-    prunable = [tensor for tensor in found.tensors if tensor.prunable]
+    prunable = [tensor for tensor in inspected.tensors if tensor.prunable]
     inside = sum(t.count for t in prunable if t.role.startswith("feed-forward"))
     held = share(inside, sum(t.count for t in prunable))
     if not held:

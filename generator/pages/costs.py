@@ -41,8 +41,8 @@ def skipped(timed: Sequence[Latency], level: float) -> Markdown:
 
 def same_file(weighed: Mapping[Markdown, Footprint]) -> Markdown:
     """The largest dense file that has the same bytes at every level."""
-    sizes = {name: set(of_file(found, "dense").values()) for name, found in weighed.items()}
-    same = {name: found.pop() for name, found in sizes.items() if len(found) == 1}
+    sizes = {name: set(of_file(one, "dense").values()) for name, one in weighed.items()}
+    same = {name: one.pop() for name, one in sizes.items() if len(one) == 1}
     if not same:
         return NOTHING
     name = max(same, key=lambda one: same[one])
@@ -51,42 +51,42 @@ def same_file(weighed: Mapping[Markdown, Footprint]) -> Markdown:
     )
 
 
-def of_file(found: Footprint, form: str) -> dict[float, int]:
+def of_file(weighed: Footprint, form: str) -> dict[float, int]:
     """Bytes of the whole file in one format, in the stored dtype, by level."""
-    return _bytes(found, form, _dtypes(found)[0])
+    return _bytes(weighed, form, _dtypes(weighed)[0])
 
 
-def of_half(found: Footprint, form: str) -> dict[float, int]:
+def of_half(weighed: Footprint, form: str) -> dict[float, int]:
     """The same in 16 bits where what is stored has 32; else nothing."""
-    stored, *others = _dtypes(found)
-    return _bytes(found, form, others[0]) if stored == "F32" and others else {}
+    stored, *others = _dtypes(weighed)
+    return _bytes(weighed, form, others[0]) if stored == "F32" and others else {}
 
 
-def _dtypes(found: Footprint) -> list[str]:
-    return list(dict.fromkeys(row.dtype for row in found.rows)) or [""]
+def _dtypes(weighed: Footprint) -> list[str]:
+    return list(dict.fromkeys(row.dtype for row in weighed.rows)) or [""]
 
 
-def _bytes(found: Footprint, form: str, dtype: str) -> dict[float, int]:
+def _bytes(weighed: Footprint, form: str, dtype: str) -> dict[float, int]:
     asked = (form, "file", dtype)
-    return {r.level: r.bytes for r in found.rows if (r.format, r.of, r.dtype) == asked}
+    return {r.level: r.bytes for r in weighed.rows if (r.format, r.of, r.dtype) == asked}
 
 
 def bits(weighed: Mapping[Markdown, Footprint], level: float) -> Markdown:
     """Whether half the bits, unpruned, take fewer bytes than zeros in bit masks of all the bits."""
-    found = {}
+    sizes = {}
     for name, one in weighed.items():
         halved, zeros = of_half(one, "dense").get(0.0), of_file(one, "bitmask").get(level)
         if halved and zeros:
-            found[name] = (halved, zeros, of_half(one, "bitmask").get(level))
-    won = [name for name, (halved, zeros, _) in found.items() if halved < zeros]
-    if not found:
+            sizes[name] = (halved, zeros, of_half(one, "bitmask").get(level))
+    won = [name for name, (halved, zeros, _) in sizes.items() if halved < zeros]
+    if not sizes:
         return NOTHING
-    name = min(found, key=lambda one: found[one][0] / found[one][1])
-    halved, zeros, both = found[name]
+    name = min(sizes, key=lambda one: sizes[one][0] / sizes[one][1])
+    halved, zeros, both = sizes[name]
     other = f"; both together, {brief_size(both)}" if both else ""
     return Markdown(
         f"Halving the bits of {name} leaves {brief_size(halved)}, {level_name(level)} zeros in bit "
-        f"masks {brief_size(zeros)}. Fewer bits win so in {len(won)} of {len(found)}{other}."
+        f"masks {brief_size(zeros)}. Fewer bits win so in {len(won)} of {len(sizes)}{other}."
     )
 
 
@@ -94,32 +94,32 @@ def denominator(
     inspected: Mapping[Markdown, Inspection], zeros: Mapping[Markdown, Pruning]
 ) -> Markdown:
     """What a level of the prunable weights is of all parameters, ties counted once."""
-    found = {
-        name: held
+    shares = {
+        name: part
         for name, one in zeros.items()
         if name in inspected
-        and (held := share(one.zeros, inspected[name].totals.parameters_deduplicated.count))
+        and (part := share(one.zeros, inspected[name].totals.parameters_deduplicated.count))
     }
-    if not found:
+    if not shares:
         return NOTHING
-    low, high = min(found, key=lambda x: found[x]), max(found, key=lambda x: found[x])
-    span = f"{percent(found[low], 0)} of all parameters of {low}"
+    low, high = min(shares, key=lambda x: shares[x]), max(shares, key=lambda x: shares[x])
+    span = f"{percent(shares[low], 0)} of all parameters of {low}"
     if low != high:
-        span = f"{percent(found[low], 0)} ({low}) to {percent(found[high], 0)} ({high}) of all parameters"
+        span = f"{percent(shares[low], 0)} ({low}) to {percent(shares[high], 0)} ({high}) of all parameters"
     return Markdown(f"{level_name(zeros[low].level)} of the prunable weights is {span}.")
 
 
 def layers(pruned: Mapping[Markdown, Sequence[Pruning]], level: float) -> Markdown:
     """The model whose matrices lose the most different shares at a level."""
-    found = {}
+    spread = {}
     for name, prunings in pruned.items():
         one = next((x for x in prunings if x.level == level and x.scope == "global"), None)
         if one and (shares := [x for layer in one.layers if (x := layer.sparsity) is not None]):
-            found[name] = (min(shares), max(shares))
-    if not found:
+            spread[name] = (min(shares), max(shares))
+    if not spread:
         return NOTHING
-    name = max(found, key=lambda one: found[one][1] - found[one][0])
-    low, high = found[name]
+    name = max(spread, key=lambda one: spread[one][1] - spread[one][0])
+    low, high = spread[name]
     return Markdown(
         f"At {level_name(level)} over all, the matrices of {name} lose {percent(low, 0)} to "
         f"{percent(high, 0)} of their weights."
@@ -128,7 +128,7 @@ def layers(pruned: Mapping[Markdown, Sequence[Pruning]], level: float) -> Markdo
 
 def emptied(pruned: Mapping[Markdown, Sequence[Pruning]]) -> Markdown:
     """Where a matrix first loses all its weights, or up to which level none does."""
-    tried = [(one.level, name, one) for name, found in pruned.items() for one in found]
+    tried = [(one.level, name, one) for name, prunings in pruned.items() for one in prunings]
     for level, name, one in sorted(tried, key=lambda x: x[0]):
         if gone := sum(layer.zeros == layer.count > 0 for layer in one.layers):
             return Markdown(
@@ -143,15 +143,15 @@ def emptied(pruned: Mapping[Markdown, Sequence[Pruning]]) -> Markdown:
 
 def largest(inspected: Mapping[Markdown, Inspection]) -> Markdown:
     """The largest weight of any model, in units of its own matrix's RMS."""
-    found = [
+    ratios = [
         (tensor.max / (tensor.l2 / math.sqrt(tensor.count)), name)
         for name, one in inspected.items()
         for tensor in one.tensors
         if tensor.prunable and tensor.count and tensor.max and tensor.l2
     ]
-    if not found:
+    if not ratios:
         return NOTHING
-    most, name = max(found)
+    most, name = max(ratios)
     return Markdown(
         f"The largest weight of {name} is {brief_ratio(most)} times the RMS of its matrix."
     )

@@ -24,57 +24,57 @@ class Answered:
     answers: Evaluation
 
 
-def collapse(found: Sequence[Pair], noun: str, method: str) -> Markdown:
+def collapse(cases: Sequence[Pair], noun: str, method: str) -> Markdown:
     """From which level on nothing beats a fixed answer, or how many still do at the last level."""
-    if not found:
+    if not cases:
         return NOTHING
-    pair = f"{noun}-task pair{'s' * (len(found) > 1)}"
+    pair = f"{noun}-task pair{'s' * (len(cases) > 1)}"
     how = f"pruned in one shot by {escape(method)}"
-    gone = [pair.gone for pair in found if pair.gone is not None]
-    if len(gone) == len(found):
+    gone = [pair.gone for pair in cases if pair.gone is not None]
+    if len(gone) == len(cases):
         return Markdown(
-            f"**From {level_name(max(gone))} zeros on, none of the {len(found)} {pair} beats a fixed "
+            f"**From {level_name(max(gone))} zeros on, none of the {len(cases)} {pair} beats a fixed "
             f"answer**, {how}."
         )
-    left = len(found) - len(gone)
+    left = len(cases) - len(gone)
     return Markdown(
-        f"**At {level_name(_last(found))} zeros, {left} of the {len(found)} {pair} still "
+        f"**At {level_name(_last(cases))} zeros, {left} of the {len(cases)} {pair} still "
         f"beat{'s' * (left == 1)} a fixed answer**, {how}."
     )
 
 
-def _last(found: Sequence[Pair]) -> float:
-    return max(level for pair in found for level in pair.states)
+def _last(cases: Sequence[Pair]) -> float:
+    return max(level for pair in cases for level in pair.states)
 
 
-def last_unharmed(found: Sequence[Pair]) -> float:
+def last_unharmed(cases: Sequence[Pair]) -> float:
     """The highest level up to which any pair is unharmed; 0 where none is."""
-    return max((pair.unharmed for pair in found), default=0.0)
+    return max((pair.unharmed for pair in cases), default=0.0)
 
 
-def unharmed(found: Sequence[Pair]) -> Markdown:
+def unharmed(cases: Sequence[Pair]) -> Markdown:
     """The highest level at which any pair is unharmed, and how many are."""
-    level = last_unharmed(found)
-    if not found:
+    level = last_unharmed(cases)
+    if not cases:
         return NOTHING
     if not level:
         return Markdown("Each of them shows a loss at the lowest level already.")
-    count = sum(pair.unharmed >= level for pair in found)
-    beyond = ", in none beyond" if level < _last(found) else ""
+    count = sum(pair.unharmed >= level for pair in cases)
+    beyond = ", in none beyond" if level < _last(cases) else ""
     return Markdown(
-        f"No loss is seen in {count} of {len(found)} up to {level_name(level)}{beyond}."
+        f"No loss is seen in {count} of {len(cases)} up to {level_name(level)}{beyond}."
     )
 
 
 def rivals(by_method: Mapping[str, Sequence[Pair]]) -> Markdown:
     """The other method that keeps the largest part of its pairs answering at the last level."""
-    asked = {method: found for method, found in by_method.items() if found}
+    asked = {method: cases for method, cases in by_method.items() if cases}
     if not asked:
         return NOTHING
-    left = {m: sum(pair.gone is None for pair in found) for m, found in asked.items()}
+    left = {m: sum(pair.gone is None for pair in cases) for m, cases in asked.items()}
     best = max(left, key=lambda method: left[method] / len(asked[method]))
     return Markdown(
-        f"By {escape(best)}, {left[best]} of {len(asked[best])} still beat one at "
+        f"By {escape(best)}, {left[best]} of {len(asked[best])} still beat a fixed answer at "
         f"{level_name(_last(asked[best]))}."
     )
 
@@ -110,10 +110,10 @@ def _drop(step: tuple[Answered, Answered]) -> float:
 
 def hidden(answers: Sequence[Answered]) -> Markdown:
     """The best accuracy of a model that gives one answer to everything, where MCC shows it."""
-    found = [x for x in answers if x.answers.constant_prediction and x.answers.metric == "mcc"]
-    if not found:
+    constant = [x for x in answers if x.answers.constant_prediction and x.answers.metric == "mcc"]
+    if not constant:
         return NOTHING
-    one = max(found, key=lambda x: x.answers.accuracy)
+    one = max(constant, key=lambda x: x.answers.accuracy)
     return Markdown(
         f"At {level_name(one.level)} {one.name} gives one answer to every sentence of {one.task} "
         f"and keeps {percent(one.answers.accuracy, 0)} accuracy; its MCC is 0."

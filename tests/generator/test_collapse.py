@@ -4,15 +4,27 @@ from dataclasses import replace
 
 import pytest
 import synthetic
-from synthetic import changed, comparison, evaluation, inspection, perplexity, study_model, study_task
+from synthetic import (
+    changed,
+    comparison,
+    evaluation,
+    inspection,
+    perplexity,
+    study_model,
+    study_task,
+)
 
 from experiments.records.record import Held
 from experiments.records.study import Study
+from generator.pages import challenges, concepts
 from generator.pages.collapse import Pair, State, chosen, guessing, pairs, state, state_of_text
 from generator.report import Report
 
 FILMS, COLA, NOVEL = study_task("films"), study_task("cola"), study_task("novel")
-NONE, WORSE = comparison(FILMS, gain=0), replace(comparison(FILMS), difference_interval=(-0.2, -0.1))
+NONE, WORSE = (
+    comparison(FILMS, gain=0),
+    replace(comparison(FILMS), difference_interval=(-0.2, -0.1)),
+)
 
 
 @pytest.mark.parametrize(
@@ -26,16 +38,16 @@ NONE, WORSE = comparison(FILMS, gain=0), replace(comparison(FILMS), difference_i
 def test_a_score_whose_interval_reaches_the_commonest_class_is_a_fixed_answer(
     interval: tuple[float, float], expected: State
 ) -> None:
-    found = replace(evaluation(FILMS), value=sum(interval) / 2, interval=interval)
-    assert state(found, NONE) is expected
+    given = replace(evaluation(FILMS), value=sum(interval) / 2, interval=interval)
+    assert state(given, NONE) is expected
 
 
 def test_the_fixed_answer_of_mcc_is_0_not_the_commonest_class() -> None:
-    found = replace(evaluation(COLA), value=0.2, interval=(0.1, 0.3))
-    assert state(found, NONE) is State.NO_LOSS
-    assert state(replace(found, interval=(-0.1, 0.5)), NONE) is State.FIXED
-    assert state(replace(found, interval=None), NONE) is State.NO_LOSS
-    assert state(replace(found, value=0.0, interval=None), NONE) is State.FIXED
+    given = replace(evaluation(COLA), value=0.2, interval=(0.1, 0.3))
+    assert state(given, NONE) is State.NO_LOSS
+    assert state(replace(given, interval=(-0.1, 0.5)), NONE) is State.FIXED
+    assert state(replace(given, interval=None), NONE) is State.NO_LOSS
+    assert state(replace(given, value=0.0, interval=None), NONE) is State.FIXED
 
 
 def test_one_answer_to_everything_is_a_fixed_answer_whatever_it_scores() -> None:
@@ -67,15 +79,15 @@ def test_where_a_score_has_no_interval_accuracy_decides() -> None:
 
 
 def test_a_text_is_guessed_from_the_size_of_the_vocabulary_on() -> None:
-    found = inspection()  # a vocabulary of 100
-    assert not guessing(perplexity(NOVEL, 99.9), found)
-    assert guessing(perplexity(NOVEL, 100.0), found)
+    given = inspection()  # a vocabulary of 100
+    assert not guessing(perplexity(NOVEL, 99.9), given)
+    assert guessing(perplexity(NOVEL, 100.0), given)
     assert not guessing(perplexity(NOVEL, 1e9), None)
-    assert state_of_text(perplexity(NOVEL, 200.0), changed(NOVEL, 10.0), found) is State.FIXED
-    assert state_of_text(perplexity(NOVEL, 50.0), changed(NOVEL, 2.5), found) is State.LOSS
-    assert state_of_text(perplexity(NOVEL, 20.2), changed(NOVEL, 1.01), found) is State.NO_LOSS
+    assert state_of_text(perplexity(NOVEL, 200.0), changed(NOVEL, 10.0), given) is State.FIXED
+    assert state_of_text(perplexity(NOVEL, 50.0), changed(NOVEL, 2.5), given) is State.LOSS
+    assert state_of_text(perplexity(NOVEL, 20.2), changed(NOVEL, 1.01), given) is State.NO_LOSS
     bare = replace(changed(NOVEL, 1.01), ratio_interval=None)
-    assert state_of_text(perplexity(NOVEL, 20.2), bare, found) is State.LOSS
+    assert state_of_text(perplexity(NOVEL, 20.2), bare, given) is State.LOSS
 
 
 N, L, F = State.NO_LOSS, State.LOSS, State.FIXED
@@ -137,3 +149,14 @@ def test_what_is_lost_unpruned_is_no_case() -> None:
             held[place] = Held(replace(one.record, answer=answer), one.origin)
     report = Report(held)
     assert [pair.task.name for pair in pairs(report, report.measured)] == ["reviews"]
+
+
+def test_recorded_rows_beside_rows_measured_here_are_marked_and_the_mark_is_explained() -> None:
+    held = synthetic.held(("GPT-2", "LED"), origins={"LED": "recorded"})
+    report = with_checkpoints(held, LED="org/led")
+    assert challenges.context(report).same_file.startswith(
+        "Nor do they save bytes: dense, LED &#40;recorded"
+    )
+    for page in (challenges.context(report), concepts.context(report)):
+        assert page.note.startswith("(recorded): published numbers")
+    assert challenges.context(Report(synthetic.held(("GPT-2", "LED")))).note == ""

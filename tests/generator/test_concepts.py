@@ -27,13 +27,13 @@ def test_zeros_are_counted_over_prunable_weights_and_near_ones_by_rms() -> None:
 
 
 def test_a_few_zeros_are_neither_none_nor_0_percent() -> None:
-    found = inspection()
-    some = replace(found.totals, prunable=Count(count=4000, zeros=1))
+    given = inspection()
+    some = replace(given.totals, prunable=Count(count=4000, zeros=1))
     assert "of A, <0.1 % are exactly zero as stored" in concepts.zeros(
-        A, replace(found, totals=some)
+        A, replace(given, totals=some)
     )
-    none = replace(found.totals, prunable=Count(count=0, zeros=0))
-    assert concepts.zeros(A, replace(found, totals=none)) == ""
+    none = replace(given.totals, prunable=Count(count=0, zeros=0))
+    assert concepts.zeros(A, replace(given, totals=none)) == ""
 
 
 def pair(**states: State) -> Pair:
@@ -86,9 +86,9 @@ LESS = " Zeros in bit masks take less only from 90 % on (91 MB)"
 def test_blocks_are_held_against_16_bits_and_zeros_in_16_bits(
     file: int, dead: float | None, said: str
 ) -> None:
-    found = concepts.blocks_of(A, file, 4, BLOCKS, dead)
+    given = concepts.blocks_of(A, file, 4, BLOCKS, dead)
     size = "98 MB" if file == 98_000_000 else "90 MB"
-    assert found == f"A came in 4-bit blocks of {size}; in 16 bits it takes 270 MB.{said}"
+    assert given == f"A came in 4-bit blocks of {size}; in 16 bits it takes 270 MB.{said}"
 
 
 def test_without_blocks_half_the_bits_are_the_example() -> None:
@@ -104,8 +104,8 @@ def test_without_blocks_half_the_bits_are_the_example() -> None:
 )  # fmt: skip
 def test_the_bits_of_a_block_are_told_by_its_name(stored: str, bits: int | None) -> None:
     first, *rest = inspection().tensors
-    found = replace(inspection(), tensors=(replace(first, stored_as=stored), *rest))
-    assert concepts._blocks(found) == bits
+    given = replace(inspection(), tensors=(replace(first, stored_as=stored), *rest))
+    assert concepts._blocks(given) == bits
 
 
 def test_the_fewest_bits_of_a_mixed_file_name_it() -> None:
@@ -138,12 +138,12 @@ def test_the_example_is_the_row_that_stands_pruning_best() -> None:
         if (cell.kind, cell.model, cell.against) == ("comparison", "LED", "dense"):
             answer = replace(one.record.answer, difference_interval=(-0.01, 0.02))  # type: ignore[type-var]
             held[place] = replace(one, source=replace(one.record, answer=answer))
-    found = concepts.context(Report(held))
-    assert found.best.startswith("At 50 % zeros LED loses at most")
-    assert "prunable weights of LED," in found.zeros
-    assert found.cut is not None
+    given = concepts.context(Report(held))
+    assert given.best.startswith("At 50 % zeros LED loses at most")
+    assert "prunable weights of LED," in given.zeros
+    assert given.cut is not None
     assert (
-        found.cut.caption
+        given.cut.caption
         == "50 % of the prunable weights of LED lie below 0.01: there that level cuts."
     )
 

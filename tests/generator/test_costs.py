@@ -15,13 +15,13 @@ A, B = Markdown("A"), Markdown("B")
 
 
 def timed(masked: float, sparse: float) -> Latency:
-    found = latency((0.5, 0.9))
+    given = latency((0.5, 0.9))
     rows = (
         replace(row, ratio=masked if row.path == "masked" else sparse if row.level == 0.5 else 3.0)
-        for row in found.rows
+        for row in given.rows
         if row.path != "dense"
     )
-    return replace(found, rows=tuple(rows))
+    return replace(given, rows=tuple(rows))
 
 
 def test_masked_is_what_masked_rows_say_sparse_ones_left_out() -> None:
@@ -62,12 +62,12 @@ def weighed(**sizes: tuple[int, int]) -> Footprint:
 
 
 def test_a_dense_file_that_keeps_its_size_is_named_the_largest_one() -> None:
-    found = {
+    given = {
         A: weighed(dense_F32=(91_000_000, 91_000_000), dense_BF16=(45_000_000, 45_000_000)),
         B: weighed(dense_F32=(538_000_000, 538_000_000)),
         Markdown("C"): weighed(dense_F32=(900_000_000, 800_000_000)),
     }
-    assert costs.same_file(found) == "Nor do they save bytes: dense, B takes 540 MB at every level."
+    assert costs.same_file(given) == "Nor do they save bytes: dense, B takes 540 MB at every level."
     assert costs.same_file({A: weighed(dense_F32=(2, 1))}) == ""
 
 
@@ -95,18 +95,18 @@ def test_what_is_stored_in_16_bits_has_no_half_here() -> None:
 
 def test_a_level_is_said_of_all_parameters_ties_counted_once() -> None:
     """900 zeros of 2,000 parameters are 45 %; of the 4,000 with ties counted twice, 23 %."""
-    found = inspection()
+    given = inspection()
     once, twice = Count(count=2000, zeros=0), Count(count=4000, zeros=0)
-    some = replace(found.totals, parameters=twice, parameters_deduplicated=once)
+    some = replace(given.totals, parameters=twice, parameters_deduplicated=once)
     less = replace(
-        found.totals, parameters=twice, parameters_deduplicated=Count(count=3000, zeros=0)
+        given.totals, parameters=twice, parameters_deduplicated=Count(count=3000, zeros=0)
     )
     zeros = replace(pruning(0.9), zeros=900, prunable=1000)
     said = costs.denominator(
-        {A: replace(found, totals=some), B: replace(found, totals=less)}, {A: zeros, B: zeros}
+        {A: replace(given, totals=some), B: replace(given, totals=less)}, {A: zeros, B: zeros}
     )
     assert said == "90 % of the prunable weights is 30 % (B) to 45 % (A) of all parameters."
-    alone = costs.denominator({A: replace(found, totals=some)}, {A: zeros})
+    alone = costs.denominator({A: replace(given, totals=some)}, {A: zeros})
     assert alone == "90 % of the prunable weights is 45 % of all parameters of A."
     assert costs.denominator({}, {A: zeros}) == ""
 
@@ -117,12 +117,12 @@ def layered(level: float, *zeros: int) -> Pruning:
 
 
 def test_the_most_unequal_model_is_named_at_its_level() -> None:
-    found = {
+    given = {
         A: [layered(0.9, 690, 999), layered(0.5, 0, 1000)],
         B: [layered(0.9, 850, 920)],
     }
     assert (
-        costs.layers(found, 0.9)
+        costs.layers(given, 0.9)
         == "At 90 % over all, the matrices of A lose 69 % to >99 % of their weights."
     )
     uniform = replace(layered(0.9, 1, 999), scope="row")  # no threshold of its own decides there
@@ -130,11 +130,11 @@ def test_the_most_unequal_model_is_named_at_its_level() -> None:
 
 
 def test_the_first_emptied_matrices_are_named_with_their_level() -> None:
-    found = {
+    given = {
         A: [layered(0.99, 1000, 1000, 0), layered(0.9, 999, 0, 0)],
         B: [layered(0.95, 0, 1000)],
     }
-    assert costs.emptied(found) == "The first to be emptied are 1 of 2 of B, at 95 %."
+    assert costs.emptied(given) == "The first to be emptied are 1 of 2 of B, at 95 %."
     assert (
         costs.emptied({A: [layered(0.9, 999, 0), layered(0.5, 0, 0)]})
         == "None is emptied up to 90 %."
@@ -149,12 +149,12 @@ def test_a_matrix_without_weights_is_not_emptied() -> None:
 
 def test_the_largest_weight_is_in_units_of_its_own_matrix_not_the_largest_number() -> None:
     """l2 4 over 100 weights is an RMS of 0.4, of which 2 is 5; l2 100 makes it 10, of which 20 is 2."""
-    found = inspection()
-    first, second, *rest = found.tensors
+    given = inspection()
+    first, second, *rest = given.tensors
     first = replace(first, count=100, l2=4.0, max=2.0)
     second = replace(second, count=100, l2=100.0, max=20.0)
     other = [replace(one, max=None) if one.prunable else replace(one, max=9e9) for one in rest]
-    made = replace(found, tensors=(first, second, *other))
+    made = replace(given, tensors=(first, second, *other))
     assert costs.largest({A: made}) == "The largest weight of A is 5 times the RMS of its matrix."
-    empty = tuple(replace(one, count=0) for one in found.tensors)
-    assert costs.largest({A: replace(found, tensors=empty)}) == ""
+    empty = tuple(replace(one, count=0) for one in given.tensors)
+    assert costs.largest({A: replace(given, tensors=empty)}) == ""

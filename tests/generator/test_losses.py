@@ -36,11 +36,11 @@ def test_the_collapse_is_where_the_last_pair_goes_not_the_first() -> None:
 
 
 def test_where_one_still_answers_it_is_counted_at_the_last_level() -> None:
-    found = [pair(N, F, F), pair(N, F, L), pair(N, N, N)]
+    given = [pair(N, F, F), pair(N, F, L), pair(N, N, N)]
     assert "**At 90 % zeros, 2 of the 3 model-task pairs still beat a fixed" in collapse(
-        found, "model", "x"
+        given, "model", "x"
     )
-    assert "1 of the 2 model-task pairs still beats a fixed" in collapse(found[:2], "model", "x")
+    assert "1 of the 2 model-task pairs still beats a fixed" in collapse(given[:2], "model", "x")
 
 
 def test_a_pair_that_answers_again_at_the_last_level_has_not_collapsed() -> None:
@@ -52,9 +52,9 @@ def test_a_method_s_name_is_text() -> None:
 
 
 def test_no_loss_is_said_up_to_the_level_below_the_first_loss() -> None:
-    found = [pair(N, N, F), pair(N, L, N), pair(L, L, L)]
-    assert unharmed(found) == "No loss is seen in 1 of 3 up to 50 %, in none beyond."
-    assert last_unharmed(found) == 0.5
+    given = [pair(N, N, F), pair(N, L, N), pair(L, L, L)]
+    assert unharmed(given) == "No loss is seen in 1 of 3 up to 50 %, in none beyond."
+    assert last_unharmed(given) == 0.5
 
 
 def test_at_the_last_level_nothing_is_said_to_lie_beyond() -> None:
@@ -70,7 +70,7 @@ def test_the_rival_is_the_method_that_keeps_the_largest_part_not_the_most() -> N
     most = [pair(N, N, L), pair(N, N, N), pair(N, F, F), pair(N, F, F)]
     best = [pair(N, L, levels=(0.1, 0.7))]
     said = rivals({"wide": most, "narrow": best, "none": []})
-    assert said == "By narrow, 1 of 1 still beat one at 70 %."
+    assert said == "By narrow, 1 of 1 still beat a fixed answer at 70 %."
     assert rivals({}) == rivals({"none": []}) == ""
 
 
@@ -82,8 +82,8 @@ def answered(
     state: State = L,
     answers: Evaluation | None = None,
 ) -> Answered:
-    found = replace(answers or evaluation(FILMS), value=value, accuracy=value)
-    return Answered(Markdown(name), Markdown("films"), level, state, found)
+    given = replace(answers or evaluation(FILMS), value=value, accuracy=value)
+    return Answered(Markdown(name), Markdown("films"), level, state, given)
 
 
 def test_the_steepest_fall_is_between_neighbours_not_over_all_levels() -> None:
@@ -120,13 +120,13 @@ def test_a_model_that_no_longer_writes_labels_has_no_score_to_fall_to() -> None:
 def test_damage_hides_in_accuracy_only_where_mcc_shows_it(metric: str) -> None:
     task = COLA if metric == "mcc" else FILMS
     constant = replace(evaluation(task, constant=True), accuracy=0.7)
-    found = [
+    given = [
         Answered(Markdown("A"), Markdown("CoLA"), 0.5, F, replace(constant, accuracy=0.69)),
         Answered(Markdown("B"), Markdown("CoLA"), 0.9, F, constant),
         Answered(Markdown("C"), Markdown("CoLA"), 0.1, N, replace(evaluation(task), accuracy=0.9)),
     ]
     expected = "At 90 % B gives one answer to every sentence of CoLA and keeps 70 % accuracy; its MCC is 0."
-    assert hidden(found) == (expected if metric == "mcc" else "")
+    assert hidden(given) == (expected if metric == "mcc" else "")
 
 
 def test_a_bound_is_the_lower_end_of_each_interval_rounded_outward() -> None:
