@@ -85,7 +85,6 @@ def fall(answers: Sequence[Answered]) -> Markdown:
         (before, after)
         for before, after in pairwise(answers)
         if (before.name, before.task) == (after.name, after.task)
-        and before.level < after.level
         and before.answers.metric == "accuracy"
         and after.state is not State.SILENT
     ]

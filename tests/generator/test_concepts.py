@@ -7,7 +7,7 @@ import synthetic
 from synthetic import comparison, evaluation, inspection, study_model, study_task
 from test_costs import LOST, WON, weighed
 
-from experiments.records.inspection import Count
+from experiments.records.inspection import Count, NearZero
 from generator.pages import concepts
 from generator.pages.collapse import Pair, State
 from generator.render import Markdown
@@ -19,8 +19,10 @@ N, L, F = State.NO_LOSS, State.LOSS, State.FIXED
 
 
 def test_zeros_are_counted_over_prunable_weights_and_near_ones_by_rms() -> None:
-    """Of 4,000 in four matrices 80 each are below 0.1 RMS, so 8 %; below 0.01 absolute 60 % are."""
-    assert concepts.zeros(A, inspection()) == (
+    """Of 4,000 in four matrices 80 each are below 0.1 RMS, so 8 %; below 0.1 absolute 90 % are."""
+    below = NearZero(threshold=0.1, relative_to="absolute", count=900)
+    tensors = [replace(one, near_zero=(below, *one.near_zero)) for one in inspection().tensors]
+    assert concepts.zeros(A, replace(inspection(), tensors=tuple(tensors))) == (
         "Of the 4 thousand prunable weights of A, none is exactly zero as stored; 8 % are below a tenth "
         "of their matrix's RMS."
     )
