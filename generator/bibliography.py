@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from pybtex.database import Entry, parse_file
 from pybtex.richtext import Text
@@ -15,6 +16,8 @@ from pybtex.richtext import Text
 from generator.render import Markdown, escape
 
 FILE = Path(__file__).parent / "references.bib"
+THREAD = re.compile(r"GitHub (?:issue|pull request) (\S+#\d+).*")
+OTHERS = "others"  # BibTeX's word for authors who are not named
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Source:
     @property
     def short(self) -> str:
         """How it is cited in a sentence, like "Sun et al. 2024"; a thread by its number."""
-        if thread := re.fullmatch(r"GitHub (?:issue|pull request) (\S+#\d+).*", self.venue):
+        if thread := THREAD.fullmatch(self.venue):
             return thread[1]
         if len(self.authors) == 1:
             names = self.authors[0]
@@ -40,6 +43,19 @@ class Source:
         else:
             names = f"{self.authors[0]} et al."
         return f"{names} {self.year}"
+
+    @property
+    def thread(self) -> bool:
+        """Whether it is a thread of an issue tracker, which has no author but who goes by a user name."""
+        return THREAD.fullmatch(self.venue) is not None
+
+    @property
+    def people(self) -> str:
+        """Its authors as a list shows them: of more than eight the first six."""
+        named = [author for author in self.authors if author != OTHERS]
+        shown = named if len(named) <= 8 else named[:6]
+        more = " et al." if len(shown) < len(self.authors) else ""
+        return ", ".join(shown) + more
 
 
 @cache
@@ -70,8 +86,18 @@ def _source(key: str, entry: Entry) -> Source:
         title=_plain(fields["title"]),
         year=fields["year"],
         venue=_plain(venue),
-        url=fields["url"].replace("\\", ""),
+        url=_address(fields.get("doi", ""), fields["url"]),
     )
+
+
+def _address(doi: str, url: str) -> str:
+    """Where a work is for good: by its DOI where it has one.
+
+    >>> _address("10.1/a<b>", "https://example.org/a"), _address("", "https://arxiv.org/abs/1.2")
+    ('https://doi.org/10.1/a%3Cb%3E', 'https://arxiv.org/abs/1.2')
+    """
+    address = f"https://doi.org/{quote(doi, safe='/:;()')}" if doi else url
+    return address.replace("\\", "")
 
 
 def _plain(text: str) -> str:
@@ -117,6 +143,8 @@ def link(url: str, text: str) -> Markdown:
 
 
 def listing(keys: Sequence[str]) -> list[Source]:
-    """The sources of those keys, by author and year."""
-    found = [sources()[key] for key in keys]
-    return sorted(found, key=lambda source: (source.authors, source.year, source.title))
+    """The sources of those keys, by author and year; threads last, by their number."""
+    listed = [sources()[key] for key in keys]
+    return sorted(
+        listed, key=lambda one: (one.thread, one.authors or (one.short,), one.year, one.title)
+    )

@@ -133,6 +133,7 @@ def render(
         sources=sources, link=bibliography.link
     )
     files["references.md"] = _tidy(text)
+    files["data/references.bib"] = bibliography.FILE.read_bytes()
     for asset in sorted((PACKAGE / "assets").iterdir()):
         files[f"assets/{asset.name}"] = asset.read_bytes()
     return files

@@ -1,9 +1,11 @@
 """The bibliography: whatever is cited is there, whole, and nothing in it can run."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from jinja2 import nodes
 from pybtex.database import Entry, Person
 
@@ -45,7 +47,7 @@ def test_every_key_that_is_cited_is_in_the_bibliography(key: str) -> None:
 @pytest.mark.parametrize("key", sorted(sources()))
 def test_every_source_has_authors_title_year_venue_and_a_safe_address(key: str) -> None:
     source = sources()[key]
-    assert source.authors
+    assert source.thread is not bool(source.authors)  # whoever opened a thread goes by a user name
     assert all(author.strip() for author in source.authors)
     assert source.title.strip()
     assert re.fullmatch(r"(19|20)\d\d", source.year)
@@ -65,6 +67,69 @@ def test_no_latex_is_left_in_a_source(key: str) -> None:
 def test_no_address_and_no_title_stands_twice() -> None:
     found = sorted((source.title, source.url) for source in sources().values())
     assert len(found) == len(set(found))
+
+
+# Works that neither have a DOI that could be confirmed nor are on arXiv.
+ELSEWHERE = {"lecun1990optimal", "hassibi1993second", "socher2013sst", "radford2019language"}
+
+
+@pytest.mark.parametrize("key", sorted(sources()))
+def test_a_work_is_linked_by_its_doi_or_to_arxiv(key: str) -> None:
+    source = sources()[key]
+    lasting = re.match(r"https://(doi\.org/10\.\d{4,}/|arxiv\.org/abs/\d{4}\.\d{5}$)", source.url)
+    hosted = re.match(r"(GitHub|Hugging Face) ", source.venue)
+    assert bool(lasting) is not (bool(hosted) or key in ELSEWHERE)
+
+
+def test_many_authors_and_those_not_named_are_et_al() -> None:
+    nine = [f"A{place}" for place in range(9)]
+    assert source(*nine).people == "A0, A1, A2, A3, A4, A5 et al."
+    assert source(*nine[:8]).people == ", ".join(nine[:8])
+    assert source("Allal", "Lozhkov", "others").people == "Allal, Lozhkov et al."
+    assert not any("others" in one.authors for one in sources().values())
+    assert sources()["allal2025smollm2"].people.startswith("Allal, Lozhkov, Bakouch, Blázquez,")
+
+
+# Published numbers that the pages print, by the words they must stand with: read once in their sources.
+PUBLISHED = {
+    "concepts": (
+        "with both, soft movement leaves BERT-base an F1 of 82.3 on SQuAD, by 3 % of the weights",
+        "Movement leaves it 78.0, magnitude 59.6; dense it has 88.1.",
+        "Over 30 epochs, with distillation, oBERT leaves BERT-base at 90 % an F1 of 88.31 on SQuAD",
+        "Dense it has 88.54; in one shot, oBERT leaves it 14.57 at 90 %.",
+        "Where the curvature is estimated 32 times on the way, that is 47.67.",
+        "SparseGPT brings OPT-175B to 60 % in under 4.5 hours,",
+        "T5-large keeps 95.9 % accuracy on SST-2 while each input uses 20 % of these neurons",
+    ),
+    "challenges": (
+        "Wanda leaves LLaMA-7B at 70 % a WikiText perplexity of 24.55 in place of 85.77",
+        "LLaMA2-7B at 80 % with a WikiText-2 perplexity of 52 ",
+    ),
+}
+WRONG = ("85.98", "one GPU node", "61.22", "breaks it")
+
+
+@pytest.mark.parametrize("page", sorted(PUBLISHED))
+def test_a_published_number_stands_with_its_model_level_and_method(page: str) -> None:
+    text = (TEMPLATES / f"{page}.md.jinja").read_text(encoding="utf-8")
+    assert [one for one in PUBLISHED[page] if one not in text] == []
+    assert [one for one in WRONG if one in text] == []
+
+
+def test_what_models_of_the_report_were_made_from_is_in_the_bibliography() -> None:
+    """The student of 12 layers, its half, and what that was tuned by."""
+    made = {"wang2020minilm", "reimers2021minilm", "reimers2019sentencebert"}
+    assert made <= cited()
+    assert sources()["reimers2019sentencebert"].short == "Reimers and Gurevych 2019"
+
+
+def test_the_citation_file_names_this_project_as_its_settings_do() -> None:
+    said = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (said["title"], said["version"]) == (project["name"], project["version"])
+    assert (said["license"], said["abstract"]) == (project["license"], project["description"])
+    (author,) = said["authors"]
+    assert f"Copyright (c) 2026 {author['name']}" in (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
 def source(*authors: str, venue: str = "A journal") -> Source:
@@ -115,6 +180,15 @@ def test_only_cited_sources_are_listed_by_author_and_year() -> None:
     found = listing(["sun2024wanda", "han2015learning", "frantar2023sparsegpt", "frantar2023gptq"])
     assert [one.authors[0] for one in found] == ["Frantar", "Frantar", "Han", "Sun"]
     assert len(listing([])) == 0
+
+
+def test_threads_stand_last_by_their_number() -> None:
+    found = listing(["vllm2026pr36799", "sun2024wanda", "wanda2023issue9"])
+    assert [one.short for one in found] == [
+        "Sun et al. 2024",
+        "locuslab/wanda#9",
+        "vllm-project/vllm#36799",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_every_table_of_a_page_has_its_rows_in_a_csv_and_every_figure_both_faces
     shown = re.findall(r"\]\((figures/.+?)-(light|dark)\.svg#only-\2\)", every)
     faces = {f"{name}-{face}.svg" for name, face in shown}
     assert faces == {f"{name}-{face}.svg" for name, _ in shown for face in ("light", "dark")}
-    linked = faces | set(re.findall(r"\[CSV\]\((.+?)\)", every))
+    linked = faces | set(re.findall(r"\[(?:CSV|BibTeX)\]\((.+?)\)", every))
     assert linked == {name for name in files if name.startswith(("data/", "figures/"))}
     assert set(text) == set(NAV.values())
 
