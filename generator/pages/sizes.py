@@ -43,7 +43,7 @@ def context(report: Report) -> Context:
 
 def _figure(report: Report, found: Sequence[Weighed]) -> Drawing:
     shown = found[:MOST_PANELS]
-    finding = sentences.fewer_bits(found) or Markdown("Bytes by level.")
+    finding = sentences.from_where(found)
     return Drawing(
         name="bytes",
         title=finding,
