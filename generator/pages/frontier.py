@@ -14,7 +14,7 @@ from generator.figures.frontier import Line, Panel, Point
 from generator.pages.quality import answer
 from generator.pairs import SENTENCE, Pair
 from generator.render import Markdown, escape, listed, percent, speedup
-from generator.report import Report
+from generator.report import Report, is_miniature
 from generator.sentences import frontier as sentences
 from generator.sentences import sizes
 from generator.sentences.quality import METRIC_NAMES
@@ -55,9 +55,7 @@ def _figures(report: Report, finding: Markdown) -> list[Drawing]:
     for cost, axis in AXES.items():
         for place, rows in enumerate(groups[cost]):
             panels = [
-                one
-                for task in report.study.tasks
-                if (one := _panel(report, task, rows, cost)).lines
+                one for task in _tasks(report) if (one := _panel(report, task, rows, cost)).lines
             ]
             if panels:
                 names = listed([one.title for one in panels[:MOST_PANELS]])
@@ -72,6 +70,12 @@ def _figures(report: Report, finding: Markdown) -> list[Drawing]:
                     )
                 )
     return found
+
+
+def _tasks(report: Report) -> list[StudyTask]:
+    """The tasks, those of pretrained models first."""
+    asked = {name for row in report.measured if not is_miniature(row) for name in row.tasks}
+    return sorted(report.study.tasks, key=lambda task: task.name not in asked)
 
 
 def _panel(report: Report, task: StudyTask, rows: Sequence[StudyModel], cost: str) -> Panel:

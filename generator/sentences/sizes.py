@@ -159,6 +159,6 @@ def from_where(found: Sequence[Weighed]) -> Markdown:
     never = levels.count(None)
     start = level_span([level for level in levels if level is not None])
     if never == len(levels):
-        return Markdown("Bit masks of all the bits beat the unpruned files at no level")
+        return Markdown("Bit masks beat every unpruned file at no level")
     but = f", for {some_of(never, len(levels))} never" if never else ""
-    return Markdown(f"Bit masks of all the bits beat every unpruned file from {start} on{but}")
+    return Markdown(f"Bit masks beat every unpruned file from {start} on{but}")
