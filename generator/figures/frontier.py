@@ -132,12 +132,12 @@ def _name_points(axes: Axes, lines: Sequence[Line], best: Sequence[Point]) -> No
     )
     to_axes = axes.transData + axes.transAxes.inverted()
     named: list[tuple[float, float]] = []
-    for point in reversed(best):
+    for point in reversed([point for point in best if point.level]):
         x, y = to_axes.transform((point.cost, point.value))
         if any(abs(x - other) < ROOM and abs(y - height) < ROOM for other, height in named):
             continue
         named.append((x, y))
-        name = f"{100 * point.level:g} %" if point.level else "dense"
+        name = f"{100 * point.level:g} %"
         axes.annotate(
             name, (point.cost, point.value), xytext=(5, -11), textcoords="offset points",
             fontsize=8, color=INK,

@@ -64,7 +64,7 @@ def _figures(report: Report, finding: Markdown) -> list[Drawing]:
                     Drawing(
                         name=f"quality-{cost}" + (f"-{place + 1}" if place else ""),
                         title=f"Quality against {what}",
-                        subtitle=f"{names}; a point a level, filled on the frontier; 95 % intervals.",
+                        subtitle=f"{names}; a point a level that still answers, filled on the frontier.",
                         alt=f"{finding} Drawn: quality against {what}, level by level, on {names}.",
                         draw=partial(frontier.draw, panels[:MOST_PANELS], cost=axis),
                     )
@@ -84,12 +84,16 @@ def _panel(report: Report, task: StudyTask, rows: Sequence[StudyModel], cost: st
 
 
 def _line(report: Report, row: StudyModel, task: StudyTask, cost: str) -> Line | None:
-    """A row's quality by what it costs at each level; None where either is not measured."""
+    """A row's quality by what it costs at each level; None where either is not measured.
+
+    Where it answers no better than unread, no cost is a gain: those levels are left out.
+    """
     costs = _megabytes(report, row) if cost == "bytes" else _milliseconds(report, row)
     points = []
     for level in (0.0, *report.study.levels):
         found = answer(report, row, task, level) if level in costs else None
-        if found is not None:
+        state = report.state(row.name, task.name, level)
+        if found is not None and not (level and state is not None and state.dead):
             spent, bounds = costs[level]
             points.append(Point(level, spent, found.value, found.interval, bounds))
     return Line(report.pruned_label(row), tuple(points), report.place(row)) if points else None
