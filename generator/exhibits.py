@@ -86,8 +86,10 @@ class Table:
     def _line(self, row: tuple[Any, ...], record: str) -> str:
         pairs = zip(self.columns, row)
         (first, name), *rest = ((column, value) for column, value in pairs if column.shown)
-        named = f'<th scope="row"{_aligned(first)}>{first.form(name)}</th>'
-        others = "".join(f"<td{_aligned(c, value)}>{c.form(value)}</td>" for c, value in rest)
+        named = f'<th scope="row"{_aligned(first)}>{escape(first.form(name))}</th>'
+        others = "".join(
+            f"<td{_aligned(c, value)}>{escape(c.form(value))}</td>" for c, value in rest
+        )
         focus = f' tabindex="0" title="{escape(record)}"' if record else ""
         return f"<tr{focus}>{named}{others}</tr>"
 

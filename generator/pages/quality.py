@@ -65,6 +65,7 @@ class Context:
     parts: tuple[Part, ...]
     anomalies: tuple[Markdown, ...]
     control: Markdown
+    note: Markdown
     ways: tuple[Markdown, ...]
     tasks: tuple[Markdown, ...]
     scored: tuple[Markdown, ...]
@@ -89,6 +90,7 @@ def context(report: Report) -> Context:
         parts=tuple(part for part in shown if part.table.rows),
         anomalies=sentences.anomalies(some),
         control=sentences.control(some),
+        note=report.note(report.measured),
         ways=tuple(_ways(report)),
         tasks=tuple(_tasks(report)),
         scored=tuple(_scored(report)),

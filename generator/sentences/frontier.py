@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from generator import pairs, verdicts
 from generator.pairs import Pair
-from generator.render import Markdown
+from generator.render import Markdown, escape
 from generator.verdicts import Speed
 
 
@@ -22,7 +22,14 @@ class Cheapest:
 
 def lead(some: Sequence[Pair]) -> Markdown:
     """For how many pairs zeros pay where no loss is seen."""
-    return paying([_cheapest(pair) for pair in some])
+    methods = list(dict.fromkeys(pair.view.method for pair in some))
+    said = {
+        method: paying([_cheapest(pair) for pair in some if pair.view.method == method])
+        for method in methods
+    }
+    if len(methods) == 1:
+        return said[methods[0]]
+    return Markdown(" ".join(f"By {escape(name)}: {line}" for name, line in said.items() if line))
 
 
 def paying(found: Sequence[Cheapest]) -> Markdown:
@@ -31,15 +38,17 @@ def paying(found: Sequence[Cheapest]) -> Markdown:
     >>> paying([Cheapest(True, False), Cheapest(False, False)])
     'Where no loss is seen, zeros make the smallest file for 1 of 2 model-task pairs, a faster pass for none.'
     """
-    if not found:
-        return Markdown("")
-    smaller = sum(one.smaller is True for one in found)
-    faster = sum(one.faster is True for one in found)
-    parts = []
-    if any(one.smaller is not None for one in found):
-        parts.append(f"the smallest file for {smaller or 'none'} of {len(found)} model-task pairs")
-    if any(one.faster is not None for one in found):
-        parts.append(f"a faster pass for {faster or 'none'}")
+    asked = {
+        "the smallest file": [one.smaller for one in found if one.smaller is not None],
+        "a faster pass": [one.faster for one in found if one.faster is not None],
+    }
+    parts, before = [], 0
+    for what, known in asked.items():
+        if known:
+            pair = "pair" if len(known) == 1 else "pairs"
+            of = "" if len(known) == before else f" of {len(known)} model-task {pair}"
+            parts.append(f"{what} for {sum(known) or 'none'}{of}")
+            before = len(known)
     return Markdown(f"Where no loss is seen, zeros make {', '.join(parts)}." if parts else "")
 
 
@@ -49,9 +58,8 @@ def _cheapest(pair: Pair) -> Cheapest:
     smaller = None
     if weighed and inspected:
         best = verdicts.smallest_file(weighed, level or 0.0)
-        smaller = (
-            best.format == "bitmask" and best.bytes < verdicts.sizes(weighed, inspected).smallest
-        )
+        rivals = verdicts.sizes(weighed, inspected)
+        smaller = bool(level) and best.format == "bitmask" and best.bytes < rivals.smallest
     ran = pairs.speeds(pair.view, pair.row)
     faster = None if not ran else level in ran and ran[level].verdict is Speed.FASTER
     return Cheapest(smaller, faster)

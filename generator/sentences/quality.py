@@ -11,6 +11,7 @@ from generator.pairs import Pair
 from generator.render import Markdown, escape, level_name, listed, percent, whole
 from generator.report import Report
 from generator.sentences import tasks
+from generator.sentences.by_method import by_method
 from generator.verdicts import PLAIN, Course, State, bounds_of
 
 PERPLEXITY = "perplexity"
@@ -19,7 +20,12 @@ METRIC_NAMES = {"accuracy": "accuracy", "exact_match": "exact match", "mcc": "MC
 
 def lead(report: Report) -> Markdown:
     """How many pairs bear how much, and from where on most answer no better than unread."""
-    return collapse([pair.course for pair in pairs.pairs(report) if pair.able])
+    return by_method(report, lambda view: collapse(_able(view)))
+
+
+def _able(view: Report) -> list[Course]:
+    """The courses of a method's pairs that have something to lose."""
+    return [pair.course for pair in pairs.of_method(view) if pair.able]
 
 
 def collapse(courses: Sequence[Course]) -> Markdown:
@@ -96,7 +102,10 @@ def _sudden(courses: Sequence[Course], level: float) -> bool:
 
 def main_point(report: Report) -> Markdown:
     """What to take from it, in short."""
-    courses = [pair.course for pair in pairs.pairs(report) if pair.able]
+    return by_method(report, lambda view: _asked_first(_able(view)))
+
+
+def _asked_first(courses: Sequence[Course]) -> Markdown:
     level = half_dead(courses)
     if not courses:
         return Markdown("")
@@ -164,21 +173,22 @@ def anomalies(some: Iterable[Pair]) -> tuple[Markdown, ...]:
 
 
 def control(some: Sequence[Pair]) -> Markdown:
-    """Over all pairs and levels, how often the method is surely better and surely worse than random."""
-    better = worse = every = 0
-    for pair in some:
-        for verdicts in against_control(pair).values():
-            every += 1
-            better += all(one > 0 for one in verdicts)
-            worse += all(one < 0 for one in verdicts)
-    if not every:
+    """Over all pairs and levels, how often each method is surely better and surely worse than random."""
+    parts = []
+    for method in dict.fromkeys(pair.view.method for pair in some):
+        mine = [pair for pair in some if pair.view.method == method]
+        cases = [one for pair in mine for one in against_control(pair).values()]
+        better = sum(all(one > 0 for one in verdicts) for verdicts in cases)
+        worse = sum(all(one < 0 for one in verdicts) for verdicts in cases)
+        also = f", worse in {worse}" if worse else ""
+        if cases:
+            case = "case" if len(cases) == 1 else "cases"
+            parts.append(
+                f"{escape(method)} is surely better in {better} of {len(cases)} {case}{also}"
+            )
+    if not parts:
         return Markdown("")
-    method = escape(some[0].view.method)
-    also = f", worse in {worse}" if worse else ""
-    return Markdown(
-        f"Against removal at random at the same level, {method} is surely better in {better} of {every} "
-        f"cases{also}."
-    )
+    return Markdown(f"Against removal at random at the same level, {'; '.join(parts)}.")
 
 
 def against_control(pair: Pair) -> dict[float, list[int]]:

@@ -9,6 +9,7 @@ from generator import verdicts
 from generator.pairs import Pair
 from generator.render import Markdown, escape, level_name, size
 from generator.report import Report
+from generator.sentences.by_method import by_method
 from generator.sentences.findings import level_span, some_of
 from generator.verdicts import Sizes
 
@@ -53,7 +54,7 @@ def bits(dtype: str) -> str:
 
 def lead(report: Report) -> Markdown:
     """Whether fewer bits save more than zeros do."""
-    return fewer_bits(every(report))
+    return by_method(report, lambda view: fewer_bits(every(view)))
 
 
 def every(report: Report) -> list[Weighed]:
@@ -167,6 +168,10 @@ def example(one: Weighed) -> Markdown:
 
 def compressed(report: Report) -> Markdown:
     """Whether plain compression makes a smaller file than bit masks, for how many models."""
+    return by_method(report, _compressed)
+
+
+def _compressed(report: Report) -> Markdown:
     judged = []
     for row in report.measured:
         if found := report.footprint(row.name):
