@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from experiments.records.latency import LatencyRow
 from experiments.records.record import Machine
 from experiments.records.study import StudyModel, StudyTask
 from generator import verdicts
-from generator.report import RECORDED, Report, is_miniature
+from generator.report import Report, is_miniature
 from generator.verdicts import Course, Speed, State
 
 Shape = tuple[int, int]
@@ -79,38 +80,50 @@ def machine(report: Report, row: StudyModel) -> Machine | None:
     return held.machine if held else None
 
 
-def by_machine(report: Report, rows: Iterable[StudyModel]) -> dict[Machine, list[StudyModel]]:
+class Timer(NamedTuple):
+    """What timed a row: a machine, and whether that is another than the one that measures here."""
+
+    machine: Machine
+    recorded: bool = False
+
+
+def timer(report: Report, row: StudyModel) -> Timer | None:
+    """What timed a row under the report's method.
+
+    Records of two origins are apart though their machines read alike: processors of one name differ.
+    """
+    one = machine(report, row)
+    return Timer(one, report.marked(row)) if one else None
+
+
+def by_machine(report: Report, rows: Iterable[StudyModel]) -> dict[Timer, list[StudyModel]]:
     """The timed rows apart by machine: milliseconds and speeds of two are never shown together.
 
     A row of which methods were timed on two machines is with both.
     """
-    found: dict[Machine, list[StudyModel]] = {}
+    found: dict[Timer, list[StudyModel]] = {}
     for view, row in report.by_method(rows):
-        if (one := machine(view, row)) and row not in found.get(one, []):
+        if (one := timer(view, row)) and row not in found.get(one, []):
             found.setdefault(one, []).append(row)
     return found
 
 
 def timed_on(
-    report: Report, rows: Iterable[StudyModel], one: Machine | None
+    report: Report, rows: Iterable[StudyModel], one: Timer | None
 ) -> list[tuple[Report, StudyModel]]:
     """Each row under each method that was timed on a machine."""
     return [
         (view, row)
         for view, row in report.by_method(rows)
-        if view.latency(row.name) and machine(view, row) == one
+        if view.latency(row.name) and timer(view, row) == one
     ]
 
 
-def foremost(report: Report) -> Machine | None:
+def foremost(report: Report) -> Timer | None:
     """The machine whose speeds stand where those of one alone can: of rows measured here, then of most."""
     found = by_machine(report, report.measured)
 
-    def rank(one: Machine) -> tuple[int, int]:
-        here = sum(report.origin(row.name) != RECORDED for row in found[one])
-        return here, len(found[one])
-
-    return max(found, key=rank, default=None)
+    return max(found, key=lambda one: (not one.recorded, len(found[one])), default=None)
 
 
 def timed_rows(views: Iterable[tuple[Report, StudyModel]]) -> list[LatencyRow]:
@@ -121,7 +134,7 @@ def timed_rows(views: Iterable[tuple[Report, StudyModel]]) -> list[LatencyRow]:
 
 def noise_of(report: Report, row: StudyModel) -> float:
     """The noise threshold of the machine that a row was timed on."""
-    own = machine(report, row)
+    own = timer(report, row)
     return verdicts.noise(timed_rows(timed_on(report, report.measured, own)))
 
 

@@ -31,9 +31,8 @@ class Context:
     miniatures: bool
     verdicts: Table
     take: tuple[tuple[Markdown, Markdown], ...]
-    scale: Markdown
-    methods: Markdown
-    machines: Markdown
+    done: Markdown
+    pruned: bool
     note: Markdown
     waiting: int
     gaps: tuple[str, ...]
@@ -44,7 +43,6 @@ class Context:
 def context(report: Report) -> Context:
     """The whole report in one screen."""
     found = pairs.pairs(report)
-    machines = pairs.by_machine(report, report.measured)
     return Context(
         title=report.study.title,
         headline=_headline(report),
@@ -54,9 +52,8 @@ def context(report: Report) -> Context:
         miniatures=len({is_miniature(row) for row in report.measured}) > 1,
         verdicts=_verdicts(report),
         take=_take(report),
-        scale=_scale(report),
-        methods=listed(report.methods),
-        machines=listed(list(map(speed.machine_name, machines))),
+        done=_done(report),
+        pruned=bool(_pruned(report)),
         note=report.note(report.measured),
         waiting=len(report.waiting),
         gaps=report.gaps,
@@ -133,12 +130,12 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
         for pair in found
     ]
     spans = [_span(report, level) for level in levels]
+    signs = " · ".join(f"{state.sign} {state.value}" for state in State)
     if any(spans):
         rows.append((("speed", _named(report) or "one sentence"), *spans))
     return Table(
         name="states",
-        caption="= no loss seen · − loss · × no better than a fixed answer · ∅ no answer is a label; "
-        "last row: times as fast as dense.",
+        caption=f"{signs}; last row: times as fast as dense." if any(spans) else f"{signs}.",
         columns=(
             Column("model, task", _pair_name, right=False, parts=("model", "task")),
             *(
@@ -194,7 +191,7 @@ def _verdicts(report: Report) -> Table:
         if inspected is None:
             continue
         some = pairs.of_method(view, [row])
-        here = pairs.machine(view, row) == timer
+        here = pairs.timer(view, row) == timer
         kept, dead = [one.course.unharmed for one in some], [one.course.dead_from for one in some]
         rows.append(
             (
@@ -255,8 +252,14 @@ def _take(report: Report) -> tuple[tuple[Markdown, Markdown], ...]:
     return tuple((Markdown(page), line) for page, line in lines.items() if line)
 
 
-def _scale(report: Report) -> Markdown:
-    """How large the measured models are."""
+def _pruned(report: Report) -> list[str]:
+    """The methods by which something on record was pruned, weighed or timed."""
+    on_record = {cell.method for cell in report.by_cell}
+    return [method for method in report.methods if method in on_record]
+
+
+def _done(report: Report) -> Markdown:
+    """How large the measured models are, and what was done to them."""
     sizes_found = [
         one.totals.parameters_deduplicated.count
         for row in report.measured
@@ -265,4 +268,12 @@ def _scale(report: Report) -> Markdown:
     if not sizes_found:
         return Markdown("")
     low, high = short_count(min(sizes_found)), short_count(max(sizes_found))
-    return Markdown(low if low == high else f"{low} to {high}")
+    many = len(sizes_found) > 1
+    parts = []
+    if methods := _pruned(report):
+        parts.append(f"pruned in one shot by {listed(methods)}")
+    if machines := pairs.by_machine(report, report.measured):
+        parts.append(f"timed on {listed(list(map(speed.machine_name, machines)))}")
+    size = low if low == high else f"{low} to {high}"
+    then = f"; {'they were' if many else 'it was'} {' and '.join(parts)}" if parts else ""
+    return Markdown(f"{'These models have' if many else 'This model has'} {size} parameters{then}.")

@@ -72,7 +72,7 @@ def _figures(report: Report, finding: Markdown) -> list[Drawing]:
                             f"{names}; a point a level that still answers, filled on the frontier.{where}"
                         ),
                         alt=Markdown(
-                            f"{finding} Drawn: quality against {what}, level by level, on {names}."
+                            f"{finding} Drawn: quality against {what}, level by level, on {names}.".strip()
                         ),
                         draw=partial(frontier.draw, panels[:MOST_PANELS], cost=axis),
                     )
@@ -159,7 +159,7 @@ def _table(report: Report, some: Sequence[Pair]) -> Table:
         mine = [pair for pair in some if pair.view.method == method]
         kept = [pair for pair in mine if pair.course.unharmed is not None]
         stored = [share for pair in kept if (share := sentences.share_there(pair)) is not None]
-        here = [pair for pair in kept if pairs.machine(pair.view, pair.row) == timer]
+        here = [pair for pair in kept if pairs.timer(pair.view, pair.row) == timer]
         ran = [ratio for pair in here if (ratio := _speed_there(pair)) is not None]
         rows.append(
             (

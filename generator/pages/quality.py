@@ -116,9 +116,10 @@ def _figure(report: Report, title: str, place: int, rows: Sequence[StudyModel]) 
     panels = [panel for task in report.study.tasks if (panel := _panel(report, task, rows)).lines]
     if not panels:
         return None
-    finding = sentences.still_answering(
-        [pair.course for pair in pairs.pairs(report, rows)], place == 0
-    )
+    courses = [pair.course for pair in pairs.of_method(report, rows)]
+    finding = sentences.still_answering(courses, place == 0)
+    if finding and len(report.methods) > 1:
+        finding = Markdown(f"By {escape(report.method)}: {finding}")
     names = listed([panel.title for panel in panels[:MOST_PANELS]])
     return Drawing(
         name="quality" if not place else "quality-miniatures",

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records.record import Machine
 from experiments.records.study import StudyModel
 from generator import pairs, verdicts
 from generator.exhibits import Column, Drawing, Table
 from generator.figures import speed_by_level
 from generator.figures.speed_by_level import Line, Panel
-from generator.pairs import EIGHT, SENTENCE, TOKEN, Shape, Timed
-from generator.render import Markdown, escape, level_name, listed, number, quiet, speedup
+from generator.pairs import EIGHT, SENTENCE, TOKEN, Shape, Timed, Timer
+from generator.render import Markdown, escape, heading, level_name, listed, number, quiet, speedup
 from generator.report import Report
 from generator.sentences import speed as sentences
 from generator.sentences.speed import machine_name, shape_name
@@ -61,7 +60,7 @@ def context(report: Report) -> Context:
         if (found := view.latency(row.name))
     ]
     rounds = sorted({one.rounds for _, _, found in timed for one in found.rows if one.level})
-    threads = sorted({one.threads for one in machines})
+    threads = sorted({one.machine.threads for one in machines})
     return Context(
         lead=sentences.lead(report, SENTENCE),
         others=tuple(filter(None, (sentences.lead_of(report, shape) for shape in shapes))),
@@ -90,7 +89,7 @@ def _ends(counts: Sequence[int]) -> Markdown:
     )
 
 
-def _machine(report: Report, place: int, machine: Machine, rows: Sequence[StudyModel]) -> OnMachine:
+def _machine(report: Report, place: int, machine: Timer, rows: Sequence[StudyModel]) -> OnMachine:
     views = pairs.timed_on(report, rows, machine)
     noise = pairs.noise_of(*views[0])
     name = machine_name(machine)
@@ -101,7 +100,7 @@ def _machine(report: Report, place: int, machine: Machine, rows: Sequence[StudyM
     finding = sentences.reach(views, shown[0]) if shown else Markdown("")
     stem = "speed" if not place else f"speed-{place + 1}"
     return OnMachine(
-        machine=name,
+        machine=_heading(machine),
         noise=sentences.threshold(noise),
         masked=sentences.masked(pairs.timed_rows(views)),
         slower=sentences.slower(views),
@@ -119,6 +118,12 @@ def _machine(report: Report, place: int, machine: Machine, rows: Sequence[StudyM
         ),
         table=_table(stem, views, shown, report.study.levels),
     )
+
+
+def _heading(timer: Timer) -> Markdown:
+    """A machine in plain words."""
+    parts = (timer.machine.processor, timer.machine.gpu or "", "recorded" * timer.recorded)
+    return heading(" ".join(parts))
 
 
 def _dates(views: Views) -> str:

@@ -45,9 +45,12 @@ def paying(found: Sequence[Cheapest]) -> Markdown:
     parts, before = [], 0
     for what, known in asked.items():
         if known:
-            pair = "pair" if len(known) == 1 else "pairs"
-            of = "" if len(known) == before else f" of {len(known)} model-task {pair}"
-            parts.append(f"{what} for {sum(known) or 'none'}{of}")
+            some = f"{sum(known) or 'none'}"
+            if len(known) != before and len(known) > 1:
+                some += f" of {len(known)} model-task pairs"
+            elif len(known) != before:
+                some = f"{'the one' if any(known) else 'no'} model-task pair"
+            parts.append(f"{what} for {some}")
             before = len(known)
     return Markdown(f"Where no loss is seen, zeros make {', '.join(parts)}." if parts else "")
 

@@ -42,19 +42,22 @@ def collapse(courses: Sequence[Course]) -> Markdown:
     if level is not None:
         states = [one for course in courses if (one := course.at(level))]
         dead = sum(one.dead for one in states)
+        if len(states) == 1:
+            return Markdown(
+                f"At {level_name(level)} the one model-task pair answers no better than unread."
+            )
         how = "collapses rather than fades" if _sudden(courses, level) else "fades before it ends"
-        pair = "pair answers" if dead == len(states) == 1 else "pairs answer"
         return Markdown(
-            f"Quality {how}: at {level_name(level)} {dead} of {len(states)} model-task {pair} no better "
-            "than unread."
+            f"Quality {how}: at {level_name(level)} {dead} of {len(states)} model-task pairs answer no "
+            "better than unread."
         )
     last = levels[-1]
     states = [one for course in courses if (one := course.at(last))]
     dead = sum(one.dead for one in states)
-    return Markdown(
-        f"At {level_name(last)}, the highest level tried, {len(states) - dead} of {len(states)} model-task "
-        "pairs still answer better than unread."
-    )
+    alive = f"{len(states) - dead} of {len(states)} model-task pairs still answer"
+    if len(states) == 1:
+        alive = "the one model-task pair still answers"
+    return Markdown(f"At {level_name(last)}, the highest level tried, {alive} better than unread.")
 
 
 def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
@@ -76,9 +79,13 @@ def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
     some, every = alive[at]
     before = [level for level in levels if level < at]
     then = f"; at {level_name(before[-1])}, {alive[before[-1]][0]}" if before else ""
-    pairs_ = f"{which} pair" + "s" * (every > 1)
+    if every == 1:
+        answers = "still answers" if some else "answers no"
+        return Markdown(
+            f"At {level_name(at)} zeros the one {which} pair {answers} better than unread"
+        )
     return Markdown(
-        f"At {level_name(at)} zeros {some} of {every} {pairs_} answer better than unread{then}"
+        f"At {level_name(at)} zeros {some} of {every} {which} pairs answer better than unread{then}"
     )
 
 
@@ -110,12 +117,12 @@ def _asked_first(courses: Sequence[Course]) -> Markdown:
     if not courses:
         return Markdown("")
     if level is None:
-        return Markdown("Ask first whether it still answers: most do here, at every level tried.")
+        here = "most do here" if len(courses) > 1 else "here it does"
+        return Markdown(f"Ask first whether it still answers: {here}, at every level tried.")
     states = [one for course in courses if (one := course.at(level))]
-    dead = f"{sum(one.dead for one in states)} of {len(states)}"
-    return Markdown(
-        f"Ask first whether it still answers: at {level_name(level)} {dead} here do not."
-    )
+    dead = sum(one.dead for one in states)
+    these = "the one pair here does" if len(states) == 1 else f"{dead} of {len(states)} here do"
+    return Markdown(f"Ask first whether it still answers: at {level_name(level)} {these} not.")
 
 
 def bound(loss: Comparison) -> Markdown:

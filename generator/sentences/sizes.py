@@ -181,9 +181,10 @@ def _compressed(report: Report) -> Markdown:
                 judged.append(gzip[EXAMPLE].bytes < masks[EXAMPLE].bytes)
     if not judged:
         return Markdown("")
+    some = some_of(sum(judged), len(judged)) if any(judged) else "no model"
     return Markdown(
-        f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks for "
-        f"{some_of(sum(judged), len(judged))}; it has to be unpacked before use."
+        f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks for {some}; it has to be "
+        "unpacked before use."
     )
 
 

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from experiments.records.latency import LatencyRow
-from experiments.records.record import Machine
 from experiments.records.study import StudyModel
 from generator import pairs
-from generator.pairs import Shape, Timed
+from generator.pairs import Shape, Timed, Timer
 from generator.render import Markdown, escape, level_name, listed, percent, speedup
-from generator.report import Report
+from generator.report import RECORDED, Report
 from generator.sentences.by_method import by_method
 from generator.sentences.findings import some_of
 from generator.verdicts import LEAST_NOISE, Speed
@@ -30,11 +29,13 @@ def shape_name(shape: Shape) -> str:
     return SHAPES.get(shape, f"{shape[0]} × {shape[1]} tokens")
 
 
-def machine_name(machine: Machine) -> Markdown:
-    """A machine as a sentence names it: processor, graphics card, threads."""
+def machine_name(timer: Timer) -> Markdown:
+    """A machine as a sentence names it: processor, graphics card, threads, and whether it is marked."""
+    machine = timer.machine
     threads = f"{machine.threads} thread{'s' if machine.threads > 1 else ''}"
     gpu = f", {escape(machine.gpu)}" if machine.gpu else ""
-    return Markdown(f"{escape(machine.processor)}{gpu}, {threads}")
+    mark = f" ({RECORDED})" if timer.recorded else ""
+    return Markdown(f"{escape(machine.processor)}{gpu}, {threads}{mark}")
 
 
 def pays_from(models: Sequence[Mapping[float, Speed]]) -> float | None:
