@@ -76,7 +76,7 @@ def _figure(report: Report, some: Sequence[Pair]) -> Drawing | None:
         title=finding,
         subtitle="Median over model-task pairs; marks: each pair, bars: the range of seeds.",
         alt=Markdown(
-            f"{finding} Drawn: what each method keeps of dense's gain over a fixed answer at "
+            f"{finding}. Drawn: what each method keeps of dense's gain over a fixed answer at "
             f"{level_name(level)}, a row a model-task pair."
         ),
         draw=partial(kept_by_method.draw, rows),

@@ -120,13 +120,14 @@ def _figure(report: Report, title: str, place: int, rows: Sequence[StudyModel]) 
     finding = sentences.still_answering(courses, place == 0)
     if finding and len(report.methods) > 1:
         finding = Markdown(f"By {escape(report.method)}: {finding}")
+    finding = finding or Markdown("Quality by level")
     names = listed([panel.title for panel in panels[:MOST_PANELS]])
     return Drawing(
         name="quality" if not place else "quality-miniatures",
         title=finding,
         subtitle=Markdown(f"{title}; {names}. Bars: 95 % intervals; levels at equal steps."),
         alt=Markdown(
-            f"{finding} Drawn: quality of each model on {names} against the share of weights removed."
+            f"{finding}. Drawn: quality of each model on {names} against the share of weights removed."
         ),
         draw=partial(quality_by_level.draw, panels[:MOST_PANELS]),
     )

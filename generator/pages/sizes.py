@@ -58,7 +58,7 @@ def _figure(found: Found, finding: Markdown) -> Drawing:
         title=finding,
         subtitle="Whole files, exact, at the stored precision; other lines: 16 bits, and unpruned files.",
         alt=Markdown(
-            f"{finding} Drawn: bytes by level of {in_words(len(shown), 'file')}, beside unpruned rivals."
+            f"{finding}. Drawn: bytes by level of {in_words(len(shown), 'file')}, beside unpruned rivals."
         ),
         draw=partial(size_by_level.draw, [_panel(view, one) for view, one in shown]),
     )

@@ -111,7 +111,7 @@ def _machine(report: Report, place: int, machine: Timer, rows: Sequence[StudyMod
                 f"Times as fast as dense, whole passes; {name}; {escape(_dates(views))}. Grey: noise."
             ),
             alt=Markdown(
-                f"{finding} Drawn: speed against level for {listed(list(map(shape_name, shown)))}, with the "
+                f"{finding}. Drawn: speed against level for {listed(list(map(shape_name, shown)))}, with the "
                 "arithmetic limit."
             ),
             draw=partial(speed_by_level.draw, panels),
