@@ -4,9 +4,11 @@ A table is HTML, so that it has a caption and its headings a scope; values are e
 """
 
 import csv
+import html
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from generator.render import Markdown, escape, escape_controls
@@ -22,8 +24,9 @@ class Column:
     """A column of a table: its heading and how a raw value is shown. Numbers stand right.
 
     A value of several numbers names its `parts`, which are columns of their own in the CSV, as
-    "heading part". What is not `shown` stands in the CSV alone. `unit` and `about` describe it there. `look`
-    names how a cell looks, by its value: a class of the style sheet.
+    "heading part", or by their own names where the heading is a list of them. What is not `shown` stands
+    in the CSV alone. `unit` and `about` describe it there. `look` names how a cell looks, by its value: a
+    class of the style sheet.
     """
 
     heading: str
@@ -36,7 +39,13 @@ class Column:
     look: Callable[[Any], str] | None = None
 
     def headings(self) -> list[str]:
-        """The CSV's headings."""
+        """The CSV's headings.
+
+        >>> Column("score", parts=("low", "high")).headings(), Column("a, b", parts=("a", "b")).headings()
+        (['score low', 'score high'], ['a', 'b'])
+        """
+        if self.heading == ", ".join(self.parts):
+            return list(self.parts)
         return [f"{self.heading} {part}" for part in self.parts] or [self.heading]
 
     def raw(self, value: Any) -> list[Any]:
@@ -118,12 +127,16 @@ def _aligned(column: Column, value: Any = None) -> str:
 def plain_value(value: Any) -> Any:
     """A raw value for a spreadsheet: a text on one line, and none that it would run.
 
-    >>> plain_value("=1+1"), plain_value(-0.5)
-    ("'=1+1", -0.5)
+    What is Markdown is there as a reader sees it, and a member of an enumeration by its value.
+
+    >>> plain_value("=1+1"), plain_value(-0.5), plain_value(Markdown("a&#124;b"))
+    ("'=1+1", -0.5, 'a|b')
     """
+    if isinstance(value, Enum):
+        return plain_value(value.value)
     if not isinstance(value, str):
         return value
-    text = escape_controls(value)
+    text = escape_controls(html.unescape(value) if isinstance(value, Markdown) else value)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 

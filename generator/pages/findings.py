@@ -34,7 +34,6 @@ class Context:
     done: Markdown
     pruned: bool
     note: Markdown
-    waiting: int
     gaps: tuple[str, ...]
     asking: Asking | None
     build: str
@@ -55,7 +54,6 @@ def context(report: Report) -> Context:
         done=_done(report),
         pruned=bool(_pruned(report)),
         note=report.note(report.measured),
-        waiting=len(report.waiting),
         gaps=report.gaps,
         asking=report.study.asking,
         build=report.study.asking.command if report.study.asking else "gen build",
