@@ -14,6 +14,7 @@ from generator.figures.quality_by_level import Line, Panel
 from generator.pairs import Pair
 from generator.render import (
     Markdown,
+    code,
     escape,
     level_name,
     listed,
@@ -193,7 +194,7 @@ def _table(place: int, some: Sequence[Pair]) -> Table:
                 sentences.bound(loss) if loss else None,
                 course.lost_from,
                 course.dead_from,
-                "weak to begin with" if pair.weak else "",
+                _note(pair, dense),
             )
         )
         kind = Perplexity.kind if isinstance(dense, Perplexity) else Evaluation.kind
@@ -215,6 +216,16 @@ def _table(place: int, some: Sequence[Pair]) -> Table:
         rows=tuple(rows),
         records=tuple(records),
     )
+
+
+def _note(pair: Pair, dense: Evaluation | Perplexity | None) -> str:
+    """What an unpruned score hides: that there is little to lose, one answer to everything, no interval."""
+    weak = ["weak to begin with"] if pair.weak else []
+    if isinstance(dense, Perplexity):
+        return "; ".join(
+            [*weak, *([f"no interval: {dense.no_interval}"] if dense.no_interval else [])]
+        )
+    return "; ".join([*weak, *filter(None, [note(dense) if dense else ""])])
 
 
 def scored(answer: Evaluation | Perplexity | None) -> tuple[object, ...] | None:
@@ -370,17 +381,19 @@ def note(answer: Evaluation) -> str:
 
 
 def _ways(report: Report) -> Iterator[Markdown]:
-    """The rows by the way in which they answer."""
-    rows: dict[str, list[str]] = {}
+    """The rows by how they answer, and how their answers become labels."""
+    rows: dict[tuple[str, str], list[str]] = {}
     for row in report.measured:
         for task in report.tasks_of(row):
             if found := report.dense(row.name, task.name):
-                names = rows.setdefault(found.answered_by, [])
-                if row.name not in names:
-                    names.append(row.name)
-    for way, names in rows.items():
+                names = rows.setdefault((found.answered_by, found.label_mapping), [])
+                if report.label(row) not in names:
+                    names.append(report.label(row))
+    for (way, mapping), names in rows.items():
         short, what = WAYS.get(way, (way, ""))
-        yield Markdown(f"{listed(names)} {escape(short)}: {escape(what)}")
+        said = f": {escape(what)}" if what else "."
+        labels = f", labels matched {escape(mapping)}"
+        yield Markdown(f"{listed(names)} {escape(short)}{labels}{said}")
 
 
 def _tasks(report: Report) -> Iterator[Markdown]:
@@ -401,11 +414,20 @@ def _scored(report: Report) -> Iterator[Markdown]:
     for task in report.study.tasks:
         for row in report.measured:
             if one := report.perplexity(row.name, task.name, 0.0):
-                windows = f"{whole(len(one.tokens))} windows of at most {whole(one.window)}"
+                count = len(one.tokens)
+                windows = f"{whole(count)} windows" if count > 1 else "one window"
+                why = f"; no interval: {escape(one.no_interval)}" if one.no_interval else ""
                 yield Markdown(
                     f"**{escape(tasks.title(task))}**, {escape(report.label(row))}: {whole(one.n)} tokens "
-                    f"scored in {windows}."
+                    f"scored in {windows} of at most {whole(one.window)}, {_begun(one.begins)}{why}."
                 )
+
+
+def _begun(marks: str | None) -> str:
+    """How each window begins; of records that do not say, that only the first begins so."""
+    if marks is None:
+        return "of which the first begins as the tokenizer begins a text"
+    return f"each begun with {code(marks)}" if marks else "begun with no mark"
 
 
 def _warnings(report: Report) -> Iterable[str]:
