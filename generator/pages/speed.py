@@ -19,6 +19,11 @@ from generator.verdicts import Speed
 MOST_ROWS = 8
 SHOWN = (0.5, 0.9, 0.99)
 MOST_PANELS = 3
+PLACED = 5  # the version of timing since which weights are laid anew for every round
+OLDER = (
+    "Some of these times were recorded before weights were laid anew for every round, and with an earlier "
+    "sparse product: speeds beside dense can be too high, and intervals narrower than they should be."
+)
 Views = Sequence[tuple[Report, StudyModel]]  # rows, each under a method
 
 
@@ -45,6 +50,8 @@ class Context:
     threads: Markdown
     dense_by: Markdown
     rounds: Markdown
+    older: Markdown
+    shared: Markdown
     skipped: tuple[Markdown, ...]
     all: Table
     layers: Table
@@ -72,6 +79,8 @@ def context(report: Report) -> Context:
         threads=Markdown(f"{_ends(threads)} thread{'s' * (threads != [1])}"),
         dense_by=listed(list(dict.fromkeys(found.dense_by for _, _, found in timed))),
         rounds=_ends(rounds),
+        older=_older([(view, row) for view, row, _ in timed]),
+        shared=listed([view.pruned_label(row) for view, row, one in timed if one.shares_rounds]),
         skipped=tuple(
             dict.fromkeys(
                 Markdown(escape(reason)) for _, _, found in timed for reason in found.skipped
@@ -80,6 +89,16 @@ def context(report: Report) -> Context:
         all=_all(report),
         layers=_layers(report),
     )
+
+
+def _older(views: Views) -> Markdown:
+    """What is known of times of an earlier version, where there are some."""
+    asked = (
+        view.identity(kind="latency", model=row.name, method=view.method) for view, row in views
+    )
+    versions = [identity.get("version", "") for identity in asked]
+    placed = all(version.isdecimal() and int(version) >= PLACED for version in versions)
+    return Markdown("" if placed else OLDER)
 
 
 def _ends(counts: Sequence[int]) -> Markdown:
