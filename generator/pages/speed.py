@@ -117,6 +117,7 @@ def _machine(report: Report, place: int, machine: Timer, rows: Sequence[StudyMod
     shown = [*shapes, *rest][:MOST_PANELS]
     panels = [_panel(views, shape, noise) for shape in shown]
     finding = sentences.reach(views, shown[0]) if shown else Markdown("")
+    finding = finding or Markdown("Dense passes alone")
     stem = "speed" if not place else f"speed-{place + 1}"
     return OnMachine(
         machine=_heading(machine),
