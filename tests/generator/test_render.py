@@ -439,6 +439,11 @@ def test_any_name_in_a_figure_s_words_stays_in_its_alt_and_caption(name: str) ->
     assert [visible(alt or "") for alt in alts] == [visible(name)] * 2
 
 
+def test_a_figure_without_a_finding_has_no_empty_words() -> None:
+    found = seen(Drawing("size", "", "bytes", "bytes by level", _no_figure).markdown())  # type: ignore[arg-type]
+    assert found.elements == ["figure", "figcaption", "small", "img", "img"]
+
+
 def test_what_is_markdown_already_is_not_escaped_again() -> None:
     made = Markdown("**a**")
     assert escape(made) is made
