@@ -180,7 +180,7 @@ def level_span(levels: Sequence[float | None], none: str = "none") -> Markdown:
     found = sorted({level for level in levels if level is not None})
     names = [none] if None in levels else []
     names += [level_name(level) for level in (found if not names else found[-1:])]
-    first, last = names[0], names[-1]
+    first, last = (names[0], names[-1]) if names else (none, none)
     if first == last:
         return Markdown(first)
     return Markdown(f"{first.removesuffix(' %')} to {last}")
