@@ -24,7 +24,7 @@ FOREIGN = {"records": {"machine": "machines", "versions": "versions"}}
 def content(report: Report, tables: Iterable[Table]) -> bytes:
     """The file that describes these tables of a report."""
     by_file = {Report.file_of(one): one for one in report.held if one.record.provenance}
-    every = list(dict.fromkeys(by_file.values()))
+    every = list(by_file.values())
     described = sorted(tables, key=lambda one: one.name)
     names = {one.name for one in described}
     document = {
