@@ -31,6 +31,12 @@ class Pair:
         """Its model's name, with the method's where there are several."""
         return self.view.pruned_label(self.row)
 
+    @property
+    def able(self) -> bool:
+        """Whether unpruned it is not already without an answer worth losing, as far as that is on record."""
+        dense = self.view.state(self.row.name, self.task.name, 0.0)
+        return dense is None or not dense.dead
+
 
 def pairs(report: Report, rows: Iterable[StudyModel] | None = None) -> list[Pair]:
     """Every pair of which a state is on record, model by model, under each method."""
@@ -54,6 +60,12 @@ def is_weak(report: Report, row: StudyModel, task: StudyTask) -> bool:
 def pretrained(rows: Iterable[StudyModel]) -> list[StudyModel]:
     """The rows that are no miniatures, which are trained here so that everything runs in minutes."""
     return [row for row in rows if not is_miniature(row)]
+
+
+def chosen(report: Report) -> list[StudyModel]:
+    """The rows a page of words takes its numbers from: pretrained before miniatures, all of one origin."""
+    groups = report.by_origin(pretrained(report.measured) or report.measured)
+    return groups.get("here") or next(iter(groups.values()), [])
 
 
 def machine(report: Report, row: StudyModel) -> Machine | None:

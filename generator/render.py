@@ -153,28 +153,15 @@ def perplexity(value: float | None) -> Markdown:
     return whole(round(value)) if value >= 1000 else Markdown(f"{value:.2f}")
 
 
-def times(ratio: float | None) -> Markdown:
-    """How many times as much: three decimals below 2, two above; 1 only when it is exactly that.
-
-    >>> times(1.0234), times(2.311), times(1.0001), times(0.9999), times(1.0)
-    ('1.023', '2.31', '>1.000', '<1.000', '1.000')
-    """
-    if ratio is None or ratio >= 2:
-        return perplexity(ratio)
-    if ratio != 1 and round(ratio, 3) == 1:
-        return Markdown(">1.000" if ratio > 1 else "<1.000")
-    return Markdown(f"{ratio:.3f}")
-
-
 def speedup(ratio: float) -> Markdown:
-    """How many times as fast, in two digits; 1 only when it is that.
+    """How many times as fast, or as much, in two digits; 1 only when it is that.
 
-    >>> speedup(2.34), speedup(12.4), speedup(0.941), speedup(1.004)
-    ('2.3', '12', '0.94', '1.00')
+    >>> speedup(2.34), speedup(12.4), speedup(171.4), speedup(0.941), speedup(1.004)
+    ('2.3', '12', '170', '0.94', '1.00')
     """
     if 0.995 <= ratio < 1.05 or ratio < 1:
         return Markdown(f"{ratio:.2f}")
-    return Markdown(f"{ratio:.1f}" if ratio < 9.95 else f"{ratio:.0f}")
+    return Markdown(f"{ratio:.1f}" if ratio < 9.95 else f"{float(f'{ratio:.2g}'):.0f}")
 
 
 def quiet(

@@ -1,17 +1,18 @@
 """Challenges of making language models sparse: of each a sentence from records, or a cited source."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from experiments.records.evaluation import Comparison
 from experiments.records.study import StudyModel
-from generator.pages import costs, losses
-from generator.pages.brief import task_name
-from generator.pages.collapse import Pair, State, chosen, pairs
-from generator.pages.losses import Answered
+from generator import pairs
+from generator.pairs import Pair
 from generator.render import Markdown, escape
 from generator.report import Report
+from generator.sentences import bits, damage, sizes, speed, weights
+from generator.sentences.sizes import EXAMPLE
+from generator.verdicts import State
 
 T = TypeVar("T")
 
@@ -24,13 +25,11 @@ class Context:
     unharmed: Markdown
     rivals: Markdown
     fall: Markdown
-    masked: Markdown
     skipped: Markdown
     same_file: Markdown
     bits: Markdown
     denominator: Markdown
     layers: Markdown
-    emptied: Markdown
     largest: Markdown
     hidden: Markdown
     bound: Markdown
@@ -39,38 +38,48 @@ class Context:
 
 
 def context(report: Report) -> Context:
-    """What the records of the chosen rows say to each challenge."""
-    some = chosen(report)
-    cases = pairs(report, some.rows)
-    level = min(report.study.levels, key=lambda one: abs(one - 0.9), default=0.9)
-    names = {row.name: escape(report.label(row)) for row in some.rows}
+    """What the records of the chosen rows say to each challenge, as the report's method has them."""
+    rows = pairs.chosen(report)
+    some = _pairs(report, rows)
+    level = min(report.study.levels, key=lambda one: abs(one - EXAMPLE), default=EXAMPLE)
+    names = {row.name: escape(report.label(row)) for row in rows}
     pruned = {name: report.prunings(row) for row, name in names.items()}
-    inspected = _of(names, report.inspection)
-    weighed = _of(names, report.footprint)
-    timed = list(_of(names, report.latency).values())
+    inspected, weighed = _of(names, report.inspection), _of(names, report.footprint)
     zeros = _of(names, lambda row: report.pruning(row, level))
-    answers = [one for pair in cases for one in _answered(report, pair)]
+    answers = [one for pair in some for one in damage.answered(pair)]
     return Context(
-        collapse=losses.collapse(cases, some.noun, report.method),
-        unharmed=losses.unharmed(cases),
-        rivals=_rivals(report, some.rows),
-        fall=losses.fall(answers),
-        masked=costs.masked(timed, some.noun),
-        skipped=costs.skipped(timed, losses.last_unharmed(cases)),
-        same_file=costs.same_file(weighed),
-        bits=costs.bits(weighed, level),
-        denominator=costs.denominator(inspected, zeros),
-        layers=costs.layers(pruned, level),
-        emptied=costs.emptied(pruned),
-        largest=costs.largest(inspected),
-        hidden=losses.hidden(answers),
-        bound=losses.bound(_without_loss(report, cases)),
-        note=report.note(some.rows),
+        collapse=damage.ended(some, report.method),
+        unharmed=damage.unharmed(some),
+        rivals=_rivals(report, rows),
+        fall=damage.fall(answers),
+        skipped=speed.skipped(
+            [pairs.speeds(report, row) for row in rows], damage.last_unharmed(some)
+        ),
+        same_file=sizes.same_file(weighed),
+        bits=bits.compete(
+            [
+                (one, [pair for pair in some if pair.row == row])
+                for row in rows
+                if (one := sizes.weighed(report, row))
+            ]
+        ),
+        denominator=weights.denominator(inspected, zeros),
+        layers=weights.unequal(pruned, level),
+        largest=weights.largest(inspected),
+        hidden=damage.hidden(answers),
+        bound=damage.allowed(_without_loss(some)),
+        note=report.note(rows),
         reviews=any(task.name in ("reviews", "sst2") for task in report.study.tasks),
     )
 
 
-def _of(names: Mapping[str, Markdown], ask: Callable[[str], T | None]) -> dict[Markdown, T]:
+def _pairs(report: Report, rows: Sequence[StudyModel]) -> list[Pair]:
+    """The pairs of these rows under the report's method that have an answer to lose."""
+    some = pairs.pairs(report, rows)
+    return [pair for pair in some if pair.able and pair.view.method == report.method]
+
+
+def _of(names: dict[str, Markdown], ask: Callable[[str], T | None]) -> dict[Markdown, T]:
     """What is on record of each row, by the name it is shown under."""
     answers = ((name, ask(row)) for row, name in names.items())
     return {name: one for name, one in answers if one is not None}
@@ -78,21 +87,13 @@ def _of(names: Mapping[str, Markdown], ask: Callable[[str], T | None]) -> dict[M
 
 def _rivals(report: Report, rows: Sequence[StudyModel]) -> Markdown:
     others = [method for method in report.methods if method != report.method]
-    return losses.rivals({method: pairs(report.under(method), rows) for method in others})
+    return damage.rivals({method: _pairs(report.under(method), rows) for method in others})
 
 
-def _answered(report: Report, pair: Pair) -> Iterator[Answered]:
-    """A pair's answers, unpruned first, then by level."""
-    names = escape(report.label(pair.row)), task_name(pair.task)
-    for level, state in {0.0: State.NO_LOSS, **pair.states}.items():
-        if answers := report.evaluation(pair.row.name, pair.task.name, level):
-            yield Answered(*names, level, state, answers)
-
-
-def _without_loss(report: Report, cases: Sequence[Pair]) -> list[Comparison]:
+def _without_loss(some: Sequence[Pair]) -> list[Comparison]:
     return [
         loss
-        for pair in cases
-        for level, state in pair.states.items()
-        if state is State.NO_LOSS and (loss := report.loss(pair.row.name, pair.task.name, level))
+        for pair in some
+        for level, state in pair.course.states
+        if state is State.NO_LOSS and (loss := pair.view.loss(pair.row.name, pair.task.name, level))
     ]

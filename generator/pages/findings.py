@@ -11,7 +11,7 @@ from generator.pairs import SENTENCE, Pair
 from generator.render import Markdown, escape, listed, short_count, speedup
 from generator.report import Report, is_miniature
 from generator.sentences import findings as sentences
-from generator.sentences import quality, sizes, speed
+from generator.sentences import quality, sizes, speed, tasks
 from generator.sentences.findings import Outcome, Ran, level_span
 from generator.verdicts import Speed, State
 
@@ -45,7 +45,7 @@ class Context:
 def context(report: Report) -> Context:
     """The whole report in one screen."""
     found = pairs.pairs(report)
-    outcomes = [outcome(pair) for pair in found]
+    outcomes = [outcome(pair) for pair in found if pair.able]
     machines = pairs.by_machine(report, report.measured)
     ran = [ran_at(view, row) for view, row in report.by_method(report.measured)]
     ran = [one for one in ran if one]
@@ -100,7 +100,7 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
     """The states of every pair, and the speeds of all models below them."""
     levels = _shown_levels(report)
     rows: list[tuple[object, ...]] = [
-        ((pair.label, pair.task.name), *(pair.course.at(level) for level in levels))
+        ((pair.label, tasks.title(pair.task)), *(pair.course.at(level) for level in levels))
         for pair in found
     ]
     spans = [_span(report, level) for level in levels]
@@ -171,7 +171,7 @@ def _verdicts(report: Report) -> Table:
                 inspected.totals.parameters_deduplicated.count,
                 level_span(kept) if some else None,
                 _there(view, row, kept),
-                level_span(dead, "no level") if some else None,
+                level_span(dead, "never") if some else None,
                 sizes.smallest(view, row, some),
             )
         )
@@ -214,9 +214,9 @@ def _there(view: Report, row: StudyModel, kept: Sequence[float | None]) -> Markd
 def _take(report: Report) -> tuple[tuple[Markdown, Markdown], ...]:
     """What each page of evidence says first."""
     lines = {
-        "[Quality](quality.md)": quality.lead(report),
-        "[Time](time.md)": speed.lead(report, SENTENCE),
-        "[Bytes](bytes.md)": sizes.lead(report),
+        "[Quality](quality.md)": quality.main_point(report),
+        "[Time](time.md)": speed.main_point(report, SENTENCE),
+        "[Bytes](bytes.md)": sizes.main_point(sizes.every(report)),
     }
     return tuple((Markdown(page), line) for page, line in lines.items() if line)
 

@@ -16,7 +16,7 @@ from generator.pairs import SENTENCE, Pair
 from generator.render import Markdown, escape, listed, percent, speedup
 from generator.report import Report, is_miniature
 from generator.sentences import frontier as sentences
-from generator.sentences import sizes
+from generator.sentences import sizes, tasks
 from generator.sentences.quality import METRIC_NAMES
 from generator.verdicts import Speed
 
@@ -64,8 +64,12 @@ def _figures(report: Report, finding: Markdown) -> list[Drawing]:
                     Drawing(
                         name=f"quality-{cost}" + (f"-{place + 1}" if place else ""),
                         title=f"Quality against {what}",
-                        subtitle=f"{names}; a point a level that still answers, filled on the frontier.",
-                        alt=f"{finding} Drawn: quality against {what}, level by level, on {names}.",
+                        subtitle=Markdown(
+                            f"{names}; a point a level that still answers, filled on the frontier."
+                        ),
+                        alt=Markdown(
+                            f"{finding} Drawn: quality against {what}, level by level, on {names}."
+                        ),
                         draw=partial(frontier.draw, panels[:MOST_PANELS], cost=axis),
                     )
                 )
@@ -80,7 +84,7 @@ def _tasks(report: Report) -> list[StudyTask]:
 
 def _panel(report: Report, task: StudyTask, rows: Sequence[StudyModel], cost: str) -> Panel:
     lines = [line for view, row in report.by_method(rows) if (line := _line(view, row, task, cost))]
-    return Panel(task.name, METRIC_NAMES.get(task.metric, task.metric), tuple(lines))
+    return Panel(tasks.title(task), METRIC_NAMES.get(task.metric, task.metric), tuple(lines))
 
 
 def _line(report: Report, row: StudyModel, task: StudyTask, cost: str) -> Line | None:
@@ -137,7 +141,7 @@ def _over(dense: float, row: LatencyRow) -> Cost:
 
 def _table(report: Report, some: Sequence[Pair]) -> Table:
     """A row a technique: for how many pairs no loss is seen, and the bytes and speed there."""
-    weighed = [one for row in report.measured if (one := sizes.weighed(report, row))]
+    weighed = sizes.every(report)
     halves = [one.rivals.half / one.rivals.dense for one in weighed if one.rivals.half is not None]
     came = [one.rivals.as_came / one.rivals.dense for one in weighed]
     rows: list[tuple[object, ...]] = []

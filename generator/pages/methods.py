@@ -15,6 +15,7 @@ from generator.pairs import Pair
 from generator.render import Markdown, level_name, listed
 from generator.report import Report
 from generator.sentences import quality as sentences
+from generator.sentences import tasks
 from generator.verdicts import bounds_of
 
 MOST_ROWS = 16
@@ -63,8 +64,10 @@ def _figure(report: Report, some: Sequence[Pair]) -> Drawing | None:
         name="methods",
         title=finding,
         subtitle="Median over model-task pairs; marks: each pair, bars: the range of seeds.",
-        alt=f"{finding} Drawn: what each method keeps of dense's gain over a fixed answer at "
-        f"{level_name(level)}, a row a model-task pair.",
+        alt=Markdown(
+            f"{finding} Drawn: what each method keeps of dense's gain over a fixed answer at "
+            f"{level_name(level)}, a row a model-task pair."
+        ),
         draw=partial(kept_by_method.draw, rows),
     )
 
@@ -78,7 +81,7 @@ def _row(report: Report, pair: Pair, level: float) -> Row:
     """What each method keeps of a pair's gain over a fixed answer; nothing of a text, or without a label."""
     name, task = pair.row.name, pair.task.name
     dense = report.dense(name, task)
-    label = f"{pair.row.name}, {task}"
+    label = f"{pair.row.name}, {tasks.title(pair.task)}"
     if dense is None:
         return Row(label, ())
     floor = 0.0 if dense.metric == "mcc" else dense.majority

@@ -24,6 +24,7 @@ from generator.render import (
 )
 from generator.report import Report, is_miniature
 from generator.sentences import quality as sentences
+from generator.sentences import tasks
 from generator.sentences.quality import METRIC_NAMES, PERPLEXITY
 from generator.verdicts import State
 
@@ -76,6 +77,7 @@ class Context:
 def context(report: Report) -> Context:
     """Every task that has answers."""
     some = pairs.pairs(report)
+    titles = {task.name: tasks.title(task) for task in report.study.tasks}
     groups = [
         ("Pretrained models", [row for row in report.measured if not is_miniature(row)]),
         ("Small models trained here so that everything runs in minutes",
@@ -92,7 +94,9 @@ def context(report: Report) -> Context:
         scored=tuple(_scored(report)),
         warnings=tuple(_warnings(report)),
         skipped=tuple(
-            Markdown(f"{escape(report.label(row))}, {escape(task)}: {escape(reason)}")
+            Markdown(
+                f"{escape(report.label(row))}, {escape(titles.get(task, task))}: {escape(reason)}"
+            )
             for row in report.study.models
             for task, reason in row.skipped.items()
         ),
@@ -117,8 +121,10 @@ def _figure(report: Report, title: str, place: int, rows: Sequence[StudyModel]) 
     return Drawing(
         name="quality" if not place else "quality-miniatures",
         title=finding,
-        subtitle=f"{title}; {names}. Bars: 95 % intervals; levels at equal steps.",
-        alt=f"{finding} Drawn: quality of each model on {names} against the share of weights removed.",
+        subtitle=Markdown(f"{title}; {names}. Bars: 95 % intervals; levels at equal steps."),
+        alt=Markdown(
+            f"{finding} Drawn: quality of each model on {names} against the share of weights removed."
+        ),
         draw=partial(quality_by_level.draw, panels[:MOST_PANELS]),
     )
 
@@ -132,8 +138,8 @@ def _panel(report: Report, task: StudyTask, rows: Sequence[StudyModel]) -> Panel
     if dense:
         mcc = dense[0].metric == "mcc"
         floor: float | None = 0.0 if mcc else dense[0].majority
-        return Panel(task.name, "MCC" if mcc else "accuracy", lines, floor)
-    return Panel(task.name, PERPLEXITY, lines, _uniform(report, task, rows))
+        return Panel(tasks.title(task), "MCC" if mcc else "accuracy", lines, floor)
+    return Panel(tasks.title(task), PERPLEXITY, lines, _uniform(report, task, rows))
 
 
 def _uniform(report: Report, task: StudyTask, rows: Sequence[StudyModel]) -> float | None:
@@ -177,7 +183,7 @@ def _table(place: int, some: Sequence[Pair]) -> Table:
         loss = pair.view.loss(pair.row.name, pair.task.name, course.unharmed or 0.0)
         rows.append(
             (
-                (pair.label, pair.task.name),
+                (pair.label, tasks.title(pair.task)),
                 scored(dense),
                 course.unharmed,
                 sentences.bound(loss) if loss else None,
@@ -380,7 +386,7 @@ def _tasks(report: Report) -> Iterator[Markdown]:
         if found:
             one = found[0]
             yield Markdown(
-                f"**{escape(task.name)}**: {escape(task.question)} {whole(one.n)} sentences "
+                f"**{escape(tasks.title(task))}**: {escape(task.question)} {whole(one.n)} sentences "
                 f"({escape(one.split)}); always answering “{escape(one.majority_label)}” is right for "
                 f"{score(one.majority, 'accuracy')}."
             )
@@ -393,8 +399,8 @@ def _scored(report: Report) -> Iterator[Markdown]:
             if one := report.perplexity(row.name, task.name, 0.0):
                 windows = f"{whole(len(one.tokens))} windows of at most {whole(one.window)}"
                 yield Markdown(
-                    f"**{escape(task.name)}**, {escape(report.label(row))}: {whole(one.n)} tokens scored in "
-                    f"{windows}."
+                    f"**{escape(tasks.title(task))}**, {escape(report.label(row))}: {whole(one.n)} tokens "
+                    f"scored in {windows}."
                 )
 
 
@@ -402,8 +408,9 @@ def _warnings(report: Report) -> Iterable[str]:
     for row in report.measured:
         for task in report.tasks_of(row):
             if dense := answer(report, row, task, 0.0):
-                yield from (f"{report.label(row)}, {task.name}: {one}" for one in dense.warnings)
+                name = f"{report.label(row)}, {tasks.title(task)}"
+                yield from (f"{name}: {one}" for one in dense.warnings)
             found = report.dense(row.name, task.name)
             if found and found.no_token:
                 places = listed([whole(place + 1) for place in found.no_token])
-                yield f"{report.label(row)}, {task.name}: no token came of sentences {places}"
+                yield f"{report.label(row)}, {tasks.title(task)}: no token came of sentences {places}"

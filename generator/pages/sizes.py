@@ -31,7 +31,7 @@ class Context:
 
 def context(report: Report) -> Context:
     """Every model that was weighed."""
-    found = [one for row in report.measured if (one := sentences.weighed(report, row))]
+    found = sentences.every(report)
     return Context(
         lead=sentences.lead(report),
         examples=tuple(filter(None, map(sentences.example, found)))[:2],
@@ -49,7 +49,9 @@ def _figure(report: Report, found: Sequence[Weighed]) -> Drawing:
         name="bytes",
         title=finding,
         subtitle="Whole files, exact, at the stored precision; other lines: 16 bits, and unpruned files.",
-        alt=f"{finding} Drawn: bytes of {len(shown)} models' files by level, beside their unpruned rivals.",
+        alt=Markdown(
+            f"{finding} Drawn: bytes of {len(shown)} models' files by level, beside their unpruned rivals."
+        ),
         draw=partial(size_by_level.draw, [_panel(report, one) for one in shown]),
     )
 

@@ -61,7 +61,7 @@ def context(report: Report) -> Context:
     return Context(
         lead=sentences.lead(report, SENTENCE),
         others=tuple(filter(None, (sentences.lead_of(report, shape) for shape in shapes))),
-        masked=sentences.masked(report),
+        masked=sentences.masked(pairs.timed_rows(report, report.measured)),
         slower=sentences.slower(report),
         machines=tuple(
             _machine(report, place, machine, rows)
@@ -94,9 +94,13 @@ def _machine(report: Report, place: int, machine: Machine, rows: Sequence[StudyM
         figure=Drawing(
             name=stem,
             title=finding,
-            subtitle=f"Times as fast as dense, whole passes; {name}; {_dates(report, rows)}. Grey: noise.",
-            alt=f"{finding} Drawn: speed against level for {listed(list(map(shape_name, shown)))}, with the "
-            "arithmetic limit.",
+            subtitle=Markdown(
+                f"Times as fast as dense, whole passes; {name}; {escape(_dates(report, rows))}. Grey: noise."
+            ),
+            alt=Markdown(
+                f"{finding} Drawn: speed against level for {listed(list(map(shape_name, shown)))}, with the "
+                "arithmetic limit."
+            ),
             draw=partial(speed_by_level.draw, panels),
         ),
         table=_table(report, stem, rows, shown),

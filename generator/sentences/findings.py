@@ -54,11 +54,12 @@ def in_words(count: int, one: str, many: str = "") -> str:
 def some_of(some: int, every: int, thing: str = "model") -> str:
     """How many of how many, in words where both are small.
 
-    >>> some_of(2, 6), some_of(3, 40)
-    ('two of six models', '3 of 40 models')
+    >>> some_of(2, 6), some_of(0, 6), some_of(3, 40)
+    ('two of six models', 'none of six models', '3 of 40 models')
     """
-    small = max(some, every) < len(NUMBERS)
-    return f"{NUMBERS[some] if small else some} of {in_words(every, thing)}"
+    if not some:
+        return f"none of {in_words(every, thing)}"
+    return f"{NUMBERS[some] if every < len(NUMBERS) else some} of {in_words(every, thing)}"
 
 
 def headline(method: str, models: int, outcomes: Sequence[Outcome]) -> Markdown:
@@ -77,16 +78,21 @@ def headline(method: str, models: int, outcomes: Sequence[Outcome]) -> Markdown:
         )
     if not timed:
         kept = sum(one.course.unharmed is not None for one in outcomes)
-        return Markdown(f"{by}{kept} of {_pairs(len(outcomes))} show no loss at the lowest level.")
+        show = "shows" if len(outcomes) == 1 else "show"
+        return Markdown(
+            f"{by}{kept} of {_pairs(len(outcomes))} {show} no loss at the lowest level."
+        )
     paying = sum(one.pays for one in timed)
+    lost = sum(one.course.lost_from is not None for one in timed if not one.pays)
     if 2 * paying >= len(timed) and paying:
         which = f"{paying} of {_pairs(len(timed))}" if len(timed) > 1 else these
         verb = "get" if len(timed) > 1 and paying > 1 else "gets"
         return Markdown(f"{by}{which} {verb} faster before a loss is seen.")
+    if not lost:
+        show, run = ("shows", "runs") if models == 1 else ("show", "run")
+        return Markdown(f"{by}{these} {show} no loss and {run} no faster, at any level tried.")
     verb, they = ("loses", "it gets") if models == 1 else ("lose", "they get")
-    return Markdown(
-        f"{by}{these} {verb} before {they} faster, {_on(len(timed) - paying, len(timed))}."
-    )
+    return Markdown(f"{by}{these} {verb} before {they} faster, {_on(lost, len(timed))}.")
 
 
 def _pairs(count: int) -> str:
@@ -148,11 +154,14 @@ def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: flo
     which = "pretrained" if any(one.pretrained for one in outcomes) else "model-task"
     states = [one for outcome in judged if (one := outcome.course.at(level))]
     alive = sum(not one.dead for one in states)
+    run = f"At {level_name(level)} the models run {span(there)} times as fast"
+    if not states:
+        return Markdown(f"{run}.")
     who = "none" if not alive else "every one" if alive == len(states) else str(alive)
     verb = "beats" if alive in (0, 1, len(states)) else "beat"
     return Markdown(
-        f"At {level_name(level)} the models run {span(there)} times as fast, and {who} of the "
-        f"{len(states)} {which} pairs {verb} an answer given without reading."
+        f"{run}, and {who} of the {len(states)} {which} pair{'s' * (len(states) > 1)} {verb} an answer given "
+        "without reading."
     )
 
 
@@ -171,16 +180,18 @@ def _levels(outcomes: Iterable[Outcome]) -> set[float]:
     return {level for one in outcomes for level, _ in one.course.states}
 
 
-def level_span(levels: Sequence[float | None], none: str = "none") -> Markdown:
-    """The least and the greatest of some levels; `none` stands for what has none.
+def level_span(levels: Sequence[float | None], beyond: str = "") -> Markdown:
+    """The least and the greatest of some levels, of which None is less than any.
 
-    >>> level_span([0.5, 0.1]), level_span([None, 0.5]), level_span([None])
-    ('10 to 50 %', 'none to 50 %', 'none')
+    Where None stands for what is not reached at any level, it is greater than all: `beyond` names it.
+
+    >>> level_span([0.5, 0.1]), level_span([None, 0.5]), level_span([None, 0.9], "never")
+    ('10 to 50 %', 'none to 50 %', '90 % to never')
     """
-    found = sorted({level for level in levels if level is not None})
-    names = [none] if None in levels else []
-    names += [level_name(level) for level in (found if not names else found[-1:])]
-    first, last = (names[0], names[-1]) if names else (none, none)
+    names = [level_name(level) for level in sorted({one for one in levels if one is not None})]
+    if None in levels or not levels:
+        names = [*names, Markdown(beyond)] if beyond else [Markdown("none"), *names]
+    first, last = names[0], names[-1]
     if first == last:
-        return Markdown(first)
-    return Markdown(f"{first.removesuffix(' %')} to {last}")
+        return first
+    return Markdown(f"{first.removesuffix(' %') if last.endswith(' %') else first} to {last}")

@@ -4,25 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, median
 
-from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.evaluation import Comparison
 from experiments.records.inspection import Inspection
-from experiments.records.perplexity import Perplexity, PerplexityChange
 from generator import pairs
 from generator.pairs import Pair
-from generator.render import (
-    Markdown,
-    change,
-    escape,
-    level_name,
-    listed,
-    percent,
-    perplexity,
-    score,
-    speedup,
-    whole,
-)
+from generator.render import Markdown, escape, level_name, listed, percent, whole
 from generator.report import Report
-from generator.verdicts import PLAIN, Course, bounds_of
+from generator.sentences import tasks
+from generator.verdicts import PLAIN, Course, State, bounds_of
 
 PERPLEXITY = "perplexity"
 METRIC_NAMES = {"accuracy": "accuracy", "exact_match": "exact match", "mcc": "MCC"}
@@ -30,27 +19,29 @@ METRIC_NAMES = {"accuracy": "accuracy", "exact_match": "exact match", "mcc": "MC
 
 def lead(report: Report) -> Markdown:
     """How many pairs bear how much, and from where on most answer no better than unread."""
-    return collapse([pair.course for pair in pairs.pairs(report)])
+    return collapse([pair.course for pair in pairs.pairs(report) if pair.able])
 
 
 def collapse(courses: Sequence[Course]) -> Markdown:
-    """From which level on at least half of the pairs are on the floor, and how many show no loss before.
+    """At which level at least half of the pairs are on the floor first; a collapse, or after a loss.
 
     >>> one = Course(((0.1, State.NO_LOSS), (0.5, State.LOSS), (0.9, State.FLOOR)))
     >>> collapse([one, one])
-    'Quality collapses rather than fades: from 90 % on 2 of 2 model-task pairs answer no better than unread.'
+    'Quality fades before it ends: at 90 % 2 of 2 model-task pairs answer no better than unread.'
     """
     levels = sorted({level for one in courses for level, _ in one.states})
-    for level in levels:
-        states = [one for course in courses if (one := course.at(level))]
-        dead = sum(one.dead for one in states)
-        if 2 * dead >= len(states):
-            return Markdown(
-                f"Quality collapses rather than fades: from {level_name(level)} on {dead} of "
-                f"{len(states)} model-task pairs answer no better than unread."
-            )
     if not levels:
         return Markdown("")
+    level = half_dead(courses)
+    if level is not None:
+        states = [one for course in courses if (one := course.at(level))]
+        dead = sum(one.dead for one in states)
+        how = "collapses rather than fades" if _sudden(courses, level) else "fades before it ends"
+        pair = "pair answers" if dead == len(states) == 1 else "pairs answer"
+        return Markdown(
+            f"Quality {how}: at {level_name(level)} {dead} of {len(states)} model-task {pair} no better "
+            "than unread."
+        )
     last = levels[-1]
     states = [one for course in courses if (one := course.at(last))]
     dead = sum(one.dead for one in states)
@@ -85,6 +76,39 @@ def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
     )
 
 
+def half_dead(courses: Sequence[Course]) -> float | None:
+    """The first level at which at least half of the pairs are on the floor; None where there is none."""
+    for level in sorted({level for one in courses for level, _ in one.states}):
+        states = [one for course in courses if (one := course.at(level))]
+        if 2 * sum(one.dead for one in states) >= len(states):
+            return level
+    return None
+
+
+def _sudden(courses: Sequence[Course], level: float) -> bool:
+    """Whether at least half of the pairs on the floor at a level showed no loss when they last answered."""
+    gone = [course for course in courses if (one := course.at(level)) and one.dead]
+    before = [
+        [state for at, state in course.states if at < level and not state.dead] for course in gone
+    ]
+    return 2 * sum(not seen or seen[-1] is State.NO_LOSS for seen in before) >= len(gone)
+
+
+def main_point(report: Report) -> Markdown:
+    """What to take from it, in short."""
+    courses = [pair.course for pair in pairs.pairs(report) if pair.able]
+    level = half_dead(courses)
+    if not courses:
+        return Markdown("")
+    if level is None:
+        return Markdown("Ask first whether it still answers: most do here, at every level tried.")
+    states = [one for course in courses if (one := course.at(level))]
+    dead = f"{sum(one.dead for one in states)} of {len(states)}"
+    return Markdown(
+        f"Ask first whether it still answers: at {level_name(level)} {dead} here do not."
+    )
+
+
 def bound(loss: Comparison) -> Markdown:
     """At most how much is lost: the lower end of the difference's interval, rounded outward.
 
@@ -112,7 +136,7 @@ def outward(value: float, digits: int) -> str:
 
 def verdict(pair: Pair) -> Markdown:
     """How far one pair goes, in one sentence: the verdict, the level, one bound."""
-    course, name = pair.course, f"{escape(pair.label)}, {escape(pair.task.name)}"
+    course, name = pair.course, f"{escape(pair.label)}, {escape(tasks.title(pair.task))}"
     weak = "weak to begin with; " if pair.weak else ""
     dead = course.dead_from
     end = f"; no better than unread from {level_name(dead)} on" if dead is not None else ""
@@ -130,7 +154,7 @@ def anomalies(some: Iterable[Pair]) -> tuple[Markdown, ...]:
     """Pairs that answer better with more removed: beyond their intervals, and unexplained."""
     return tuple(
         Markdown(
-            f"{escape(pair.label)}, {escape(pair.task.name)}: better at "
+            f"{escape(pair.label)}, {escape(tasks.title(pair.task))}: better at "
             f"{listed([level_name(level) for level in pair.course.recovered])} than with less removed. "
             "Why is an open question."
         )
@@ -175,20 +199,6 @@ def against_control(pair: Pair) -> dict[float, list[int]]:
 def _sign(low: float, high: float) -> int:
     """The sign of an interval that lies on one side of zero."""
     return (low > 0) - (high < 0)
-
-
-def dense_score(answer: Evaluation | Perplexity) -> Markdown:
-    """An unpruned score in its own unit."""
-    if isinstance(answer, Perplexity):
-        return perplexity(answer.value)
-    return score(answer.value, answer.metric)
-
-
-def difference(loss: Comparison | PerplexityChange) -> Markdown:
-    """A change from dense in its own unit: points, MCC, or times as high."""
-    if isinstance(loss, PerplexityChange):
-        return Markdown(f"{speedup(loss.ratio)} times")
-    return change(loss.difference, loss.metric)
 
 
 def storage(found: Inspection) -> Markdown:

@@ -7,7 +7,7 @@ from experiments.records.footprint import Footprint
 from experiments.records.study import StudyModel
 from generator import verdicts
 from generator.pairs import Pair
-from generator.render import Markdown, escape, level_name, listed, size
+from generator.render import Markdown, escape, level_name, size
 from generator.report import Report
 from generator.sentences.findings import level_span, some_of
 from generator.verdicts import Sizes
@@ -53,31 +53,69 @@ def bits(dtype: str) -> str:
 
 def lead(report: Report) -> Markdown:
     """Whether fewer bits save more than zeros do."""
-    found = [one for row in report.measured if (one := weighed(report, row))]
-    return fewer_bits(found)
+    return fewer_bits(every(report))
+
+
+def every(report: Report) -> list[Weighed]:
+    """Every row that was weighed under the report's method."""
+    return [one for row in report.measured if (one := weighed(report, row))]
 
 
 def fewer_bits(found: Sequence[Weighed]) -> Markdown:
-    """The same: unpruned in 16 bits, or as it came, against bit masks of the stored precision at 90 %."""
-    judged = []
-    for one in found:
-        stored = next(iter(one.masks), "")
-        level = (
-            EXAMPLE if EXAMPLE in one.masks.get(stored, {}) else max(one.masks.get(stored, {0: 0}))
-        )
-        if level and one.rivals.smallest < one.rivals.dense:
-            judged.append(one.rivals.smallest < one.masks[stored][level])
+    """The same: unpruned in 16 bits, or as it came, against bit masks of the stored precision at 90 %.
+
+    Of the models of which there is a file of fewer bits.
+    """
+    judged = fewer_bits_win(found)
     if not judged:
         return Markdown("")
     more, count = sum(judged), len(judged)
-    which = "every model" if more == count else f"{some_of(more, count)}"
     example = level_name(EXAMPLE)
-    if not more:
-        return Markdown(f"{example} zeros save more than fewer bits do, for every model.")
+    if 2 * more < count or not more:
+        return Markdown(
+            f"Zeros can save more than fewer bits do: {example} in bit masks beat the file of fewer bits "
+            f"for {some_of(count - more, count)}."
+        )
     return Markdown(
-        f"Fewer bits save more than zeros do: for {which} an unpruned file is smaller than {example} zeros "
-        "stored as bit masks."
+        f"Fewer bits save more than zeros do: the file of fewer bits beats {example} zeros in bit masks "
+        f"for {some_of(more, count)}."
     )
+
+
+def fewer_bits_win(found: Sequence[Weighed]) -> list[bool]:
+    """Of each model with a file of fewer bits, whether that is smaller than 90 % zeros in bit masks."""
+    at_example = [
+        (one.rivals, masks[EXAMPLE])
+        for one in found
+        if EXAMPLE in (masks := next(iter(one.masks.values()), {}))
+    ]
+    return [
+        rivals.smallest < pruned for rivals, pruned in at_example if rivals.smallest < rivals.dense
+    ]
+
+
+def main_point(found: Sequence[Weighed]) -> Markdown:
+    """What to take from it, in short."""
+    judged = fewer_bits_win(found)
+    if not judged:
+        return Markdown("")
+    if 2 * sum(judged) < len(judged):
+        return Markdown("Hold zeros against fewer bits: here they take fewer bytes.")
+    return Markdown("Take fewer bits before zeros: they cost nothing in time, and save more bytes.")
+
+
+def same_file(found: Mapping[Markdown, Footprint]) -> Markdown:
+    """The largest dense file that has the same bytes at every level, by the name of its model."""
+    sizes = {
+        name: {row.bytes for row in dense.values()}
+        for name, one in found.items()
+        if len(dense := verdicts.file_rows(one, "dense", verdicts.precisions(one)[0])) > 1
+    }
+    same = {name: one.pop() for name, one in sizes.items() if len(one) == 1}
+    if not same:
+        return Markdown("")
+    name = max(same, key=lambda one: same[one])
+    return Markdown(f"Dense, {escape(name)} takes {size(same[name], 2)} at every level.")
 
 
 def smallest(report: Report, row: StudyModel, some: Sequence[Pair]) -> Markdown | None:
@@ -112,28 +150,19 @@ def alive_up_to(some: Sequence[Pair]) -> float:
 
 
 def example(one: Weighed) -> Markdown:
-    """A row's bytes in one sentence: the pruned file, and what is smaller unpruned."""
+    """A row's bytes in one sentence: the pruned file, and the smallest unpruned one if that is smaller."""
     stored = next(iter(one.masks), "")
     level = EXAMPLE if EXAMPLE in one.masks.get(stored, {}) else 0.0
     if not level:
         return Markdown("")
-    rivals = []
-    if one.rivals.half is not None and one.rivals.half < one.masks[stored][level]:
-        rivals.append(f"unpruned in 16 bits ({size(one.rivals.half, 2)})")
-    if one.rivals.as_came < min(one.masks[stored][level], one.rivals.dense):
-        rivals.append(f"as it came ({size(one.rivals.as_came, 2)})")
-    if not rivals:
+    pruned, least = one.masks[stored][level], one.rivals.smallest
+    if least >= min(pruned, one.rivals.dense):
         return Markdown("")
-    pruned = f"{level_name(level)} zeros in bit masks of {bits(stored)}"
+    rival = "as it came" if least == one.rivals.as_came else "unpruned in 16 bits"
     return Markdown(
-        f"{escape(one.row.name)} {listed(rivals)} is smaller than with {pruned} "
-        f"({size(one.masks[stored][level], 2)})."
+        f"{escape(one.row.name)} {rival} ({size(least, 2)}) is smaller than with {level_name(level)} zeros "
+        f"in bit masks of all its bits ({size(pruned, 2)})."
     )
-
-
-def masks_of(found: Footprint) -> Mapping[str, float | None]:
-    """By precision, the sparsity of prunable weights from which on bit masks are smaller than dense."""
-    return {one.dtype: one.sparsity for one in found.break_even if one.format == "bitmask"}
 
 
 def compressed(report: Report) -> Markdown:
@@ -148,7 +177,7 @@ def compressed(report: Report) -> Markdown:
     if not judged:
         return Markdown("")
     return Markdown(
-        f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks of "
+        f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks for "
         f"{some_of(sum(judged), len(judged))}; it has to be unpacked before use."
     )
 

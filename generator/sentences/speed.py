@@ -1,14 +1,16 @@
 """What zeros do to time, in sentences. Pure functions of verdicts, beyond the machine's noise alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 
+from experiments.records.latency import LatencyRow
 from experiments.records.study import StudyModel
 from generator import pairs
-from generator.pairs import Shape
+from generator.pairs import Shape, Timed
 from generator.render import Markdown, escape, level_name, listed, percent, speedup
 from generator.report import Report
 from generator.sentences.findings import some_of
-from generator.verdicts import Speed
+from generator.verdicts import LEAST_NOISE, Speed
 
 SHAPES = {
     (1, 32): "one sentence of 32 tokens",
@@ -44,11 +46,16 @@ def pays_from(models: Sequence[Mapping[float, Speed]]) -> float | None:
 
 def lead(report: Report, shape: Shape) -> Markdown:
     """From which level on skipping zeros pays, for how many models, at one shape."""
+    return pays(_models(report, shape), shape)
+
+
+def _models(report: Report, shape: Shape) -> list[dict[float, Speed]]:
+    """The verdicts by level of each model that was timed at a shape."""
     models = [
         {level: one.verdict for level, one in pairs.speeds(view, row, shape).items()}
         for view, row in report.by_method(report.measured)
     ]
-    return pays([model for model in models if model], shape)
+    return [model for model in models if model]
 
 
 def lead_of(report: Report, shape: Shape) -> Markdown:
@@ -66,29 +73,74 @@ def pays(models: Sequence[Mapping[float, Speed]], shape: Shape) -> Markdown:
     if not models:
         return Markdown("")
     start = pays_from(models)
-    alone = "Zeros save no time by themselves; skipping them pays"
+    alone = "Zeros save no time by themselves; skipping them"
     if start is None:
-        return Markdown(f"{alone} at no level tried, for {shape_name(shape)}.")
+        last = level_name(max(at for model in models for at in model))
+        even = (
+            f"does not pay for most models even at {last}"
+            if len(models) > 1
+            else f"does not at {last}"
+        )
+        return Markdown(f"{alone} {even}, for {shape_name(shape)}.")
     faster = sum(model.get(start) is Speed.FASTER for model in models)
     some = "" if faster == len(models) else f" for {some_of(faster, len(models))}"
-    return Markdown(f"{alone} from {level_name(start)} on{some}, for {shape_name(shape)}.")
+    return Markdown(f"{alone} pays from {level_name(start)} on{some}, for {shape_name(shape)}.")
 
 
-def masked(report: Report) -> Markdown:
-    """That masked weights take the time of dense ones, or where they do not."""
-    rows = [one for one in pairs.timed_rows(report, report.measured) if one.path == "masked"]
+def masked(timed: Iterable[LatencyRow]) -> Markdown:
+    """How fast dense arithmetic is on zeros, as a verdict where the middle one takes the time of dense."""
+    rows = [one for one in timed if one.path == "masked"]
     if not rows:
         return Markdown("")
-    low, high = min(one.ratio for one in rows), max(one.ratio for one in rows)
-    missing = sum(
-        not one.ratio_interval[0] <= 1 <= one.ratio_interval[1]
-        for one in rows
-        if one.ratio_interval
-    )
+    low, high = speedup(min(one.ratio for one in rows)), speedup(max(one.ratio for one in rows))
+    span = low if low == high else f"{low} to {high}"
+    middle = median(one.ratio for one in rows)
+    verdict = " takes the time of dense:" if abs(middle - 1) < LEAST_NOISE else ":"
+    over = f"over {len(rows)} levels and shapes" if len(rows) > 1 else "at one level"
     return Markdown(
-        f"Dense arithmetic on zeros takes the time of dense: {speedup(low)} to {speedup(high)} times as fast "
-        f"over {len(rows)} levels and shapes. Of their 95 % intervals {missing} miss 1, where "
-        f"{0.05 * len(rows):.0f} are due by chance."
+        f"Dense arithmetic on zeros{verdict} {span} times as fast {over}.{_missing(rows)}"
+    )
+
+
+def _missing(rows: Sequence[LatencyRow]) -> str:
+    """How many of their 95 % intervals miss 1, beside the one in twenty that is due."""
+    known = [one.ratio_interval for one in rows if one.ratio_interval]
+    if not known:
+        return ""
+    missing = sum(not low <= 1 <= high for low, high in known)
+    miss = "misses" if missing == 1 else "miss"
+    due = f"{0.05 * len(known):.2g}"
+    return f" Of their intervals {missing or 'none'} {miss} 1, where {due} are due by chance."
+
+
+def skipped(ran: Sequence[Mapping[float, Timed]], level: float | None) -> Markdown:
+    """How many models run faster at a level, the last at which any shows no loss, and by how much."""
+    there = [model[level] for model in ran if level is not None and level in model]
+    if level is None or not there:
+        return Markdown("")
+    at = f"at {level_name(level)}, the last level with no loss seen"
+    faster = [one.row.ratio for one in there if one.verdict is Speed.FASTER]
+    if not faster:
+        return Markdown(f"Skipping zeros makes none of the models faster {at}.")
+    return Markdown(
+        f"Skipping zeros makes {some_of(len(faster), len(there))} faster {at}, by at most "
+        f"{percent(max(faster) - 1, 0)}."
+    )
+
+
+def main_point(report: Report, shape: Shape) -> Markdown:
+    """What to take from it, in short."""
+    models = _models(report, shape)
+    if not models:
+        return Markdown("")
+    start = pays_from(models)
+    if start is None:
+        last = level_name(max(at for model in models for at in model))
+        return Markdown(
+            f"Expect no time back from zeros: even at {last} most models run no faster."
+        )
+    return Markdown(
+        f"Expect time back from {level_name(start)} on, and only where zeros are skipped."
     )
 
 
