@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import synthetic
+from generator.pages.collapse import Pair, State
 from synthetic import comparison, evaluation, inspection, study_model, study_task
 from test_costs import LOST, WON, weighed
 
 from experiments.records.inspection import Count, NearZero
 from generator.pages import concepts
-from generator.pages.collapse import Pair, State
 from generator.render import Markdown
 from generator.report import Report
 
