@@ -76,6 +76,8 @@ MEANINGS: tuple[tuple[str, Meaning], ...] = (
     (r"cuts.*/layers emptied", Meaning("matrices of which nothing is left", "matrices")),
     (r"explorer/comparison", Meaning("the difference from dense, or the ratio to it")),
     (r"explorer/compared.*", Meaning("difference or ratio")),
+    (r"explorer/stored or run as", Meaning("the form of a file, or the path of a pass")),
+    (r"obtained-.*/what", Meaning("the question that was answered")),
     # ---- words that mean the same everywhere ----
     (r".*/model(, task model| name)?", Meaning("the model as the report names it")),
     (r".*/(model, task )?task", Meaning("what was asked: a file of labelled sentences, or a text")),

@@ -17,16 +17,31 @@ MOST = 20  # rows of a folded table; of more there is the CSV alone
 
 
 @dataclass(frozen=True)
+class Digests:
+    """What was opened, by the digests of its files."""
+
+    checkpoints: Table
+    data: Table
+
+    def markdown(self) -> Markdown:
+        """Both tables as a folded note shows them: of one with many rows the CSV alone."""
+        tables = [table for table in (self.checkpoints, self.data) if table.rows]
+        return Markdown("\n\n".join(map(_folded, tables)))
+
+
+def _folded(table: Table) -> Markdown:
+    many = len(table.rows)
+    return table.link(f"All {many} rows, CSV") if many > MOST else table.markdown()
+
+
+@dataclass(frozen=True)
 class Context:
     """What the page shows."""
 
     machines: Table
     versions: Table
     kinds: Table
-    note: Markdown
-    checkpoints: Table
-    data: Table
-    digests: bool
+    digests: Digests
     dates: tuple[str, str] | None
     again: str
     commands: tuple[str, ...]
@@ -35,12 +50,6 @@ class Context:
     seeds: Markdown
     asking: Asking | None
     described: str = package.NAME
-
-    @staticmethod
-    def folded(table: Table) -> Markdown:
-        """A table as a folded note shows it: of one with many rows the CSV alone."""
-        many = len(table.rows)
-        return table.link(f"All {many} rows, CSV") if many > MOST else table.markdown()
 
 
 def context(report: Report) -> Context:
@@ -52,7 +61,6 @@ def context(report: Report) -> Context:
     ]
     obtained = [provenance for _, _, provenance in answers]
     dates = sorted({one.date for one in obtained})
-    checkpoints, data = _checkpoints(obtained), _data(obtained)
     asking = report.study.asking
     return Context(
         machines=_machines(
@@ -60,10 +68,7 @@ def context(report: Report) -> Context:
         ),
         versions=_versions(ledger.versions_of(report), obtained),
         kinds=_kinds([(kind, one.seconds) for _, kind, one in answers]),
-        note=report.note(report.measured),
-        checkpoints=checkpoints,
-        data=data,
-        digests=bool(checkpoints.rows or data.rows),
+        digests=Digests(_checkpoints(obtained), _data(obtained)),
         dates=(dates[0], dates[-1]) if dates else None,
         again=asked(asking.command) if asking else "",
         commands=tuple(sorted({asked(one.command) for one in obtained})),
