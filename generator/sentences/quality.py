@@ -112,11 +112,11 @@ def verdict(pair: Pair) -> Markdown:
     course, name = pair.course, f"{escape(pair.label)}, {escape(tasks.title(pair.task))}"
     weak = "weak to begin with; " if pair.weak else ""
     dead = course.dead_from
-    end = f"; no better than unread from {level_name(dead)} on" if dead is not None else ""
+    end = f"; no better than unread at {level_name(dead)}" if dead is not None else ""
     if course.unharmed is None:
         first = level_name(course.states[0][0])
         if dead == course.states[0][0]:
-            return Markdown(f"{name}: {weak}no better than unread from {first} on.")
+            return Markdown(f"{name}: {weak}no better than unread at {first}.")
         return Markdown(f"{name}: {weak}a loss is seen at {first} already{end}.")
     loss = pair.view.loss(pair.row.name, pair.task.name, course.unharmed)
     most = f" ({bound(loss)})" if loss else ""
