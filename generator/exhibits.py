@@ -6,7 +6,7 @@ A table is HTML, so that it has a caption and its headings a scope; values are e
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from generator.render import Markdown, escape, escape_controls
@@ -80,6 +80,10 @@ class Table:
             f"<table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
         )
 
+    def of(self, record: str) -> "Table":
+        """The same table, every row of it made of this one record."""
+        return replace(self, records=(record,) * len(self.rows) if record else ())
+
     def _records(self) -> Sequence[str]:
         return self.records or ("",) * len(self.rows)
 
@@ -93,7 +97,7 @@ class Table:
 
     def headings(self) -> list[str]:
         """The CSV's headings."""
-        own = [name for column in self.columns for name in column.headings()]
+        own = [plain_value(name) for column in self.columns for name in column.headings()]
         return [*own, RECORD] if self.records else own
 
     def csv(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from experiments.records.cell import Cell
+from experiments.records.cell import FIXED, Cell
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.footprint import BreakEven, Footprint, FootprintRow
 from experiments.records.inspection import (
@@ -142,11 +142,15 @@ def answers(
         question = {"model": name, "task": task.name}
         generated = model.family == "encoder-decoder"
         yield Cell(kind="evaluation", level=0.0, **question), evaluation(task, generated=generated)
+        fixed = Cell(kind="comparison", level=0.0, against=FIXED, **question)
+        yield fixed, comparison(task, gain=25)
         for level in study.levels:
             pruned = {**question, "method": "magnitude", "level": level}
             worse = evaluation(task, right=70, constant=level > 0.6, generated=generated)
             yield Cell(kind="evaluation", **pruned), worse
             yield Cell(kind="comparison", against="dense", **pruned), comparison(task)
+            gain = 0 if level > 0.6 else 15
+            yield Cell(kind="comparison", against=FIXED, **pruned), comparison(task, gain=gain)
             for seed in range(3):
                 cell = Cell(kind="evaluation", method="random", level=level, seed=seed, **question)
                 yield cell, evaluation(task, right=55, generated=generated)

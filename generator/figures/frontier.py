@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from generator.figures.labels import plain
+from generator.figures.labels import End, name_ends, plain
 from generator.figures.style import INK, look, percent_axis, plain_log_axis
 
 Interval = tuple[float, float]
@@ -125,25 +125,23 @@ def _beats(one: Point, other: Point, *, less: bool) -> bool:
 
 
 def _name_points(axes: Axes, lines: Sequence[Line], best: Sequence[Point]) -> None:
-    """The model's name at its dense point, and levels along its frontier where there is room."""
+    """Names on the right, at the height of the dense point; levels along the frontier where there is room."""
+    name_ends(
+        axes,
+        [End(line.points[0].cost, line.points[0].value, line.label, line.place) for line in lines],
+    )
     to_axes = axes.transData + axes.transAxes.inverted()
     named: list[tuple[float, float]] = []
-    for line in lines:
-        points = [line.points[0], *(point for point in line.points[1:] if point in best)]
-        for point in points:
-            x, y = to_axes.transform((point.cost, point.value))
-            is_dense = point is line.points[0]
-            if not is_dense and any(
-                abs(x - other) < ROOM and abs(y - height) < ROOM for other, height in named
-            ):
-                continue
-            named.append((x, y))
-            name = plain(line.label) if is_dense else f"{100 * point.level:g} %"
-            axes.annotate(
-                name, (point.cost, point.value), xytext=(-3 if is_dense else 5, 6 if is_dense else -11),
-                textcoords="offset points", ha="right" if is_dense and x > 0.5 else "left",
-                fontsize=8.5, color=look(line.place)["color"] if is_dense else INK,
-            )  # fmt: skip
+    for point in reversed([point for point in best if point.level]):
+        x, y = to_axes.transform((point.cost, point.value))
+        if any(abs(x - other) < ROOM and abs(y - height) < ROOM for other, height in named):
+            continue
+        named.append((x, y))
+        name = f"{100 * point.level:g} %"
+        axes.annotate(
+            name, (point.cost, point.value), xytext=(5, -11), textcoords="offset points",
+            fontsize=8, color=INK,
+        )  # fmt: skip
 
 
 def _scales(axes: Axes, metric: str) -> None:

@@ -32,7 +32,7 @@ def draw(rows: Sequence[Row]) -> Figure:
         axes.plot([x for x, _ in at], [y for _, y in at], label=plain(method), **ink)
     axes.axvline(1, color=INK, linewidth=0.8)
     axes.axvline(0, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.1)
-    axes.set_yticks(range(len(rows)), [plain(row.label) for row in rows], fontsize=8.5, color=INK)
+    axes.set_yticks(range(len(rows)), [plain(row.label, 36) for row in rows], fontsize=8, color=INK)
     axes.invert_yaxis()
     axes.grid(visible=True, axis="x")
     percent_axis(axes, "x")

@@ -58,11 +58,11 @@ def name_ends(axes: Axes, ends: Sequence[End]) -> None:
         )  # fmt: skip
 
 
-def plain(name: str) -> str:
+def plain(name: str, most: int = 24) -> str:
     """A name as matplotlib shows it: none is left out for its first letter, none is longer than fits.
 
     >>> plain("_x"), plain("a" * 40)
     ('\\u2009_x', 'aaaaaaaaaaaaaaaaaaaaaaa…')
     """
-    short = name if len(name) <= 24 else f"{name[:23]}…"
+    short = name if len(name) <= most else f"{name[: most - 1]}…"
     return f"\u2009{short}" if short[:1] == "_" else short

@@ -16,12 +16,14 @@ PERPLEXITY = "perplexity"
 class Line:
     """A model's scores: level, value and interval bounds (the value itself where there is none).
 
-    `place` is the model's in the study: it decides the colour, the same in every panel.
+    `place` is the model's in the study: it decides the colour, the same in every panel. `silent` is the
+    level from which on no answer is a label: a score of 0 there is no answer worse than a fixed one.
     """
 
     label: str
     points: tuple[tuple[float, float, float, float], ...]
     place: int = 0
+    silent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,18 @@ def _panel(axes: Axes, panel: Panel) -> None:
             [max(0.0, b - a) for a, b in zip(y, high)],
         ]
         axes.errorbar(x, y, yerr=arms, capsize=2, elinewidth=1, **look(line.place))
-        if x:
+        if x and line.silent is not None:
+            axes.annotate(
+                f"{plain(line.label)}: no label from {100 * line.silent:g} %", (x[-1], y[-1]),
+                xytext=(6, 7), textcoords="offset points", fontsize=8.5, color=look(line.place)["color"],
+            )  # fmt: skip
+        elif x:
             ends.append(End(x[-1], y[-1], line.label, line.place))
     _scale(axes, panel)
     axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
     axes.tick_params(axis="x", labelsize=8.5)
-    axes.set_title(f"{plain(panel.title)}, {panel.metric}", fontsize=10)
+    metric = "" if panel.title == panel.metric else f", {panel.metric}"
+    axes.set_title(f"{plain(panel.title)}{metric}", fontsize=10)
     name_ends(axes, ends)
 
 

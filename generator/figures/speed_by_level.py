@@ -66,8 +66,8 @@ def _panel(axes: Axes, panel: Panel) -> None:
     inside = [(x, y) for x, y in limits if 1 < y < high / 1.1]
     if inside:
         axes.annotate(
-            "limit 1 / (1 − level)", inside[-1], xytext=(-4, 4), textcoords="offset points",
-            ha="right", fontsize=8.5, color=INK,
+            "arithmetic limit", inside[-1], xytext=(7, -3), textcoords="offset points",
+            fontsize=8.5, color=INK,
         )  # fmt: skip
     axes.set_ylim(low, high)
     plain_log_axis(axes)

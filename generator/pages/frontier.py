@@ -14,7 +14,7 @@ from generator.figures.frontier import Line, Panel, Point
 from generator.pages.quality import answer
 from generator.pairs import SENTENCE, Pair
 from generator.render import Markdown, escape, listed, percent, speedup
-from generator.report import Report
+from generator.report import Report, is_miniature
 from generator.sentences import frontier as sentences
 from generator.sentences import sizes, tasks
 from generator.sentences.quality import METRIC_NAMES
@@ -55,9 +55,7 @@ def _figures(report: Report, finding: Markdown) -> list[Drawing]:
     for cost, axis in AXES.items():
         for place, rows in enumerate(groups[cost]):
             panels = [
-                one
-                for task in report.study.tasks
-                if (one := _panel(report, task, rows, cost)).lines
+                one for task in _tasks(report) if (one := _panel(report, task, rows, cost)).lines
             ]
             if panels:
                 names = listed([one.title for one in panels[:MOST_PANELS]])
@@ -67,7 +65,7 @@ def _figures(report: Report, finding: Markdown) -> list[Drawing]:
                         name=f"quality-{cost}" + (f"-{place + 1}" if place else ""),
                         title=f"Quality against {what}",
                         subtitle=Markdown(
-                            f"{names}; a point a level, filled on the frontier; 95 % intervals."
+                            f"{names}; a point a level that still answers, filled on the frontier."
                         ),
                         alt=Markdown(
                             f"{finding} Drawn: quality against {what}, level by level, on {names}."
@@ -78,18 +76,28 @@ def _figures(report: Report, finding: Markdown) -> list[Drawing]:
     return found
 
 
+def _tasks(report: Report) -> list[StudyTask]:
+    """The tasks, those of pretrained models first."""
+    asked = {name for row in report.measured if not is_miniature(row) for name in row.tasks}
+    return sorted(report.study.tasks, key=lambda task: task.name not in asked)
+
+
 def _panel(report: Report, task: StudyTask, rows: Sequence[StudyModel], cost: str) -> Panel:
     lines = [line for view, row in report.by_method(rows) if (line := _line(view, row, task, cost))]
     return Panel(tasks.title(task), METRIC_NAMES.get(task.metric, task.metric), tuple(lines))
 
 
 def _line(report: Report, row: StudyModel, task: StudyTask, cost: str) -> Line | None:
-    """A row's quality by what it costs at each level; None where either is not measured."""
+    """A row's quality by what it costs at each level; None where either is not measured.
+
+    Where it answers no better than unread, no cost is a gain: those levels are left out.
+    """
     costs = _megabytes(report, row) if cost == "bytes" else _milliseconds(report, row)
     points = []
     for level in (0.0, *report.study.levels):
         found = answer(report, row, task, level) if level in costs else None
-        if found is not None:
+        state = report.state(row.name, task.name, level)
+        if found is not None and not (level and state is not None and state.dead):
             spent, bounds = costs[level]
             points.append(Point(level, spent, found.value, found.interval, bounds))
     return Line(report.pruned_label(row), tuple(points), report.place(row)) if points else None

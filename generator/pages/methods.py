@@ -59,11 +59,11 @@ def _figure(report: Report, some: Sequence[Pair]) -> Drawing | None:
     rows = [row for pair in _once(some) if (row := _row(report, pair, level)).kept][:MOST_ROWS]
     if not rows:
         return None
-    finding = sentences.control(some) or Markdown(f"What is kept at {level_name(level)}")
+    finding = sentences.kept_at(level, [dict(row.kept) for row in rows])
     return Drawing(
         name="methods",
         title=finding,
-        subtitle=f"At {level_name(level)}: the share of dense's gain over a fixed answer that is left.",
+        subtitle="Median over model-task pairs; marks: each pair, bars: the range of seeds.",
         alt=Markdown(
             f"{finding} Drawn: what each method keeps of dense's gain over a fixed answer at "
             f"{level_name(level)}, a row a model-task pair."
@@ -78,7 +78,7 @@ def _once(some: Sequence[Pair]) -> list[Pair]:
 
 
 def _row(report: Report, pair: Pair, level: float) -> Row:
-    """What each method keeps of a pair's gain over a fixed answer; of a text, nothing."""
+    """What each method keeps of a pair's gain over a fixed answer; nothing of a text, or without a label."""
     name, task = pair.row.name, pair.task.name
     dense = report.dense(name, task)
     label = f"{pair.row.name}, {tasks.title(pair.task)}"
@@ -90,9 +90,11 @@ def _row(report: Report, pair: Pair, level: float) -> Row:
         return Row(label, ())
     kept: list[tuple[str, tuple[float, ...]]] = []
     for view, _ in report.by_method([pair.row]):
-        if found := view.evaluation(name, task, level):
+        found = view.evaluation(name, task, level)
+        if found and found.not_a_label < found.n:
             kept.append((view.method, ((found.value - floor) / gain,)))
-    control = tuple((one.value - floor) / gain for one in report.control(name, task, level))
+    runs = [one for one in report.control(name, task, level) if one.not_a_label < one.n]
+    control = tuple((one.value - floor) / gain for one in runs)
     if control:
         kept.append((control_name(report), control))
     return Row(label, tuple(kept))

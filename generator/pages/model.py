@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from experiments.records.study import StudyModel
+from generator.exports import cards
+from generator.render import Markdown
 from generator.report import Report
 
 
@@ -11,8 +13,9 @@ class Context:
     """What the page shows."""
 
     row: StudyModel
+    card: Markdown
 
 
 def context(report: Report, row: StudyModel) -> Context:
     """Everything about one row."""
-    return Context(row=row)
+    return Context(row=row, card=cards.link(report, row))

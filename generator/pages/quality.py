@@ -26,6 +26,7 @@ from generator.report import Report, is_miniature
 from generator.sentences import quality as sentences
 from generator.sentences import tasks
 from generator.sentences.quality import METRIC_NAMES, PERPLEXITY
+from generator.verdicts import State
 
 MOST_ROWS = 8
 MOST_PANELS = 4
@@ -113,7 +114,9 @@ def _figure(report: Report, title: str, place: int, rows: Sequence[StudyModel]) 
     panels = [panel for task in report.study.tasks if (panel := _panel(report, task, rows)).lines]
     if not panels:
         return None
-    finding = sentences.collapse([pair.course for pair in pairs.pairs(report, rows)])
+    finding = sentences.still_answering(
+        [pair.course for pair in pairs.pairs(report, rows)], place == 0
+    )
     names = listed([panel.title for panel in panels[:MOST_PANELS]])
     return Drawing(
         name="quality" if not place else "quality-miniatures",
@@ -150,11 +153,17 @@ def _line(report: Report, row: StudyModel, task: StudyTask) -> Line:
     """A model's line under the report's method; without pruned answers none."""
     levels = [0.0, *report.study.levels_of(report.method)]
     asked = [(level, answer(report, row, task, level)) for level in sorted(levels)]
+    silent = [
+        level for level, _ in asked if report.state(row.name, task.name, level) is State.NO_LABEL
+    ]
     points = tuple(
-        (level, one.value, *(one.interval or (one.value, one.value))) for level, one in asked if one
+        (level, one.value, *(one.interval or (one.value, one.value)))
+        for level, one in asked
+        if one and level not in silent
     )
-    pruned = any(level for level, *_ in points)
-    return Line(report.pruned_label(row), points if pruned else (), report.place(row))
+    pruned = any(level for level, one in asked if one)
+    label, place = report.pruned_label(row), report.place(row)
+    return Line(label, points if pruned else (), place, min(silent, default=None))
 
 
 def answer(

@@ -14,6 +14,7 @@ from generator.sentences.sizes import EXAMPLE, Weighed, bits
 
 MOST_ROWS = 8
 MOST_PANELS = 3
+NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ def context(report: Report) -> Context:
 
 def _figure(report: Report, found: Sequence[Weighed]) -> Drawing:
     shown = found[:MOST_PANELS]
-    finding = sentences.fewer_bits(found) or Markdown("Bytes by level.")
+    finding = sentences.from_where(found)
     return Drawing(
         name="bytes",
         title=finding,
-        subtitle="Whole files, exact: bit masks by level, and the unpruned files they compete with.",
+        subtitle="Whole files, exact, at the stored precision; other lines: 16 bits, and unpruned files.",
         alt=Markdown(
             f"{finding} Drawn: bytes of {len(shown)} models' files by level, beside their unpruned rivals."
         ),
@@ -82,8 +83,8 @@ def _table(report: Report, found: Sequence[Weighed]) -> Table:
                 one.rivals.half,
                 one.masks[stored].get(EXAMPLE),
                 one.masks[half].get(EXAMPLE) if half else None,
-                one.smaller_from(stored),
-                one.smaller_from(half) if half else None,
+                one.smaller_from(stored) or NEVER,
+                (one.smaller_from(half) or NEVER) if half else None,
             )
         )
         records.append(report.record(kind="footprint", model=one.row.name, method=report.method))
@@ -110,8 +111,8 @@ def _size(value: int | None) -> str:
     return "–" if value is None else size(value, 2)
 
 
-def _level(value: float | None) -> str:
-    return escape("never") if value is None else level_name(value)
+def _level(value: float | str | None) -> str:
+    return level_name(value) if isinstance(value, float) else escape(value or "–")
 
 
 def _all(report: Report) -> Table:

@@ -86,7 +86,7 @@ def _machine(report: Report, place: int, machine: Machine, rows: Sequence[StudyM
     rest = [shape for shape in pairs.shapes(report, rows) if shape not in shapes]
     shown = [*shapes, *rest][:MOST_PANELS]
     panels = [_panel(report, rows, shape, noise) for shape in shown]
-    finding = sentences.lead(report, shown[0]) if shown else Markdown("")
+    finding = sentences.reach(report, rows, shown[0]) if shown else Markdown("")
     stem = "speed" if not place else f"speed-{place + 1}"
     return OnMachine(
         machine=name,

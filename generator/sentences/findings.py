@@ -189,7 +189,7 @@ def level_span(levels: Sequence[float | None], beyond: str = "") -> Markdown:
     ('10 to 50 %', 'none to 50 %', '90 % to never')
     """
     names = [level_name(level) for level in sorted({one for one in levels if one is not None})]
-    if None in levels:
+    if None in levels or not levels:
         names = [*names, Markdown(beyond)] if beyond else [Markdown("none"), *names]
     first, last = names[0], names[-1]
     if first == last:

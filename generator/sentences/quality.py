@@ -1,13 +1,14 @@
 """What pruning leaves of answers, in sentences: the state first, the bound second. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean, median
 
 from experiments.records.evaluation import Comparison
 from experiments.records.inspection import Inspection
 from generator import pairs
 from generator.pairs import Pair
-from generator.render import Markdown, escape, level_name, listed, whole
+from generator.render import Markdown, escape, level_name, listed, percent, whole
 from generator.report import Report
 from generator.sentences import tasks
 from generator.verdicts import PLAIN, Course, State, bounds_of
@@ -47,6 +48,31 @@ def collapse(courses: Sequence[Course]) -> Markdown:
     return Markdown(
         f"At {level_name(last)}, the highest level tried, {len(states) - dead} of {len(states)} model-task "
         "pairs still answer better than unread."
+    )
+
+
+def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
+    """How many pairs answer better than unread at the level where half of them first do not.
+
+    >>> one = Course(((0.1, State.NO_LOSS), (0.9, State.FLOOR)))
+    >>> still_answering([one, one], True)
+    'At 90 % zeros 0 of 2 pretrained pairs answer better than unread; at 10 %, 2'
+    """
+    levels = sorted({level for one in courses for level, _ in one.states})
+    which = "pretrained" if pretrained else "miniature"
+    alive = {}
+    for level in levels:
+        states = [one for course in courses if (one := course.at(level))]
+        alive[level] = (sum(not one.dead for one in states), len(states))
+    if not alive:
+        return Markdown("")
+    at = next((level for level, (some, every) in alive.items() if 2 * some <= every), levels[-1])
+    some, every = alive[at]
+    before = [level for level in levels if level < at]
+    then = f"; at {level_name(before[-1])}, {alive[before[-1]][0]}" if before else ""
+    pairs_ = f"{which} pair" + "s" * (every > 1)
+    return Markdown(
+        f"At {level_name(at)} zeros {some} of {every} {pairs_} answer better than unread{then}"
     )
 
 
@@ -93,7 +119,8 @@ def bound(loss: Comparison) -> Markdown:
         return Markdown("nothing lost")
     if loss.metric == "mcc" and loss.difference_interval:
         return Markdown(f"at most {outward(-low, 2)} of MCC lost")
-    return Markdown(f"at most {outward(-100 * low, 0)} points lost")
+    points = outward(-100 * low, 0)
+    return Markdown(f"at most {points} point{'s' * (points != '1')} lost")
 
 
 def outward(value: float, digits: int) -> str:
@@ -191,3 +218,20 @@ def storage(found: Inspection) -> Markdown:
             f"{whole(found.packed_weights)} of its weights are packed by {listed(by)}: not measured."
         )
     return Markdown(" ".join(parts))
+
+
+def kept_at(level: float, kept: Sequence[Mapping[str, Sequence[float]]]) -> Markdown:
+    """What each method keeps at a level of dense's gain over a fixed answer: the median over pairs.
+
+    >>> kept_at(0.5, [{"magnitude": (0.9,), "random": (0.2, 0.4)}])
+    'At 50 % magnitude keeps 90 % of the gain over a fixed answer, random 30 %'
+    """
+    methods = list(dict.fromkeys(name for one in kept for name in one))
+    shares = [
+        f"{escape(name)}{' keeps' * (not place)} "
+        f"{percent(median(mean(one[name]) for one in kept if name in one), 0)}"
+        + " of the gain over a fixed answer"
+        * (not place)
+        for place, name in enumerate(methods)
+    ]
+    return Markdown(f"At {level_name(level)} {', '.join(shares)}")

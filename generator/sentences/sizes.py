@@ -9,7 +9,7 @@ from generator import verdicts
 from generator.pairs import Pair
 from generator.render import Markdown, escape, level_name, size
 from generator.report import Report
-from generator.sentences.findings import some_of
+from generator.sentences.findings import level_span, some_of
 from generator.verdicts import Sizes
 
 EXAMPLE = 0.9
@@ -180,3 +180,14 @@ def compressed(report: Report) -> Markdown:
         f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks for "
         f"{some_of(sum(judged), len(judged))}; it has to be unpacked before use."
     )
+
+
+def from_where(found: Sequence[Weighed]) -> Markdown:
+    """From which level on bit masks beat every unpruned file, over models, at the stored precision."""
+    levels = [one.smaller_from(next(iter(one.masks), "")) for one in found]
+    never = levels.count(None)
+    start = level_span([level for level in levels if level is not None])
+    if never == len(levels):
+        return Markdown("Bit masks beat every unpruned file at no level")
+    but = f", for {some_of(never, len(levels))} never" if never else ""
+    return Markdown(f"Bit masks beat every unpruned file from {start} on{but}")

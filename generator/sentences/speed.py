@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from experiments.records.latency import LatencyRow
+from experiments.records.study import StudyModel
 from generator import pairs
 from generator.pairs import Shape, Timed
-from generator.render import Markdown, level_name, listed, percent, speedup
+from generator.render import Markdown, escape, level_name, listed, percent, speedup
 from generator.report import Report
 from generator.sentences.findings import some_of
-from generator.verdicts import LEAST_NOISE, Speed, limit
+from generator.verdicts import LEAST_NOISE, Speed
 
 SHAPES = {
     (1, 32): "one sentence of 32 tokens",
@@ -155,7 +156,8 @@ def threshold(noise: float) -> Markdown:
 def slower(report: Report) -> Markdown:
     """Where the sparse path runs slower than dense beyond the noise."""
     found = [
-        f"{view.pruned_label(row)} at {level_name(level)} ({speedup(one.row.ratio)} times)"
+        f"{escape(view.pruned_label(row))} at {level_name(level)} ({speedup(one.row.ratio)} times, "
+        f"{shape_name(shape)})"
         for view, row in report.by_method(report.measured)
         for shape in pairs.shapes(view, [row])
         for level, one in pairs.speeds(view, row, shape).items()
@@ -164,13 +166,28 @@ def slower(report: Report) -> Markdown:
     return Markdown(f"Slower than dense: {listed(found)}." if found else "")
 
 
-def reached(ratio: float, level: float) -> Markdown:
-    """How much of the arithmetic limit a speed is.
+def reach(report: Report, rows: Sequence[StudyModel], shape: Shape) -> Markdown:
+    """How fast the fastest and the slowest model get at the highest level."""
+    ends = {
+        view.pruned_label(row): found[max(found)].row
+        for view, row in report.by_method(rows)
+        if (found := pairs.speeds(view, row, shape))
+    }
+    return best_and_least({name: one.ratio for name, one in ends.items()}, max(
+        (one.level for one in ends.values()), default=0.0
+    ))  # fmt: skip
 
-    >>> reached(2.0, 0.9)
-    '2.0 of at most 10 times'
+
+def best_and_least(ratios: Mapping[str, float], level: float) -> Markdown:
+    """The same of ratios by name.
+
+    >>> best_and_least({"A": 2.91, "B": 1.23}, 0.99)
+    'At 99 % zeros A runs 2.9 times as fast, B 1.2'
     """
-    most = limit(level)
+    if not ratios:
+        return Markdown("")
+    first, last = max(ratios, key=lambda x: ratios[x]), min(ratios, key=lambda x: ratios[x])
+    least = f", {escape(last)} {speedup(ratios[last])}" if last != first else ""
     return Markdown(
-        f"{speedup(ratio)} of at most {speedup(most)} times" if most else speedup(ratio)
+        f"At {level_name(level)} zeros {escape(first)} runs {speedup(ratios[first])} times as fast{least}"
     )
