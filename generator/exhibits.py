@@ -5,6 +5,7 @@ A table is HTML, so that it has a caption and its headings a scope; values are e
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from generator.render import Markdown, escape, escape_controls
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ENTITY = re.compile("&#([0-9]+);")
+MARKUP = "&<>\"'`"
 RECORD = "record"  # the CSV's last column
 
 
@@ -72,12 +75,15 @@ class Table:
         """The table alone, a row a line."""
         shown = [column for column in self.columns if column.shown]
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
-        head = "".join(
-            f'<th scope="col"{_aligned(column)}>{escape(column.heading)}</th>' for column in shown
+        first, *rest = shown
+        head = f'<th scope="col">{escape(first.heading)}</th>' + "".join(
+            f'<th scope="col"{_aligned(column)}>{escape(column.heading)}</th>' for column in rest
         )
         body = "\n".join(self._line(*row) for row in zip(self.rows, self._records()))
         return Markdown(
-            f"<table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+            as_html(
+                f"<table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+            )
         )
 
     def of(self, record: str) -> "Table":
@@ -90,7 +96,7 @@ class Table:
     def _line(self, row: tuple[Any, ...], record: str) -> str:
         pairs = zip(self.columns, row)
         (first, name), *rest = ((column, value) for column, value in pairs if column.shown)
-        named = f'<th scope="row"{_aligned(first)}>{first.form(name)}</th>'
+        named = f'<th scope="row">{first.form(name)}</th>'
         others = "".join(f"<td{_aligned(c, value)}>{c.form(value)}</td>" for c, value in rest)
         focus = f' tabindex="0" title="{escape(record)}"' if record else ""
         return f"<tr{focus}>{named}{others}</tr>"
@@ -115,6 +121,17 @@ class Table:
 def _aligned(column: Column, value: Any = None) -> str:
     looks = column.look(value) if column.look else "" if column.right else "l"
     return f' class="{looks}"' if looks else ""
+
+
+def as_html(text: str) -> str:
+    """Text escaped for Markdown as HTML needs it, where Markdown is not read: what is markup there alone.
+
+    >>> as_html("&#60;b&#62; &#40;a&#41; &#34;")
+    '&#60;b&#62; (a) &#34;'
+    """
+    return ENTITY.sub(
+        lambda match: match[0] if chr(int(match[1])) in MARKUP else chr(int(match[1])), text
+    )
 
 
 def plain_value(value: Any) -> Any:

@@ -108,8 +108,7 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
         rows.append((("speed", "one sentence"), *spans))
     return Table(
         name="states",
-        caption="= no loss seen · − loss · × no better than a fixed answer · ∅ no answer is a label; "
-        "last row: times as fast as dense.",
+        caption="= no loss seen · − loss · × no better than a fixed answer · ∅ no label; below: speed.",
         columns=(
             Column("model, task", _pair_name, right=False, parts=("model", "task")),
             *(
