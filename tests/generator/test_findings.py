@@ -129,25 +129,23 @@ def test_all_are_faster_where_every_timed_model_is(
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ([], "."),
-        ([ran("sss", 1.0, 1.01, 1.0), ran("sss", 1.0, 1.0, 1.0)], ", and no model runs faster."),
+        ([], ""),
+        ([ran("sss", 1.0, 1.01, 1.0), ran("sss", 1.0, 1.0, 1.0)], " No model runs faster there."),
         ([ran("sws", 1.0, 0.9, 1.0), ran("sss", 1.0, 1.0, 1.0)],
-         ", and no model runs faster, one model slower."),
+         " No model runs faster there, one model slower."),
         ([ran("sff", 1.0, 1.04, 2.0), ran("sff", 1.0, 1.06, 1.2)],
-         ", and the models run 1.04 to 1.1 times as fast."),
+         " All models run faster there, 1.04 to 1.1 times as fast."),
         # The gain is of those that gain, at that level: not 0.99, nor the 2.0 of a higher one.
         ([ran("sff", 1.0, 1.04, 2.0), ran("ssf", 1.0, 1.09, 1.2), ran("swf", 1.0, 0.9, 2.0)],
-         "; one of three models runs faster there, by at most 4 %."),
+         " One of three models runs faster there, by at most 4 %."),
     ],
 )  # fmt: skip
 def test_at_a_level_both_what_is_kept_and_what_is_gained_is_said(
     models: list[list[Ran]], said: str
 ) -> None:
     outcomes = [asked("==×"), asked("=−×"), asked("=××", levels=(0.1, 0.9, 0.95))]
-    assert (
-        findings.kept(outcomes, models, 0.5)
-        == f"At 50 % zeros 1 of 2 model-task pairs show no loss{said}"
-    )
+    start = "At 50 % zeros 1 of 2 model-task pairs show no loss."
+    assert findings.kept(outcomes, models, 0.5) == f"{start}{said}"
 
 
 @pytest.mark.parametrize(
@@ -156,20 +154,20 @@ def test_at_a_level_both_what_is_kept_and_what_is_gained_is_said(
         ([], ""),
         # A loss still beats an answer without reading; only pretrained pairs are judged where there are any.
         ([asked("=−×"), asked("=−−"), asked("===", pretrained=False)],
-         ", and 1 of the 2 pretrained pairs beats an answer given without reading"),
+         " 1 of the 2 pretrained pairs beats an answer given without reading there."),
         ([asked("=−×"), asked("==∅"), asked("===", pretrained=False)],
-         ", and none of the 2 pretrained pairs beats an answer given without reading"),
+         " None of the 2 pretrained pairs beats an answer given without reading there."),
         ([asked("==−"), asked("===")],
-         ", and every one of the 2 pretrained pairs beats an answer given without reading"),
+         " Every one of the 2 pretrained pairs beats an answer given without reading there."),
         ([asked("==−", pretrained=False), asked("==×", pretrained=False), asked("===", pretrained=False)],
-         ", and 2 of the 3 model-task pairs beat an answer given without reading"),
+         " 2 of the 3 model-task pairs beat an answer given without reading there."),
         ([asked("=−", levels=(0.1, 0.5))], ""),  # not asked at 90 %
     ],
 )  # fmt: skip
 def test_speed_is_said_with_what_still_answers_there(outcomes: list[Outcome], said: str) -> None:
     models = [ran("sff", 1.0, 1.2, 2.31), ran("ssf", 1.0, 1.0, 1.24)]
-    start = "At 90 % the models run 1.2 to 2.3 times as fast"
-    assert findings.gained(outcomes, models, 0.9) == f"{start}{said}."
+    start = "At 90 % the models run 1.2 to 2.3 times as fast."
+    assert findings.gained(outcomes, models, 0.9) == f"{start}{said}"
 
 
 @pytest.mark.parametrize(

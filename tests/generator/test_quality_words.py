@@ -47,6 +47,20 @@ def test_the_collapse_is_where_half_of_the_pairs_end(pairs: list[str], said: str
     assert quality.collapse([course(signs) for signs in pairs]) == said
 
 
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        (["==×", "=××", "=−−"], "At 90 % zeros 1 of 3 pretrained pairs answers better than unread"),
+        (["=×=", "=−−"], "At 50 % zeros 1 of 2 pretrained pairs answers better than unread"),
+        (["==−", "=−−", "==×"], "At 90 % zeros 2 of 3 pretrained pairs answer better than unread"),
+        (["×"], "At 10 % zeros none of 1 pretrained pair answers better than unread"),
+        ([], ""),
+    ],
+)
+def test_a_loss_still_answers(pairs: list[str], said: str) -> None:
+    assert quality.still_answering([course(signs) for signs in pairs], True) == said
+
+
 def test_only_who_was_asked_at_a_level_is_counted_there() -> None:
     some = [course("=×", (0.1, 0.5)), course("==", (0.1, 0.9)), course("=×", (0.1, 0.5))]
     assert "at 50 % 2 of 2 model-task pairs" in quality.collapse(some)
