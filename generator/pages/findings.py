@@ -130,7 +130,7 @@ def _cell(value: object) -> str:
 
 
 def _look(value: object) -> str:
-    return LOOKS[value] if isinstance(value, State) else "q"
+    return LOOKS[value] if isinstance(value, State) else "q" if value else ""
 
 
 def _shown_levels(report: Report) -> list[float]:

@@ -64,7 +64,7 @@ class Context:
     lead: Markdown
     parts: tuple[Part, ...]
     anomalies: tuple[Markdown, ...]
-    control: Markdown
+    control: bool
     ways: tuple[Markdown, ...]
     tasks: tuple[Markdown, ...]
     scored: tuple[Markdown, ...]
@@ -88,7 +88,7 @@ def context(report: Report) -> Context:
         lead=sentences.lead(report),
         parts=tuple(part for part in shown if part.table.rows),
         anomalies=sentences.anomalies(some),
-        control=sentences.control(some),
+        control=bool(report.seeds),
         ways=tuple(_ways(report)),
         tasks=tuple(_tasks(report)),
         scored=tuple(_scored(report)),

@@ -31,16 +31,21 @@ def paying(found: Sequence[Cheapest]) -> Markdown:
     >>> paying([Cheapest(True, False), Cheapest(False, False)])
     'Where no loss is seen, zeros make the smallest file for 1 of 2 model-task pairs, a faster pass for none.'
     """
-    if not found:
-        return Markdown("")
-    smaller = sum(one.smaller is True for one in found)
-    faster = sum(one.faster is True for one in found)
-    parts = []
-    if any(one.smaller is not None for one in found):
-        parts.append(f"the smallest file for {smaller or 'none'} of {len(found)} model-task pairs")
-    if any(one.faster is not None for one in found):
-        parts.append(f"a faster pass for {faster or 'none'}")
+    asked = {
+        "the smallest file": [one.smaller for one in found if one.smaller is not None],
+        "a faster pass": [one.faster for one in found if one.faster is not None],
+    }
+    parts, every = [], 0
+    for what, known in asked.items():
+        if known:
+            of = f" of {_pairs(len(known))}" if len(known) != every else ""
+            parts.append(f"{what} for {sum(known) or 'none'}{of}")
+            every = len(known)
     return Markdown(f"Where no loss is seen, zeros make {', '.join(parts)}." if parts else "")
+
+
+def _pairs(count: int) -> str:
+    return f"{count} model-task pair{'s' * (count > 1)}"
 
 
 def _cheapest(pair: Pair) -> Cheapest:

@@ -99,10 +99,13 @@ def main_point(found: Sequence[Weighed]) -> Markdown:
     judged = fewer_bits_win(found)
     if not judged:
         return Markdown("")
-    if 2 * sum(judged) < len(judged):
-        return Markdown("Hold zeros against fewer bits: here they take fewer bytes.")
-    won = some_of(sum(judged), len(judged))
-    return Markdown(f"Take fewer bits before zeros: for {won} they save more bytes.")
+    won, every = sum(judged), len(judged)
+    if 2 * won < every:
+        lost = some_of(every - won, every)
+        return Markdown(f"Hold zeros against fewer bits: they make the smaller file for {lost}.")
+    return Markdown(
+        f"Try fewer bits before zeros: they make the smaller file for {some_of(won, every)}."
+    )
 
 
 def same_file(found: Mapping[Markdown, Footprint]) -> Markdown:
@@ -159,7 +162,7 @@ def example(one: Weighed) -> Markdown:
     pruned, least = one.masks[stored][level], one.rivals.smallest
     if least >= min(pruned, one.rivals.dense):
         return Markdown("")
-    rival = "as it came" if least == one.rivals.as_came else "unpruned in 16 bits"
+    rival = "as it came" if least == one.rivals.as_came else "unpruned in fewer bits"
     return Markdown(
         f"{escape(one.row.name)} {rival} ({size(least, 2)}) is smaller than with {level_name(level)} zeros "
         f"in bit masks of all its bits ({size(pruned, 2)})."
@@ -186,9 +189,8 @@ def compressed(report: Report) -> Markdown:
 def from_where(found: Sequence[Weighed]) -> Markdown:
     """From which level on bit masks beat every unpruned file, over models, at the stored precision."""
     levels = [one.smaller_from(next(iter(one.masks), "")) for one in found]
-    never = levels.count(None)
-    start = level_span([level for level in levels if level is not None])
-    if never == len(levels):
+    reached = [level for level in levels if level is not None]
+    if not reached:
         return Markdown("Bit masks beat every unpruned file at no level")
-    but = f", for {some_of(never, len(levels))} never" if never else ""
-    return Markdown(f"Bit masks beat every unpruned file from {start} on{but}")
+    of = f" of {some_of(len(reached), len(levels))}," if len(reached) < len(levels) else ""
+    return Markdown(f"Bit masks beat every unpruned file{of} from {level_span(reached)}")

@@ -71,7 +71,7 @@ BEATS = "is smaller than with 90 % zeros in bit masks of all its bits"
 @pytest.mark.parametrize(
     ("one", "said"),
     [
-        (MINILM, f"A unpruned in 16 bits (45 MB) {BEATS} (54 MB)."),
+        (MINILM, f"A unpruned in fewer bits (45 MB) {BEATS} (54 MB)."),
         (SMOLLM, f"A as it came (98 MB) {BEATS} (170 MB)."),
         (LED, ""),  # 16 bits take less than dense, not less than the masks
         (PLAIN, ""),
@@ -106,9 +106,27 @@ def test_fewer_bits_are_judged_over_models_that_have_them(found: list[Weighed], 
     assert fewer_bits(found) == said
 
 
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        # SmolLM2's are smaller than its dense file from 50 % on, and never than the file as it came.
+        ([MINILM, SMOLLM, LED, PLAIN], "Bit masks beat every unpruned file of two of four models, from 90 %"),
+        ([LED, weighed(4, 4, 4, {0.1: 3, 0.9: 2})], "Bit masks beat every unpruned file from 10 to 90 %"),
+        ([MINILM], "Bit masks beat every unpruned file at no level"),
+    ],
+)  # fmt: skip
+def test_the_level_from_which_masks_win_is_that_of_the_models_of_which_they_do(
+    found: list[Weighed], said: str
+) -> None:
+    assert sizes.from_where(found) == said
+
+
 def test_what_to_take_from_it_turns_with_the_majority() -> None:
-    assert main_point([MINILM, LED]).startswith("Take fewer bits before zeros")
-    assert main_point([LED, LED, MINILM]).startswith("Hold zeros against fewer bits")
+    smaller = "they make the smaller file for"
+    assert main_point([MINILM, LED]) == f"Try fewer bits before zeros: {smaller} one of two models."
+    assert main_point([LED, LED, MINILM]) == (
+        f"Hold zeros against fewer bits: {smaller} two of three models."
+    )
     assert main_point([PLAIN]) == ""
 
 
@@ -254,8 +272,8 @@ def test_bits_and_zeros_compete_at_the_last_level_that_answers_not_at_90_percent
         (SMOLLM, []),
     ]
     assert bits.compete(given) == (
-        "Where a model still answers all it was asked, fewer bits take less than zeros do for two of two "
-        "models."
+        "While a model answers all it was asked, fewer bits take less than zeros at full width, for two of "
+        "two models."
     )
     assert "for none of one model" in bits.compete([(LED, [pair(N, N, N)])])
     assert bits.compete([(PLAIN, [pair(N, N, N)])]) == ""
