@@ -4,10 +4,16 @@ A table is HTML, so that it has a caption and its headings a scope; values are e
 """
 
 import csv
+import html
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
+<<<<<<< HEAD
 from dataclasses import dataclass, fields, is_dataclass, replace
+=======
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
 from typing import TYPE_CHECKING, Any
 
 from generator.render import Markdown, escape, escape_controls
@@ -25,8 +31,9 @@ class Column:
     """A column of a table: its heading and how a raw value is shown. Numbers stand right.
 
     A value of several numbers names its `parts`, which are columns of their own in the CSV, as
-    "heading part". What is not `shown` stands in the CSV alone. `unit` and `about` describe it there. `look`
-    names how a cell looks, by its value: a class of the style sheet.
+    "heading part", or by their own names where the heading is a list of them. What is not `shown` stands
+    in the CSV alone. `unit` and `about` describe it there. `look` names how a cell looks, by its value: a
+    class of the style sheet.
     """
 
     heading: str
@@ -39,7 +46,13 @@ class Column:
     look: Callable[[Any], str] | None = None
 
     def headings(self) -> list[str]:
-        """The CSV's headings."""
+        """The CSV's headings.
+
+        >>> Column("score", parts=("low", "high")).headings(), Column("a, b", parts=("a", "b")).headings()
+        (['score low', 'score high'], ['a', 'b'])
+        """
+        if self.heading == ", ".join(self.parts):
+            return list(self.parts)
         return [f"{self.heading} {part}" for part in self.parts] or [self.heading]
 
     def raw(self, value: Any) -> list[Any]:
@@ -96,8 +109,15 @@ class Table:
     def _line(self, row: tuple[Any, ...], record: str) -> str:
         pairs = zip(self.columns, row)
         (first, name), *rest = ((column, value) for column, value in pairs if column.shown)
+<<<<<<< HEAD
         named = f'<th scope="row">{first.form(name)}</th>'
         others = "".join(f"<td{_aligned(c, value)}>{c.form(value)}</td>" for c, value in rest)
+=======
+        named = f'<th scope="row"{_aligned(first)}>{escape(first.form(name))}</th>'
+        others = "".join(
+            f"<td{_aligned(c, value)}>{escape(c.form(value))}</td>" for c, value in rest
+        )
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
         focus = f' tabindex="0" title="{escape(record)}"' if record else ""
         return f"<tr{focus}>{named}{others}</tr>"
 
@@ -137,12 +157,16 @@ def as_html(text: str) -> str:
 def plain_value(value: Any) -> Any:
     """A raw value for a spreadsheet: a text on one line, and none that it would run.
 
-    >>> plain_value("=1+1"), plain_value(-0.5)
-    ("'=1+1", -0.5)
+    What is Markdown is there as a reader sees it, and a member of an enumeration by its value.
+
+    >>> plain_value("=1+1"), plain_value(-0.5), plain_value(Markdown("a&#124;b"))
+    ("'=1+1", -0.5, 'a|b')
     """
+    if isinstance(value, Enum):
+        return plain_value(value.value)
     if not isinstance(value, str):
         return value
-    text = escape_controls(value)
+    text = escape_controls(html.unescape(value) if isinstance(value, Markdown) else value)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from experiments.records.latency import LatencyRow
 from experiments.records.record import Machine
@@ -50,6 +51,11 @@ def pairs(report: Report, rows: Iterable[StudyModel] | None = None) -> list[Pair
     return found
 
 
+def of_method(view: Report, rows: Iterable[StudyModel] | None = None) -> list[Pair]:
+    """The same under the view's own method alone."""
+    return [pair for pair in pairs(view, rows) if pair.view.method == view.method]
+
+
 def is_weak(report: Report, row: StudyModel, task: StudyTask) -> bool:
     """Whether dense has little to lose on a task."""
     if answer := report.dense(row.name, task.name):
@@ -74,26 +80,62 @@ def machine(report: Report, row: StudyModel) -> Machine | None:
     return held.machine if held else None
 
 
-def by_machine(report: Report, rows: Iterable[StudyModel]) -> dict[Machine, list[StudyModel]]:
-    """The timed rows apart by machine: milliseconds and speeds of two are never shown together."""
-    found: dict[Machine, list[StudyModel]] = {}
-    for row in rows:
-        if one := machine(report, row):
+class Timer(NamedTuple):
+    """What timed a row: a machine, and whether that is another than the one that measures here."""
+
+    machine: Machine
+    recorded: bool = False
+
+
+def timer(report: Report, row: StudyModel) -> Timer | None:
+    """What timed a row under the report's method.
+
+    Records of two origins are apart though their machines read alike: processors of one name differ.
+    """
+    one = machine(report, row)
+    return Timer(one, report.marked(row)) if one else None
+
+
+def by_machine(report: Report, rows: Iterable[StudyModel]) -> dict[Timer, list[StudyModel]]:
+    """The timed rows apart by machine: milliseconds and speeds of two are never shown together.
+
+    A row of which methods were timed on two machines is with both.
+    """
+    found: dict[Timer, list[StudyModel]] = {}
+    for view, row in report.by_method(rows):
+        if (one := timer(view, row)) and row not in found.get(one, []):
             found.setdefault(one, []).append(row)
     return found
 
 
-def timed_rows(report: Report, rows: Iterable[StudyModel]) -> list[LatencyRow]:
-    """Every time of these models, by every method."""
-    timed = [view.latency(row.name) for view, row in report.by_method(rows)]
+def timed_on(
+    report: Report, rows: Iterable[StudyModel], one: Timer | None
+) -> list[tuple[Report, StudyModel]]:
+    """Each row under each method that was timed on a machine."""
+    return [
+        (view, row)
+        for view, row in report.by_method(rows)
+        if view.latency(row.name) and timer(view, row) == one
+    ]
+
+
+def foremost(report: Report) -> Timer | None:
+    """The machine whose speeds stand where those of one alone can: of rows measured here, then of most."""
+    found = by_machine(report, report.measured)
+
+    return max(found, key=lambda one: (not one.recorded, len(found[one])), default=None)
+
+
+def timed_rows(views: Iterable[tuple[Report, StudyModel]]) -> list[LatencyRow]:
+    """Every time of these rows, each under its view's method."""
+    timed = [view.latency(row.name) for view, row in views]
     return [one for latency in timed if latency for one in latency.rows]
 
 
 def noise_of(report: Report, row: StudyModel) -> float:
     """The noise threshold of the machine that a row was timed on."""
-    own = machine(report, row)
-    same = [one for one in report.measured if machine(report, one) == own]
-    return verdicts.noise(timed_rows(report, same))
+    own = timer(report, row)
+    return verdicts.noise(timed_rows(timed_on(report, report.measured, own)))
 
 
 @dataclass(frozen=True)
@@ -121,7 +163,7 @@ def faster_levels(report: Report, row: StudyModel, shape: Shape = SENTENCE) -> l
 
 def shapes(report: Report, rows: Iterable[StudyModel]) -> list[Shape]:
     """The shapes at which these rows were timed, in the order of their records."""
-    timed = timed_rows(report, rows)
+    timed = timed_rows(report.by_method(rows))
     return list(dict.fromkeys((one.batch, one.tokens) for one in timed if one.path != "2:4"))
 
 

@@ -49,13 +49,22 @@ def name_ends(axes: Axes, ends: Sequence[End]) -> None:
     if not ends:
         return
     to_axes = axes.transData + axes.transAxes.inverted()
-    heights = [float(to_axes.transform((end.x, end.y))[1]) for end in ends]
+    heights = [_inside(float(to_axes.transform((end.x, end.y))[1])) for end in ends]
     for end, height in zip(ends, spread(heights, APART)):
         ink: dict[str, Any] = {"color": look(end.place)["color"], "fontsize": 9}
         axes.annotate(
             plain(end.name), (1.015, height), xycoords="axes fraction", va="center", ha="left",
             annotation_clip=False, **ink,
         )  # fmt: skip
+
+
+def _inside(height: float) -> float:
+    """A height of the axes; what has none on a logarithmic scale is at the bottom.
+
+    >>> _inside(0.4), _inside(1.7), _inside(float("-inf")), _inside(float("nan"))
+    (0.4, 1.0, 0.0, 0.0)
+    """
+    return min(1.0, height) if height > 0 else 0.0
 
 
 def plain(name: str, most: int = 24) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.records.record import Machine
 from experiments.records.study import Asking, StudyModel
 from generator import pairs
 from generator.exhibits import Column, Table
@@ -32,11 +31,9 @@ class Context:
     miniatures: bool
     verdicts: Table
     take: tuple[tuple[Markdown, Markdown], ...]
-    scale: Markdown
-    methods: Markdown
-    threads: int
-    machines: Markdown
-    waiting: int
+    done: Markdown
+    pruned: bool
+    note: Markdown
     gaps: tuple[str, ...]
     asking: Asking | None
     build: str
@@ -45,25 +42,18 @@ class Context:
 def context(report: Report) -> Context:
     """The whole report in one screen."""
     found = pairs.pairs(report)
-    outcomes = [outcome(pair) for pair in found if pair.able]
-    machines = pairs.by_machine(report, report.measured)
-    ran = [ran_at(view, row) for view, row in report.by_method(report.measured)]
-    ran = [one for one in ran if one]
-    first = report.methods[0] if report.methods else ""
     return Context(
         title=report.study.title,
-        headline=sentences.headline(first, len(report.measured), outcomes),
-        lead=_lead(outcomes, ran),
+        headline=_headline(report),
+        lead=tuple(line for view in map(report.under, report.methods) for line in _lead(view)),
         grid=_grid(report, found[:MOST_ROWS]) if found else None,
         more=max(0, len(found) - MOST_ROWS),
         miniatures=len({is_miniature(row) for row in report.measured}) > 1,
         verdicts=_verdicts(report),
         take=_take(report),
-        scale=_scale(report),
-        methods=listed(report.methods),
-        threads=max((one.threads for one in machines), default=0),
-        machines=_machines(list(machines)),
-        waiting=len(report.waiting),
+        done=_done(report),
+        pruned=bool(_pruned(report)),
+        note=report.note(report.measured),
         gaps=report.gaps,
         asking=report.study.asking,
         build=report.study.asking.command if report.study.asking else "gen build",
@@ -85,15 +75,49 @@ def ran_at(view: Report, row: StudyModel) -> list[Ran]:
     ]
 
 
-def _lead(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]]) -> tuple[Markdown, ...]:
-    """What is left at the highest level that half of the pairs bear, and where all models gain time."""
+def outcomes(view: Report) -> list[Outcome]:
+    """What the sentences need of every pair of the view's method that has something to lose."""
+    return [outcome(pair) for pair in pairs.of_method(view) if pair.able]
+
+
+def _headline(report: Report) -> Markdown:
+    """A sentence a method that has answers; of no method's that there are none."""
+    said = []
+    for view in map(report.under, report.methods):
+        models = {pair.row.name for pair in pairs.of_method(view)}
+        if judged := outcomes(view):
+            said.append(sentences.headline(view.method, len(models), judged))
+    return Markdown(" ".join(said)) or sentences.headline(report.method, 0, [])
+
+
+def _lead(view: Report) -> tuple[Markdown, ...]:
+    """What is left at the highest level that half of the pairs bear, and where all models gain time.
+
+    Speeds are one machine's, which is named where there are others.
+    """
+    judged = outcomes(view)
+    timer = pairs.foremost(view)
+    timed = pairs.timed_on(view, view.measured, timer)
+    mine = [row for other, row in timed if other.method == view.method]
+    ran = [one for row in mine if (one := ran_at(view, row))]
     parts = []
-    half, fast = sentences.half_kept(outcomes), sentences.all_faster(ran)
+    half, fast = sentences.half_kept(judged), sentences.all_faster(ran)
     if half is not None:
-        parts.append(sentences.kept(outcomes, ran, half))
-    if fast is not None and outcomes and fast != half:
-        parts.append(sentences.gained(outcomes, ran, fast))
+        parts.append(sentences.kept(judged, ran, half))
+    if fast is not None and judged and fast != half:
+        parts.append(sentences.gained(judged, ran, fast))
+    if parts and len(view.methods) > 1:
+        parts[0] = Markdown(f"By {escape(view.method)}: {parts[0]}")
+    if parts and ran and (name := _named(view)):
+        parts.append(Markdown(f"Timed on {name}."))
     return tuple(parts)
+
+
+def _named(report: Report) -> Markdown:
+    """The machine whose speeds the page has, where others timed rows too."""
+    several = len(pairs.by_machine(report, report.measured)) > 1
+    timer = pairs.foremost(report)
+    return speed.machine_name(timer) if several and timer else Markdown("")
 
 
 def _grid(report: Report, found: Sequence[Pair]) -> Table:
@@ -104,11 +128,16 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
         for pair in found
     ]
     spans = [_span(report, level) for level in levels]
+    signs = " · ".join(f"{state.sign} {state.value}" for state in State)
     if any(spans):
-        rows.append((("speed", "one sentence"), *spans))
+        rows.append((("speed", _named(report) or "one sentence"), *spans))
     return Table(
         name="states",
+<<<<<<< HEAD
         caption="= no loss seen · − loss · × no better than a fixed answer · ∅ no label; below: speed.",
+=======
+        caption=f"{signs}; last row: times as fast as dense." if any(spans) else f"{signs}.",
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
         columns=(
             Column("model, task", _pair_name, right=False, parts=("model", "task")),
             *(
@@ -143,10 +172,10 @@ def _shown_levels(report: Report) -> list[float]:
 
 
 def _span(report: Report, level: float) -> Markdown | None:
-    """The speeds of all models at a level, from the least to the greatest."""
+    """The speeds of one machine's models at a level, from the least to the greatest."""
     found = [
         one.row.ratio
-        for view, row in report.by_method(report.measured)
+        for view, row in pairs.timed_on(report, report.measured, pairs.foremost(report))
         if (one := pairs.speeds(view, row).get(level))
     ]
     if not found:
@@ -158,25 +187,30 @@ def _span(report: Report, level: float) -> Markdown | None:
 def _verdicts(report: Report) -> Table:
     """A row a model: how far it goes, what that buys, and where it ends."""
     rows = []
+    timer = pairs.foremost(report)
     for view, row in report.by_method(report.measured):
         inspected = report.inspection(row.name)
         if inspected is None:
             continue
-        some = [one for one in pairs.pairs(view, [row]) if one.view.method == view.method]
+        some = pairs.of_method(view, [row])
+        here = pairs.timer(view, row) == timer
         kept, dead = [one.course.unharmed for one in some], [one.course.dead_from for one in some]
         rows.append(
             (
                 (view.pruned_label(row), report.stem(row)),
                 inspected.totals.parameters_deduplicated.count,
                 level_span(kept) if some else None,
-                _there(view, row, kept),
+                _there(view, row, kept) if here else None,
                 level_span(dead, "never") if some else None,
                 sizes.smallest(view, row, some),
             )
         )
     return Table(
         name="verdicts",
-        caption="How far each model goes, over its tasks.",
+        caption=Markdown(
+            "How far each model goes, over its tasks."
+            + (f" Speeds: those of {name} alone." if (name := _named(report)) else "")
+        ),
         columns=(
             Column("model", model_link, right=False, parts=("name", "page")),
             Column("parameters", short_count, unit="1"),
@@ -220,8 +254,14 @@ def _take(report: Report) -> tuple[tuple[Markdown, Markdown], ...]:
     return tuple((Markdown(page), line) for page, line in lines.items() if line)
 
 
-def _scale(report: Report) -> Markdown:
-    """How large the measured models are."""
+def _pruned(report: Report) -> list[str]:
+    """The methods by which something on record was pruned, weighed or timed."""
+    on_record = {cell.method for cell in report.by_cell}
+    return [method for method in report.methods if method in on_record]
+
+
+def _done(report: Report) -> Markdown:
+    """How large the measured models are, and what was done to them."""
     sizes_found = [
         one.totals.parameters_deduplicated.count
         for row in report.measured
@@ -230,8 +270,12 @@ def _scale(report: Report) -> Markdown:
     if not sizes_found:
         return Markdown("")
     low, high = short_count(min(sizes_found)), short_count(max(sizes_found))
-    return Markdown(low if low == high else f"{low} to {high}")
-
-
-def _machines(machines: Sequence[Machine]) -> Markdown:
-    return listed(list(dict.fromkeys(one.processor for one in machines)))
+    many = len(sizes_found) > 1
+    parts = []
+    if methods := _pruned(report):
+        parts.append(f"pruned in one shot by {listed(methods)}")
+    if machines := pairs.by_machine(report, report.measured):
+        parts.append(f"timed on {listed(list(map(speed.machine_name, machines)))}")
+    size = low if low == high else f"{low} to {high}"
+    then = f"; {'they were' if many else 'it was'} {' and '.join(parts)}" if parts else ""
+    return Markdown(f"{'These models have' if many else 'This model has'} {size} parameters{then}.")

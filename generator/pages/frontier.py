@@ -18,6 +18,7 @@ from generator.report import Report, is_miniature
 from generator.sentences import frontier as sentences
 from generator.sentences import sizes, tasks
 from generator.sentences.quality import METRIC_NAMES
+from generator.sentences.speed import machine_name
 from generator.verdicts import Speed
 
 Cost = tuple[float, Interval | None]
@@ -34,6 +35,7 @@ class Context:
 
     lead: Markdown
     figures: tuple[Drawing, ...]
+    note: Markdown
     table: Table
 
 
@@ -43,6 +45,7 @@ def context(report: Report) -> Context:
     return Context(
         lead=sentences.lead(some),
         figures=tuple(_figures(report, sentences.lead(some))),
+        note=report.note(report.measured),
         table=_table(report, some),
     )
 
@@ -50,13 +53,14 @@ def context(report: Report) -> Context:
 def _figures(report: Report, finding: Markdown) -> list[Drawing]:
     """A figure a cost, of the rows of one machine where the cost is time, with a panel a task."""
     found = []
-    machines = list(pairs.by_machine(report, report.measured).values())
-    groups = {"bytes": [list(report.measured)], "time": machines}
+    timers = pairs.by_machine(report, report.measured)
+    timed = {
+        f" {machine_name(one)}.": pairs.timed_on(report, rows, one) for one, rows in timers.items()
+    }
+    groups = {"bytes": {"": report.by_method(report.measured)}, "time": timed}
     for cost, axis in AXES.items():
-        for place, rows in enumerate(groups[cost]):
-            panels = [
-                one for task in _tasks(report) if (one := _panel(report, task, rows, cost)).lines
-            ]
+        for place, (where, views) in enumerate(groups[cost].items()):
+            panels = [one for task in _tasks(report) if (one := _panel(task, views, cost)).lines]
             if panels:
                 names = listed([one.title for one in panels[:MOST_PANELS]])
                 what = "bytes" if cost == "bytes" else "time"
@@ -65,10 +69,10 @@ def _figures(report: Report, finding: Markdown) -> list[Drawing]:
                         name=f"quality-{cost}" + (f"-{place + 1}" if place else ""),
                         title=f"Quality against {what}",
                         subtitle=Markdown(
-                            f"{names}; a point a level that still answers, filled on the frontier."
+                            f"{names}; a point a level that still answers, filled on the frontier.{where}"
                         ),
                         alt=Markdown(
-                            f"{finding} Drawn: quality against {what}, level by level, on {names}."
+                            f"{finding} Drawn: quality against {what}, level by level, on {names}.".strip()
                         ),
                         draw=partial(frontier.draw, panels[:MOST_PANELS], cost=axis),
                     )
@@ -82,8 +86,8 @@ def _tasks(report: Report) -> list[StudyTask]:
     return sorted(report.study.tasks, key=lambda task: task.name not in asked)
 
 
-def _panel(report: Report, task: StudyTask, rows: Sequence[StudyModel], cost: str) -> Panel:
-    lines = [line for view, row in report.by_method(rows) if (line := _line(view, row, task, cost))]
+def _panel(task: StudyTask, views: Sequence[tuple[Report, StudyModel]], cost: str) -> Panel:
+    lines = [line for view, row in views if (line := _line(view, row, task, cost))]
     return Panel(tasks.title(task), METRIC_NAMES.get(task.metric, task.metric), tuple(lines))
 
 
@@ -141,6 +145,8 @@ def _over(dense: float, row: LatencyRow) -> Cost:
 
 def _table(report: Report, some: Sequence[Pair]) -> Table:
     """A row a technique: for how many pairs no loss is seen, and the bytes and speed there."""
+    timer = pairs.foremost(report)
+    several = len(pairs.by_machine(report, report.measured)) > 1
     weighed = sizes.every(report)
     halves = [one.rivals.half / one.rivals.dense for one in weighed if one.rivals.half is not None]
     came = [one.rivals.as_came / one.rivals.dense for one in weighed]
@@ -153,7 +159,8 @@ def _table(report: Report, some: Sequence[Pair]) -> Table:
         mine = [pair for pair in some if pair.view.method == method]
         kept = [pair for pair in mine if pair.course.unharmed is not None]
         stored = [share for pair in kept if (share := sentences.share_there(pair)) is not None]
-        ran = [ratio for pair in kept if (ratio := _speed_there(pair)) is not None]
+        here = [pair for pair in kept if pairs.timer(pair.view, pair.row) == timer]
+        ran = [ratio for pair in here if (ratio := _speed_there(pair)) is not None]
         rows.append(
             (
                 f"{method}, last level without a loss seen",
@@ -164,7 +171,10 @@ def _table(report: Report, some: Sequence[Pair]) -> Table:
         )
     return Table(
         name="techniques",
-        caption="Each technique where no loss is seen: bytes as a share of dense, and speed.",
+        caption=Markdown(
+            "Each technique where no loss is seen: bytes as a share of dense, and speed"
+            + (f" on {machine_name(timer)}." if timer and several else ".")
+        ),
         columns=(
             Column("technique", right=False),
             Column("pairs without a loss seen", _or_none),

@@ -29,8 +29,10 @@ class Context:
     lead: Markdown
     figure: Drawing | None
     table: Table
+    note: Markdown
+    methods: tuple[str, ...]
     seeds: Markdown
-    many: bool
+    fewer: bool
 
 
 def context(report: Report) -> Context:
@@ -40,8 +42,10 @@ def context(report: Report) -> Context:
         lead=sentences.control(some),
         figure=_figure(report, some),
         table=_table(report, some),
+        note=report.note(report.measured),
+        methods=report.methods,
         seeds=listed([str(seed) for seed in report.seeds]),
-        many=len(report.methods) > 1,
+        fewer=_fewer(report),
     )
 
 
@@ -49,6 +53,13 @@ def control_name(report: Report) -> str:
     """The study's method that is run with seeds; empty where there is none."""
     with_seeds = {cell.method for cell in report.by_cell if cell.seed is not None}
     return next((method for method in report.study.methods if method in with_seeds), "")
+
+
+def _fewer(report: Report) -> bool:
+    """Whether the control was asked at fewer levels than the first method."""
+    control = {cell.level for cell in report.by_cell if cell.seed is not None}
+    own = {c.level for c in report.by_cell if c.method == report.method and c.task is not None}
+    return control < own
 
 
 def _figure(report: Report, some: Sequence[Pair]) -> Drawing | None:
@@ -65,7 +76,7 @@ def _figure(report: Report, some: Sequence[Pair]) -> Drawing | None:
         title=finding,
         subtitle="Median over model-task pairs; marks: each pair, bars: the range of seeds.",
         alt=Markdown(
-            f"{finding} Drawn: what each method keeps of dense's gain over a fixed answer at "
+            f"{finding}. Drawn: what each method keeps of dense's gain over a fixed answer at "
             f"{level_name(level)}, a row a model-task pair."
         ),
         draw=partial(kept_by_method.draw, rows),
@@ -81,7 +92,7 @@ def _row(report: Report, pair: Pair, level: float) -> Row:
     """What each method keeps of a pair's gain over a fixed answer; nothing of a text, or without a label."""
     name, task = pair.row.name, pair.task.name
     dense = report.dense(name, task)
-    label = f"{pair.row.name}, {tasks.title(pair.task)}"
+    label = f"{report.label(pair.row)}, {tasks.title(pair.task)}"
     if dense is None:
         return Row(label, ())
     floor = 0.0 if dense.metric == "mcc" else dense.majority
@@ -104,15 +115,14 @@ def _table(report: Report, some: Sequence[Pair]) -> Table:
     """A row a method: at each level, for how many pairs no loss from dense is seen."""
     levels = [level for level in sorted(report.study.levels) if level]
     once = _once(some)
-    rows: list[tuple[object, ...]] = [
-        (method, *(_without_loss(report.under(method), once, level) for level in levels))
+    found = {
+        method: [_without_loss(report.under(method), once, level) for level in levels]
         for method in report.methods
-    ]
+    }
     if control := control_name(report):
         seeds = report.seeds
-        rows.append(
-            (control, *(_without_loss(report, once, level, control, seeds) for level in levels))
-        )
+        found[control] = [_without_loss(report, once, level, control, seeds) for level in levels]
+    rows = [(method, *kept) for method, kept in found.items() if any(kept)]
     return Table(
         name="methods",
         caption="Model-task pairs without a loss seen, of those asked; of the control, with no seed.",

@@ -14,6 +14,7 @@ from generator.figures.quality_by_level import Line, Panel
 from generator.pairs import Pair
 from generator.render import (
     Markdown,
+    code,
     escape,
     level_name,
     listed,
@@ -64,7 +65,12 @@ class Context:
     lead: Markdown
     parts: tuple[Part, ...]
     anomalies: tuple[Markdown, ...]
+<<<<<<< HEAD
     control: bool
+=======
+    control: Markdown
+    note: Markdown
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     ways: tuple[Markdown, ...]
     tasks: tuple[Markdown, ...]
     scored: tuple[Markdown, ...]
@@ -88,7 +94,12 @@ def context(report: Report) -> Context:
         lead=sentences.lead(report),
         parts=tuple(part for part in shown if part.table.rows),
         anomalies=sentences.anomalies(some),
+<<<<<<< HEAD
         control=bool(report.seeds),
+=======
+        control=sentences.control(some),
+        note=report.note(report.measured),
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
         ways=tuple(_ways(report)),
         tasks=tuple(_tasks(report)),
         scored=tuple(_scored(report)),
@@ -114,16 +125,18 @@ def _figure(report: Report, title: str, place: int, rows: Sequence[StudyModel]) 
     panels = [panel for task in report.study.tasks if (panel := _panel(report, task, rows)).lines]
     if not panels:
         return None
-    finding = sentences.still_answering(
-        [pair.course for pair in pairs.pairs(report, rows)], place == 0
-    )
+    courses = [pair.course for pair in pairs.of_method(report, rows)]
+    finding = sentences.still_answering(courses, place == 0)
+    if finding and len(report.methods) > 1:
+        finding = Markdown(f"By {escape(report.method)}: {finding}")
+    finding = finding or Markdown("Quality by level")
     names = listed([panel.title for panel in panels[:MOST_PANELS]])
     return Drawing(
         name="quality" if not place else "quality-miniatures",
         title=finding,
         subtitle=Markdown(f"{title}; {names}. Bars: 95 % intervals; levels at equal steps."),
         alt=Markdown(
-            f"{finding} Drawn: quality of each model on {names} against the share of weights removed."
+            f"{finding}. Drawn: quality of each model on {names} against the share of weights removed."
         ),
         draw=partial(quality_by_level.draw, panels[:MOST_PANELS]),
     )
@@ -189,7 +202,7 @@ def _table(place: int, some: Sequence[Pair]) -> Table:
                 sentences.bound(loss) if loss else None,
                 course.lost_from,
                 course.dead_from,
-                "weak to begin with" if pair.weak else "",
+                _note(pair, dense),
             )
         )
         kind = Perplexity.kind if isinstance(dense, Perplexity) else Evaluation.kind
@@ -211,6 +224,16 @@ def _table(place: int, some: Sequence[Pair]) -> Table:
         rows=tuple(rows),
         records=tuple(records),
     )
+
+
+def _note(pair: Pair, dense: Evaluation | Perplexity | None) -> str:
+    """What an unpruned score hides: that there is little to lose, one answer to everything, no interval."""
+    weak = ["weak to begin with"] if pair.weak else []
+    if isinstance(dense, Perplexity):
+        return "; ".join(
+            [*weak, *([f"no interval: {dense.no_interval}"] if dense.no_interval else [])]
+        )
+    return "; ".join([*weak, *filter(None, [note(dense) if dense else ""])])
 
 
 def scored(answer: Evaluation | Perplexity | None) -> tuple[object, ...] | None:
@@ -366,17 +389,19 @@ def note(answer: Evaluation) -> str:
 
 
 def _ways(report: Report) -> Iterator[Markdown]:
-    """The rows by the way in which they answer."""
-    rows: dict[str, list[str]] = {}
+    """The rows by how they answer, and how their answers become labels."""
+    rows: dict[tuple[str, str], list[str]] = {}
     for row in report.measured:
         for task in report.tasks_of(row):
             if found := report.dense(row.name, task.name):
-                names = rows.setdefault(found.answered_by, [])
-                if row.name not in names:
-                    names.append(row.name)
-    for way, names in rows.items():
+                names = rows.setdefault((found.answered_by, found.label_mapping), [])
+                if report.label(row) not in names:
+                    names.append(report.label(row))
+    for (way, mapping), names in rows.items():
         short, what = WAYS.get(way, (way, ""))
-        yield Markdown(f"{listed(names)} {escape(short)}: {escape(what)}")
+        said = f": {escape(what)}" if what else "."
+        labels = f", labels matched {escape(mapping)}"
+        yield Markdown(f"{listed(names)} {escape(short)}{labels}{said}")
 
 
 def _tasks(report: Report) -> Iterator[Markdown]:
@@ -397,11 +422,20 @@ def _scored(report: Report) -> Iterator[Markdown]:
     for task in report.study.tasks:
         for row in report.measured:
             if one := report.perplexity(row.name, task.name, 0.0):
-                windows = f"{whole(len(one.tokens))} windows of at most {whole(one.window)}"
+                count = len(one.tokens)
+                windows = f"{whole(count)} windows" if count > 1 else "one window"
+                why = f"; no interval: {escape(one.no_interval)}" if one.no_interval else ""
                 yield Markdown(
                     f"**{escape(tasks.title(task))}**, {escape(report.label(row))}: {whole(one.n)} tokens "
-                    f"scored in {windows}."
+                    f"scored in {windows} of at most {whole(one.window)}, {_begun(one.begins)}{why}."
                 )
+
+
+def _begun(marks: str | None) -> str:
+    """How each window begins; of records that do not say, that only the first begins so."""
+    if marks is None:
+        return "of which the first begins as the tokenizer begins a text"
+    return f"each begun with {code(marks)}" if marks else "begun with no mark"
 
 
 def _warnings(report: Report) -> Iterable[str]:

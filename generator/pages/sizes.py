@@ -10,11 +10,13 @@ from generator.figures.size_by_level import Line, Panel
 from generator.render import Markdown, escape, level_name, size
 from generator.report import Report
 from generator.sentences import sizes as sentences
+from generator.sentences.findings import in_words
 from generator.sentences.sizes import EXAMPLE, Weighed, bits
 
 MOST_ROWS = 8
 MOST_PANELS = 3
 NEVER = "never"
+Found = Sequence[tuple[Report, Weighed]]  # files, each under a method
 
 
 @dataclass(frozen=True)
@@ -24,35 +26,45 @@ class Context:
     lead: Markdown
     examples: tuple[Markdown, ...]
     compressed: Markdown
+    sparse_rows: Markdown
     figure: Drawing | None
+    note: Markdown
     table: Table
     all: Table
 
 
 def context(report: Report) -> Context:
     """Every model that was weighed."""
-    found = sentences.every(report)
+    found = [
+        (view, one)
+        for view, row in report.by_method(report.measured)
+        if (one := sentences.weighed(view, row))
+    ]
+    first = [one for view, one in found if view.method == report.method]
     return Context(
         lead=sentences.lead(report),
-        examples=tuple(filter(None, map(sentences.example, found)))[:2],
+        examples=tuple(filter(None, map(sentences.example, first)))[:2],
         compressed=sentences.compressed(report),
-        figure=_figure(report, found) if found else None,
-        table=_table(report, found),
+        sparse_rows=sentences.sparse_rows(
+            [one for row in report.measured if (one := report.footprint(row.name))]
+        ),
+        figure=_figure(found, sentences.from_where(first)) if found else None,
+        note=report.note(one.row for _, one in found),
+        table=_table(found, report.study.levels),
         all=_all(report),
     )
 
 
-def _figure(report: Report, found: Sequence[Weighed]) -> Drawing:
+def _figure(found: Found, finding: Markdown) -> Drawing:
     shown = found[:MOST_PANELS]
-    finding = sentences.from_where(found)
     return Drawing(
         name="bytes",
         title=finding,
         subtitle="Whole files, exact, at the stored precision; other lines: 16 bits, and unpruned files.",
         alt=Markdown(
-            f"{finding} Drawn: bytes of {len(shown)} models' files by level, beside their unpruned rivals."
+            f"{finding}. Drawn: bytes by level of {in_words(len(shown), 'file')}, beside unpruned rivals."
         ),
-        draw=partial(size_by_level.draw, [_panel(report, one) for one in shown]),
+        draw=partial(size_by_level.draw, [_panel(view, one) for view, one in shown]),
     )
 
 
@@ -66,29 +78,30 @@ def _panel(report: Report, one: Weighed) -> Panel:
         rivals["dense, 16 bits"] = one.rivals.half
     if one.rivals.as_came not in rivals.values():
         rivals["as it came"] = one.rivals.as_came
-    return Panel(report.label(one.row), lines, tuple(rivals.items()))
+    return Panel(report.pruned_label(one.row), lines, tuple(rivals.items()))
 
 
-def _table(report: Report, found: Sequence[Weighed]) -> Table:
+def _table(found: Found, levels: Sequence[float]) -> Table:
     """A row a model: unpruned files, and bit masks at one level with the first level that beats them all."""
+    example = EXAMPLE if EXAMPLE in levels else max(levels, default=EXAMPLE)
     rows, records = [], []
-    for one in found[:MOST_ROWS]:
+    for view, one in found[:MOST_ROWS]:
         stored, *others = one.masks
         half = others[0] if others else None
         rows.append(
             (
-                report.label(one.row),
+                view.pruned_label(one.row),
                 one.rivals.dense,
                 one.rivals.as_came,
                 one.rivals.half,
-                one.masks[stored].get(EXAMPLE),
-                one.masks[half].get(EXAMPLE) if half else None,
+                one.masks[stored].get(example),
+                one.masks[half].get(example) if half else None,
                 one.smaller_from(stored) or NEVER,
                 (one.smaller_from(half) or NEVER) if half else None,
             )
         )
-        records.append(report.record(kind="footprint", model=one.row.name, method=report.method))
-    at = level_name(EXAMPLE)
+        records.append(view.record(kind="footprint", model=one.row.name, method=view.method))
+    at = level_name(example)
     return Table(
         name="bytes-verdicts",
         caption="Whole files, and the level from which on bit masks beat every unpruned one.",

@@ -4,22 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from experiments.records.record import Machine
 from experiments.records.study import StudyModel
 from generator import pairs, verdicts
 from generator.exhibits import Column, Drawing, Table
 from generator.figures import speed_by_level
 from generator.figures.speed_by_level import Line, Panel
-from generator.pairs import EIGHT, SENTENCE, TOKEN, Shape, Timed
-from generator.render import Markdown, escape, level_name, listed, number, quiet, speedup
+from generator.pairs import EIGHT, SENTENCE, TOKEN, Shape, Timed, Timer
+from generator.render import Markdown, escape, heading, level_name, listed, number, quiet, speedup
 from generator.report import Report
 from generator.sentences import speed as sentences
-from generator.sentences.speed import shape_name
+from generator.sentences.speed import machine_name, shape_name
 from generator.verdicts import Speed
 
 MOST_ROWS = 8
+PLACED = 5  # the version of times from which on modes are tried and weights are placed anew
+OLDER = (
+    "These times were recorded before dense ran in the mode that tries fastest, and before weights were laid "
+    "anew for every round: speeds can be too high, intervals too narrow."
+)
 SHOWN = (0.5, 0.9, 0.99)
 MOST_PANELS = 3
+Views = Sequence[tuple[Report, StudyModel]]  # rows, each under a method
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class OnMachine:
 
     machine: Markdown
     noise: Markdown
+    masked: Markdown
+    slower: Markdown
     figure: Drawing
     table: Table
 
@@ -38,12 +45,13 @@ class Context:
 
     lead: Markdown
     others: tuple[Markdown, ...]
-    masked: Markdown
-    slower: Markdown
     machines: tuple[OnMachine, ...]
+    note: Markdown
+    threads: Markdown
     dense_by: Markdown
-    rounds: tuple[int, int]
+    rounds: Markdown
     skipped: tuple[Markdown, ...]
+    older: Markdown
     all: Table
     layers: Table
 
@@ -57,77 +65,87 @@ def context(report: Report) -> Context:
         for view, row in report.by_method(report.measured)
         if (found := view.latency(row.name))
     ]
-    rounds = [one.rounds for _, _, found in timed for one in found.rows if one.level]
+    rounds = sorted({one.rounds for _, _, found in timed for one in found.rows if one.level})
+    threads = sorted({one.machine.threads for one in machines})
     return Context(
         lead=sentences.lead(report, SENTENCE),
         others=tuple(filter(None, (sentences.lead_of(report, shape) for shape in shapes))),
-        masked=sentences.masked(pairs.timed_rows(report, report.measured)),
-        slower=sentences.slower(report),
         machines=tuple(
             _machine(report, place, machine, rows)
             for place, (machine, rows) in enumerate(machines.items())
         ),
+        note=report.note(row for rows in machines.values() for row in rows),
+        threads=Markdown(f"{_ends(threads)} thread{'s' * (threads != [1])}"),
         dense_by=listed(list(dict.fromkeys(found.dense_by for _, _, found in timed))),
-        rounds=(min(rounds, default=0), max(rounds, default=0)),
+        rounds=_ends(rounds),
         skipped=tuple(
             dict.fromkeys(
                 Markdown(escape(reason)) for _, _, found in timed for reason in found.skipped
             )
         ),
+        older=_older(report),
         all=_all(report),
         layers=_layers(report),
     )
 
 
-def _machine(report: Report, place: int, machine: Machine, rows: Sequence[StudyModel]) -> OnMachine:
-    noise = pairs.noise_of(report, rows[0])
+def _ends(counts: Sequence[int]) -> Markdown:
+    """The least and the greatest of rising counts."""
+    return Markdown(
+        " to ".join(str(one) for one in dict.fromkeys((counts[0], counts[-1]))) if counts else ""
+    )
+
+
+def _machine(report: Report, place: int, machine: Timer, rows: Sequence[StudyModel]) -> OnMachine:
+    views = pairs.timed_on(report, rows, machine)
+    noise = pairs.noise_of(*views[0])
     name = machine_name(machine)
     shapes = [shape for shape in (SENTENCE, EIGHT, TOKEN) if shape in pairs.shapes(report, rows)]
     rest = [shape for shape in pairs.shapes(report, rows) if shape not in shapes]
     shown = [*shapes, *rest][:MOST_PANELS]
-    panels = [_panel(report, rows, shape, noise) for shape in shown]
-    finding = sentences.reach(report, rows, shown[0]) if shown else Markdown("")
+    panels = [_panel(views, shape, noise) for shape in shown]
+    finding = sentences.reach(views, shown[0]) if shown else Markdown("")
     stem = "speed" if not place else f"speed-{place + 1}"
     return OnMachine(
-        machine=name,
+        machine=_heading(machine),
         noise=sentences.threshold(noise),
+        masked=sentences.masked(pairs.timed_rows(views)),
+        slower=sentences.slower(views),
         figure=Drawing(
             name=stem,
             title=finding,
             subtitle=Markdown(
-                f"Times as fast as dense, whole passes; {name}; {escape(_dates(report, rows))}. Grey: noise."
+                f"Times as fast as dense, whole passes; {name}; {escape(_dates(views))}. Grey: noise."
             ),
             alt=Markdown(
-                f"{finding} Drawn: speed against level for {listed(list(map(shape_name, shown)))}, with the "
+                f"{finding}. Drawn: speed against level for {listed(list(map(shape_name, shown)))}, with the "
                 "arithmetic limit."
             ),
             draw=partial(speed_by_level.draw, panels),
         ),
-        table=_table(report, stem, rows, shown),
+        table=_table(stem, views, shown, report.study.levels),
     )
 
 
-def machine_name(machine: Machine) -> Markdown:
-    """A machine as a subtitle names it."""
-    threads = f"{machine.threads} thread{'s' if machine.threads > 1 else ''}"
-    gpu = f", {machine.gpu}" if machine.gpu else ""
-    return Markdown(f"{escape(machine.processor)}{escape(gpu)}, {threads}")
+def _heading(timer: Timer) -> Markdown:
+    """A machine in plain words."""
+    parts = (timer.machine.processor, timer.machine.gpu or "", "recorded" * timer.recorded)
+    return heading(" ".join(parts))
 
 
-def _dates(report: Report, rows: Sequence[StudyModel]) -> str:
+def _dates(views: Views) -> str:
     """When these rows were timed."""
     asked = [
-        view.provenance(kind="latency", model=row.name, method=view.method)
-        for view, row in report.by_method(rows)
+        view.provenance(kind="latency", model=row.name, method=view.method) for view, row in views
     ]
     dates = sorted({one.date for one in asked if one})
     return f"{dates[0]} to {dates[-1]}" if dates[1:] else "".join(dates)
 
 
-def _panel(report: Report, rows: Sequence[StudyModel], shape: Shape, noise: float) -> Panel:
+def _panel(views: Views, shape: Shape, noise: float) -> Panel:
     lines = [
         Line(view.pruned_label(row), tuple(map(_point, found.values())), view.place(row))
-        for view, row in report.by_method(rows)
+        for view, row in views
         if (found := pairs.speeds(view, row, shape))
     ]
     return Panel(shape_name(shape), tuple(lines), noise)
@@ -138,13 +156,11 @@ def _point(one: Timed) -> tuple[float, float, float, float]:
     return one.row.level, one.row.ratio, low, high
 
 
-def _table(report: Report, name: str, rows: Sequence[StudyModel], shapes: Sequence[Shape]) -> Table:
+def _table(name: str, views: Views, shapes: Sequence[Shape], asked: Sequence[float]) -> Table:
     """A row a model: its dense milliseconds, and how many times as fast at three levels of each shape."""
-    levels = [level for level in SHOWN if level in report.study.levels] or [
-        level for level in report.study.levels if level
-    ][:3]
+    levels = [level for level in SHOWN if level in asked] or [level for level in asked if level][:3]
     lines, records = [], []
-    for view, row in report.by_method(rows)[:MOST_ROWS]:
+    for view, row in views[:MOST_ROWS]:
         found = view.latency(row.name)
         if found is None:
             continue
@@ -206,11 +222,13 @@ def _all(report: Report) -> Table:
     for view, row in report.by_method(report.measured):
         found = view.latency(row.name)
         noise = pairs.noise_of(view, row) if found else 0.0
+        timer = pairs.machine(view, row)
+        machine = timer.processor if timer else ""
         for one in found.rows if found else ():
             said = verdicts.speed(one, noise).value if one.path == "sparse" else None
             rows.append(
                 (
-                    row.name, view.method, one.level, one.path, one.batch, one.tokens, one.threads,
+                    row.name, view.method, machine, one.level, one.path, one.batch, one.tokens, one.threads,
                     one.rounds, one.cold_ms, one.median_ms, (one.p10_ms, one.p90_ms), one.ratio,
                     one.ratio_interval, said, one.max_abs_difference,
                 )
@@ -219,7 +237,8 @@ def _all(report: Report) -> Table:
     return Table(
         name="latency",
         columns=(
-            Column("model"), Column("method"), Column("level", unit="share of prunable weights"),
+            Column("model"), Column("method"), Column("machine"),
+            Column("level", unit="share of prunable weights"),
             Column("path", about="dense, masked (dense arithmetic on zeros), sparse, 2:4"),
             Column("batch", unit="sentences"), Column("tokens"), Column("threads"), Column("rounds"),
             Column("first call", unit="ms"), Column("median", unit="ms"),

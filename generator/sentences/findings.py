@@ -54,9 +54,11 @@ def in_words(count: int, one: str, many: str = "") -> str:
 def some_of(some: int, every: int, thing: str = "model") -> str:
     """How many of how many, in words where both are small.
 
-    >>> some_of(2, 6), some_of(0, 6), some_of(3, 40)
-    ('two of six models', 'none of six models', '3 of 40 models')
+    >>> some_of(2, 6), some_of(0, 6), some_of(3, 40), some_of(1, 1)
+    ('two of six models', 'none of six models', '3 of 40 models', 'the one model')
     """
+    if some == every == 1:
+        return f"the one {thing}"
     if not some:
         return f"none of {in_words(every, thing)}"
     return f"{NUMBERS[some] if every < len(NUMBERS) else some} of {in_words(every, thing)}"
@@ -74,13 +76,15 @@ def headline(method: str, models: int, outcomes: Sequence[Outcome]) -> Markdown:
     these = "this model" if models == 1 else f"these {in_words(models, 'model')}"
     if not outcomes:
         return Markdown(
-            "No task has been asked: what pruning does to answers is not measured here."
+            "What pruning does to answers is not measured here: no comparison of answers is on record."
         )
     if not timed:
         kept = sum(one.course.unharmed is not None for one in outcomes)
-        show = "shows" if len(outcomes) == 1 else "show"
+        if len(outcomes) == 1:
+            return Markdown(f"{by}{these} shows {'no' if kept else 'a'} loss at the lowest level.")
+        show = "shows" if kept < 2 else "show"
         return Markdown(
-            f"{by}{kept} of {_pairs(len(outcomes))} {show} no loss at the lowest level."
+            f"{by}{kept or 'none'} of {_pairs(len(outcomes))} {show} no loss at the lowest level."
         )
     paying = sum(one.pays for one in timed)
     lost = sum(one.course.lost_from is not None for one in timed if not one.pays)
@@ -131,8 +135,14 @@ def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float
     """How many pairs show no loss at a level, and what the models do there in time."""
     states = [one for outcome in outcomes if (one := outcome.course.at(level))]
     count = states.count(State.NO_LOSS)
+<<<<<<< HEAD
     show = "show" if len(states) != 1 else "shows"
     what = f"At {level_name(level)} zeros {count} of {_pairs(len(states))} {show} no loss."
+=======
+    one_pair = "the one model-task pair shows no loss"
+    some_show = f"{count} of {_pairs(len(states))} show{'s' * (count == 1)} no loss"
+    what = f"At {level_name(level)} zeros {one_pair if len(states) == 1 else some_show}"
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     there = [one for model in ran for one in model if one.level == level]
     if not there:
         return Markdown(what)
@@ -142,7 +152,11 @@ def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float
         also = f", {in_words(slower, 'model')} slower" if slower else ""
         return Markdown(f"{what} No model runs faster there{also}.")
     if len(faster) == len(there):
+<<<<<<< HEAD
         return Markdown(f"{what} All models run faster there, {span(faster)} times as fast.")
+=======
+        return Markdown(f"{what}, and {_run(ran)} {span(faster)} times as fast.")
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     run = "runs" if len(faster) == 1 else "run"
     some = some_of(len(faster), len(there))
     most = percent(max(one.ratio for one in faster) - 1, 0)
@@ -156,6 +170,7 @@ def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: flo
     which = "pretrained" if any(one.pretrained for one in outcomes) else "model-task"
     states = [one for outcome in judged if (one := outcome.course.at(level))]
     alive = sum(not one.dead for one in states)
+<<<<<<< HEAD
     run = f"At {level_name(level)} the models run {span(there)} times as fast."
     if not states:
         return Markdown(run)
@@ -164,7 +179,23 @@ def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: flo
     return Markdown(
         f"{run} {who} of the {len(states)} {which} pair{'s' * (len(states) > 1)} {verb} an answer given "
         "without reading there."
+=======
+    run = f"At {level_name(level)} {_run(ran)} {span(there)} times as fast"
+    if not states:
+        return Markdown(f"{run}.")
+    if len(states) == 1:
+        beats = "beats" if alive else "does not beat"
+        return Markdown(f"{run}, and the one {which} pair {beats} an answer given without reading.")
+    who = "none" if not alive else "every one" if alive == len(states) else str(alive)
+    verb = "beats" if alive in (0, 1, len(states)) else "beat"
+    return Markdown(
+        f"{run}, and {who} of the {len(states)} {which} pairs {verb} an answer given without reading."
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     )
+
+
+def _run(ran: Sequence[Sequence[Ran]]) -> str:
+    return "the model runs" if len(ran) == 1 else "the models run"
 
 
 def span(some: Iterable[Ran]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from generator import pairs, verdicts
 from generator.pairs import Pair
-from generator.render import Markdown
+from generator.render import Markdown, escape
 from generator.verdicts import Speed
 
 
@@ -22,7 +22,14 @@ class Cheapest:
 
 def lead(some: Sequence[Pair]) -> Markdown:
     """For how many pairs zeros pay where no loss is seen."""
-    return paying([_cheapest(pair) for pair in some])
+    methods = list(dict.fromkeys(pair.view.method for pair in some))
+    said = {
+        method: paying([_cheapest(pair) for pair in some if pair.view.method == method])
+        for method in methods
+    }
+    if len(methods) == 1:
+        return said[methods[0]]
+    return Markdown(" ".join(f"By {escape(name)}: {line}" for name, line in said.items() if line))
 
 
 def paying(found: Sequence[Cheapest]) -> Markdown:
@@ -35,12 +42,25 @@ def paying(found: Sequence[Cheapest]) -> Markdown:
         "the smallest file": [one.smaller for one in found if one.smaller is not None],
         "a faster pass": [one.faster for one in found if one.faster is not None],
     }
+<<<<<<< HEAD
     parts, every = [], 0
     for what, known in asked.items():
         if known:
             of = f" of {_pairs(len(known))}" if len(known) != every else ""
             parts.append(f"{what} for {sum(known) or 'none'}{of}")
             every = len(known)
+=======
+    parts, before = [], 0
+    for what, known in asked.items():
+        if known:
+            some = f"{sum(known) or 'none'}"
+            if len(known) != before and len(known) > 1:
+                some += f" of {len(known)} model-task pairs"
+            elif len(known) != before:
+                some = f"{'the one' if any(known) else 'no'} model-task pair"
+            parts.append(f"{what} for {some}")
+            before = len(known)
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     return Markdown(f"Where no loss is seen, zeros make {', '.join(parts)}." if parts else "")
 
 
@@ -54,9 +74,8 @@ def _cheapest(pair: Pair) -> Cheapest:
     smaller = None
     if weighed and inspected:
         best = verdicts.smallest_file(weighed, level or 0.0)
-        smaller = (
-            best.format == "bitmask" and best.bytes < verdicts.sizes(weighed, inspected).smallest
-        )
+        rivals = verdicts.sizes(weighed, inspected)
+        smaller = bool(level) and best.format == "bitmask" and best.bytes < rivals.smallest
     ran = pairs.speeds(pair.view, pair.row)
     faster = None if not ran else level in ran and ran[level].verdict is Speed.FASTER
     return Cheapest(smaller, faster)

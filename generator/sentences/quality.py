@@ -11,6 +11,7 @@ from generator.pairs import Pair
 from generator.render import Markdown, escape, level_name, listed, percent, whole
 from generator.report import Report
 from generator.sentences import tasks
+from generator.sentences.by_method import by_method
 from generator.verdicts import PLAIN, Course, State, bounds_of
 
 PERPLEXITY = "perplexity"
@@ -19,7 +20,12 @@ METRIC_NAMES = {"accuracy": "accuracy", "exact_match": "exact match", "mcc": "MC
 
 def lead(report: Report) -> Markdown:
     """How many pairs bear how much, and from where on most answer no better than unread."""
-    return collapse([pair.course for pair in pairs.pairs(report) if pair.able])
+    return by_method(report, lambda view: collapse(_able(view)))
+
+
+def _able(view: Report) -> list[Course]:
+    """The courses of a method's pairs that have something to lose."""
+    return [pair.course for pair in pairs.of_method(view) if pair.able]
 
 
 def collapse(courses: Sequence[Course]) -> Markdown:
@@ -36,19 +42,22 @@ def collapse(courses: Sequence[Course]) -> Markdown:
     if level is not None:
         states = [one for course in courses if (one := course.at(level))]
         dead = sum(one.dead for one in states)
+        if len(states) == 1:
+            return Markdown(
+                f"At {level_name(level)} the one model-task pair answers no better than unread."
+            )
         how = "collapses rather than fades" if _sudden(courses, level) else "fades before it ends"
-        pair = "pair answers" if dead == len(states) == 1 else "pairs answer"
         return Markdown(
-            f"Quality {how}: at {level_name(level)} {dead} of {len(states)} model-task {pair} no better "
-            "than unread."
+            f"Quality {how}: at {level_name(level)} {dead} of {len(states)} model-task pairs answer no "
+            "better than unread."
         )
     last = levels[-1]
     states = [one for course in courses if (one := course.at(last))]
     dead = sum(one.dead for one in states)
-    return Markdown(
-        f"At {level_name(last)}, the highest level tried, {len(states) - dead} of {len(states)} model-task "
-        "pairs still answer better than unread."
-    )
+    alive = f"{len(states) - dead} of {len(states)} model-task pairs still answer"
+    if len(states) == 1:
+        alive = "the one model-task pair still answers"
+    return Markdown(f"At {level_name(last)}, the highest level tried, {alive} better than unread.")
 
 
 def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
@@ -61,6 +70,7 @@ def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
     levels = sorted({level for one in courses for level, _ in one.states})
     if not levels:
         return Markdown("")
+<<<<<<< HEAD
     at = half_dead(courses) or levels[-1]
     states = [one for course in courses if (one := course.at(at))]
     alive = sum(not one.dead for one in states)
@@ -68,6 +78,19 @@ def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
     verb = "answers" if alive < 2 else "answer"
     return Markdown(
         f"At {level_name(at)} zeros {alive or 'none'} of {len(states)} {pair} {verb} better than unread"
+=======
+    at = next((level for level, (some, every) in alive.items() if 2 * some <= every), levels[-1])
+    some, every = alive[at]
+    before = [level for level in levels if level < at]
+    then = f"; at {level_name(before[-1])}, {alive[before[-1]][0]}" if before else ""
+    if every == 1:
+        answers = "still answers" if some else "answers no"
+        return Markdown(
+            f"At {level_name(at)} zeros the one {which} pair {answers} better than unread"
+        )
+    return Markdown(
+        f"At {level_name(at)} zeros {some} of {every} {which} pairs answer better than unread{then}"
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     )
 
 
@@ -91,17 +114,20 @@ def _sudden(courses: Sequence[Course], level: float) -> bool:
 
 def main_point(report: Report) -> Markdown:
     """What to take from it, in short."""
-    courses = [pair.course for pair in pairs.pairs(report) if pair.able]
+    return by_method(report, lambda view: _asked_first(_able(view)))
+
+
+def _asked_first(courses: Sequence[Course]) -> Markdown:
     level = half_dead(courses)
     if not courses:
         return Markdown("")
     if level is None:
-        return Markdown("Ask first whether it still answers: most do here, at every level tried.")
+        here = "most do here" if len(courses) > 1 else "here it does"
+        return Markdown(f"Ask first whether it still answers: {here}, at every level tried.")
     states = [one for course in courses if (one := course.at(level))]
-    dead = f"{sum(one.dead for one in states)} of {len(states)}"
-    return Markdown(
-        f"Ask first whether it still answers: at {level_name(level)} {dead} here do not."
-    )
+    dead = sum(one.dead for one in states)
+    these = "the one pair here does" if len(states) == 1 else f"{dead} of {len(states)} here do"
+    return Markdown(f"Ask first whether it still answers: at {level_name(level)} {these} not.")
 
 
 def bound(loss: Comparison) -> Markdown:
@@ -159,21 +185,22 @@ def anomalies(some: Iterable[Pair]) -> tuple[Markdown, ...]:
 
 
 def control(some: Sequence[Pair]) -> Markdown:
-    """Over all pairs and levels, how often the method is surely better and surely worse than random."""
-    better = worse = every = 0
-    for pair in some:
-        for verdicts in against_control(pair).values():
-            every += 1
-            better += all(one > 0 for one in verdicts)
-            worse += all(one < 0 for one in verdicts)
-    if not every:
+    """Over all pairs and levels, how often each method is surely better and surely worse than random."""
+    parts = []
+    for method in dict.fromkeys(pair.view.method for pair in some):
+        mine = [pair for pair in some if pair.view.method == method]
+        cases = [one for pair in mine for one in against_control(pair).values()]
+        better = sum(all(one > 0 for one in verdicts) for verdicts in cases)
+        worse = sum(all(one < 0 for one in verdicts) for verdicts in cases)
+        also = f", worse in {worse}" if worse else ""
+        if cases:
+            case = "case" if len(cases) == 1 else "cases"
+            parts.append(
+                f"{escape(method)} is surely better in {better} of {len(cases)} {case}{also}"
+            )
+    if not parts:
         return Markdown("")
-    method = escape(some[0].view.method)
-    also = f", worse in {worse}" if worse else ""
-    return Markdown(
-        f"Against removal at random at the same level, {method} is surely better in {better} of {every} "
-        f"cases{also}."
-    )
+    return Markdown(f"Against removal at random at the same level, {'; '.join(parts)}.")
 
 
 def against_control(pair: Pair) -> dict[float, list[int]]:

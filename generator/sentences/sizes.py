@@ -9,6 +9,7 @@ from generator import verdicts
 from generator.pairs import Pair
 from generator.render import Markdown, escape, level_name, size
 from generator.report import Report
+from generator.sentences.by_method import by_method
 from generator.sentences.findings import level_span, some_of
 from generator.verdicts import Sizes
 
@@ -53,7 +54,7 @@ def bits(dtype: str) -> str:
 
 def lead(report: Report) -> Markdown:
     """Whether fewer bits save more than zeros do."""
-    return fewer_bits(every(report))
+    return by_method(report, lambda view: fewer_bits(every(view)))
 
 
 def every(report: Report) -> list[Weighed]:
@@ -171,6 +172,10 @@ def example(one: Weighed) -> Markdown:
 
 def compressed(report: Report) -> Markdown:
     """Whether plain compression makes a smaller file than bit masks, for how many models."""
+    return by_method(report, _compressed)
+
+
+def _compressed(report: Report) -> Markdown:
     judged = []
     for row in report.measured:
         if found := report.footprint(row.name):
@@ -180,9 +185,10 @@ def compressed(report: Report) -> Markdown:
                 judged.append(gzip[EXAMPLE].bytes < masks[EXAMPLE].bytes)
     if not judged:
         return Markdown("")
+    some = some_of(sum(judged), len(judged)) if any(judged) else "no model"
     return Markdown(
-        f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks for "
-        f"{some_of(sum(judged), len(judged))}; it has to be unpacked before use."
+        f"At {level_name(EXAMPLE)} gzip makes a smaller file than bit masks for {some}; it has to be "
+        "unpacked before use."
     )
 
 
@@ -194,3 +200,17 @@ def from_where(found: Sequence[Weighed]) -> Markdown:
         return Markdown("Bit masks beat every unpruned file at no level")
     of = f" of {some_of(len(reached), len(levels))}," if len(reached) < len(levels) else ""
     return Markdown(f"Bit masks beat every unpruned file{of} from {level_span(reached)}")
+
+
+def sparse_rows(found: Sequence[Footprint]) -> Markdown:
+    """From which level on compressed sparse rows take fewer bytes than bit masks, over models."""
+    levels = []
+    for one in found:
+        stored = verdicts.precisions(one)[0]
+        rows, masks = (verdicts.file_rows(one, name, stored) for name in ("csr32", "bitmask"))
+        shared = sorted(rows.keys() & masks.keys())
+        levels.append(next((at for at in shared if rows[at].bytes < masks[at].bytes), None))
+    if not any(levels):
+        return Markdown("Compressed sparse rows take more than bit masks at every level tried.")
+    start = level_span([level for level in levels if level is not None])
+    return Markdown(f"Compressed sparse rows take fewer bytes than bit masks from {start} on.")

@@ -6,10 +6,16 @@ from statistics import median
 from experiments.records.latency import LatencyRow
 from experiments.records.study import StudyModel
 from generator import pairs
-from generator.pairs import Shape, Timed
+from generator.pairs import Shape, Timed, Timer
 from generator.render import Markdown, escape, level_name, listed, percent, speedup
+<<<<<<< HEAD
 from generator.report import Report
 from generator.sentences.findings import in_words, level_span, some_of
+=======
+from generator.report import RECORDED, Report
+from generator.sentences.by_method import by_method
+from generator.sentences.findings import some_of
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
 from generator.verdicts import LEAST_NOISE, Speed
 
 SHAPES = {
@@ -26,6 +32,15 @@ def shape_name(shape: Shape) -> str:
     ('one sentence of 32 tokens', '4 × 16 tokens')
     """
     return SHAPES.get(shape, f"{shape[0]} × {shape[1]} tokens")
+
+
+def machine_name(timer: Timer) -> Markdown:
+    """A machine as a sentence names it: processor, graphics card, threads, and whether it is marked."""
+    machine = timer.machine
+    threads = f"{machine.threads} thread{'s' if machine.threads > 1 else ''}"
+    gpu = f", {escape(machine.gpu)}" if machine.gpu else ""
+    mark = f" ({RECORDED})" if timer.recorded else ""
+    return Markdown(f"{escape(machine.processor)}{gpu}, {threads}{mark}")
 
 
 def pays_from(models: Sequence[Mapping[float, Speed]]) -> float | None:
@@ -46,22 +61,26 @@ def pays_from(models: Sequence[Mapping[float, Speed]]) -> float | None:
 
 def lead(report: Report, shape: Shape) -> Markdown:
     """From which level on skipping zeros pays, for how many models, at one shape."""
-    return pays(_models(report, shape), shape)
+    return by_method(report, lambda view: pays(_models(view, shape), shape))
 
 
-def _models(report: Report, shape: Shape) -> list[dict[float, Speed]]:
-    """The verdicts by level of each model that was timed at a shape."""
+def _models(view: Report, shape: Shape) -> list[dict[float, Speed]]:
+    """The verdicts by level of each model that was timed at a shape, under the view's method."""
     models = [
         {level: one.verdict for level, one in pairs.speeds(view, row, shape).items()}
-        for view, row in report.by_method(report.measured)
+        for row in view.measured
     ]
     return [model for model in models if model]
 
 
 def lead_of(report: Report, shape: Shape) -> Markdown:
     """From which level on skipping zeros pays at a further shape."""
-    said = lead(report, shape).partition("; ")[2]
-    return Markdown(said[:1].upper() + said[1:])
+
+    def say(view: Report) -> Markdown:
+        said = pays(_models(view, shape), shape).partition("; ")[2]
+        return Markdown(said[:1].upper() + said[1:])
+
+    return by_method(report, say)
 
 
 def pays(models: Sequence[Mapping[float, Speed]], shape: Shape) -> Markdown:
@@ -79,7 +98,7 @@ def pays(models: Sequence[Mapping[float, Speed]], shape: Shape) -> Markdown:
         even = (
             f"does not pay for most models even at {last}"
             if len(models) > 1
-            else f"does not at {last}"
+            else f"does not pay even at {last}"
         )
         return Markdown(f"{alone} {even}, for {shape_name(shape)}.")
     faster = sum(model.get(start) is Speed.FASTER for model in models)
@@ -130,15 +149,17 @@ def skipped(ran: Sequence[Mapping[float, Timed]], level: float | None) -> Markdo
 
 def main_point(report: Report, shape: Shape) -> Markdown:
     """What to take from it, in short."""
-    models = _models(report, shape)
+    return by_method(report, lambda view: _expected(_models(view, shape)))
+
+
+def _expected(models: Sequence[Mapping[float, Speed]]) -> Markdown:
     if not models:
         return Markdown("")
     start = pays_from(models)
     if start is None:
         last = level_name(max(at for model in models for at in model))
-        return Markdown(
-            f"Expect no time back from zeros: even at {last} most models run no faster."
-        )
+        run = "most models run" if len(models) > 1 else "the model runs"
+        return Markdown(f"Expect no time back from zeros: even at {last} {run} no faster.")
     return Markdown(
         f"Expect time back from {level_name(start)} on, and only where zeros are skipped."
     )
@@ -153,15 +174,25 @@ def threshold(noise: float) -> Markdown:
     return Markdown(f"A difference below {percent(noise)} is within the noise of this machine.")
 
 
+<<<<<<< HEAD
 def slower(report: Report) -> Markdown:
     """Which models run slower on the sparse path than dense, beyond the noise, at some level and shape."""
     found = [
         (view.pruned_label(row), level, one.row.ratio)
         for view, row in report.by_method(report.measured)
+=======
+def slower(views: Iterable[tuple[Report, StudyModel]]) -> Markdown:
+    """Where the sparse path runs slower than dense beyond the noise, of rows that one machine timed."""
+    found = [
+        f"{escape(view.pruned_label(row))} at {level_name(level)} ({speedup(one.row.ratio)} times, "
+        f"{shape_name(shape)})"
+        for view, row in views
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
         for shape in pairs.shapes(view, [row])
         for level, one in pairs.speeds(view, row, shape).items()
         if one.verdict is Speed.SLOWER
     ]
+<<<<<<< HEAD
     return slowest(found)
 
 
@@ -178,18 +209,19 @@ def slowest(found: Sequence[tuple[str, float, float]]) -> Markdown:
     most = percent(1 - min(ratio for _, _, ratio in found), 0)
     at = level_span([level for _, level, _ in found])
     return Markdown(f"Slower than dense, by at most {most}: {who}, at {at}.")
+=======
+    return Markdown(f"Slower than dense: {listed(list(map(Markdown, found)))}." if found else "")
+>>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
 
 
-def reach(report: Report, rows: Sequence[StudyModel], shape: Shape) -> Markdown:
-    """How fast the fastest and the slowest model get at the highest level."""
-    ends = {
-        view.pruned_label(row): found[max(found)].row
-        for view, row in report.by_method(rows)
-        if (found := pairs.speeds(view, row, shape))
-    }
-    return best_and_least({name: one.ratio for name, one in ends.items()}, max(
-        (one.level for one in ends.values()), default=0.0
-    ))  # fmt: skip
+def reach(views: Sequence[tuple[Report, StudyModel]], shape: Shape) -> Markdown:
+    """How fast the fastest and the slowest model get at the highest level, of those one machine timed."""
+    ran = {view.pruned_label(row): pairs.speeds(view, row, shape) for view, row in views}
+    level = max((at for found in ran.values() for at in found), default=0.0)
+    ends = {name: found[level] for name, found in ran.items() if level in found}
+    if ends and not any(one.verdict is Speed.FASTER for one in ends.values()):
+        return Markdown(f"At {level_name(level)} zeros no model runs faster")
+    return best_and_least({name: one.row.ratio for name, one in ends.items()}, level)
 
 
 def best_and_least(ratios: Mapping[str, float], level: float) -> Markdown:

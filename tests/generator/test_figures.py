@@ -5,7 +5,9 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
@@ -16,15 +18,16 @@ from synthetic import HOSTILE
 from generator.figures import (
     frontier,
     heat_map,
-    latency_ratio,
+    kept_by_method,
+    labels,
     magnitude_curve,
     magnitude_density,
     quality_by_level,
     size_by_level,
+    speed_by_level,
     style,
 )
 from generator.figures.heat_map import label
-from generator.figures.latency_ratio import Series
 from generator.figures.magnitude_curve import Curve
 from generator.figures.quality_by_level import Line, Panel
 
@@ -46,10 +49,15 @@ def heat(
 def speed(
     names: Sequence[str] = ("a", "b"), *, levels: Sequence[float] = LEVELS, value: float = 1.0
 ) -> Figure:
-    sparse = tuple((level, 3 * value, 2.9 * value, 3.1 * value) for level in levels)
-    masked = tuple((level, value, 0.97 * value, 1.02 * value) for level in levels)
-    series = tuple(Series(name, sparse, masked, place) for place, name in enumerate(names))
-    return latency_ratio.draw([latency_ratio.Panel("1 × 32 tokens", series)])
+    points = tuple((level, 3 * value, 2.9 * value, 3.1 * value) for level in levels)
+    lines = tuple(speed_by_level.Line(name, points, place) for place, name in enumerate(names))
+    return speed_by_level.draw([speed_by_level.Panel(names[0] if names else "", lines, 0.03)])
+
+
+def kept(names: Sequence[str] = ("a", "b"), *, value: float = 0.8) -> Figure:
+    methods = (*names, "random")
+    shares = tuple((name, (value, value / 2)[: 1 + (name == "random")]) for name in methods)
+    return kept_by_method.draw([kept_by_method.Row(name, shares) for name in names])
 
 
 def cost(
@@ -63,8 +71,9 @@ def cost(
         frontier.Point(level, 100 * (1.01 - level), value, (value - 0.05, value + 0.05))
         for level in (0.0, *levels)
     )
-    lines = [frontier.Line(name, points, place) for place, name in enumerate(names)]
-    return frontier.draw(lines, metric=metric, cost="megabytes")
+    lines = tuple(frontier.Line(name, points, place) for place, name in enumerate(names))
+    title = names[0] if names else ""
+    return frontier.draw([frontier.Panel(title, metric, lines)], cost="megabytes")
 
 
 def curve(
@@ -90,8 +99,7 @@ def quality(
     panels: int = 1,
 ) -> Figure:
     points = tuple((level, value, value - 0.05, value + 0.05) for level in (0.0, *levels))
-    control = tuple((level, value / 2, value / 2 + 0.02) for level in levels)
-    lines = tuple(Line(name, points, control) for name in names)
+    lines = tuple(Line(name, points) for name in names)
     title = names[0] if names else ""
     metrics = ("accuracy", "MCC")
     return quality_by_level.draw([Panel(title, metrics[i % 2], lines, 0.5) for i in range(panels)])
@@ -102,18 +110,22 @@ def predicted(
     *,
     levels: Sequence[float] = LEVELS,
     value: float = 20.0,
+    guess: float | None = None,
 ) -> Figure:
     points = tuple((level, value, 0.9 * value, 1.1 * value) for level in (0.0, *levels))
-    control = tuple((level, 2 * value, 50 * value) for level in levels)
-    lines = tuple(Line(name, points, control, place) for place, name in enumerate(names))
-    return quality_by_level.draw([Panel(names[0] if names else "", "perplexity", lines, None)])
+    lines = tuple(Line(name, points, place) for place, name in enumerate(names))
+    return quality_by_level.draw([Panel(names[0] if names else "", "perplexity", lines, guess)])
 
 
 def bytes_(
-    names: Sequence[str] = ("bit mask", "CSR"), *, levels: Sequence[float] = LEVELS,
-    value: float = 0.5,
+    names: Sequence[str] = ("32 bits", "16 bits"), *, levels: Sequence[float] = LEVELS,
+    value: int = 500_000,
 ) -> Figure:  # fmt: skip
-    return size_by_level.draw(levels, {name: [value] * len(levels) for name in names})
+    lines = tuple(
+        size_by_level.Line(name, tuple((level, value) for level in levels)) for name in names
+    )
+    rivals = tuple((f"{name}, dense", 2 * value) for name in names)
+    return size_by_level.draw([size_by_level.Panel(names[0] if names else "", lines, rivals)])
 
 
 Draw = Callable[[], Figure]
@@ -133,13 +145,13 @@ CASES: dict[str, Draw] = {
     "frontier of zeros": partial(cost, value=0.0),
     "frontier of a perplexity": partial(cost, metric="perplexity", value=40.0),
     "frontier of many models": partial(cost, MANY[:12], metric="accuracy"),
-    "latency ratio": speed,
-    "latency ratio of hostile names": partial(speed, HOSTILE),
-    "latency ratio of nothing": partial(speed, ()),
-    "latency ratio without points": partial(speed, levels=()),
-    "latency ratio of zeros": partial(speed, value=0.0),
-    "latency ratio of one level": partial(speed, levels=(0.5,)),
-    "latency ratio of many models": partial(speed, MANY[:12]),
+    "speed": speed,
+    "speed of hostile names": partial(speed, HOSTILE),
+    "speed of nothing": partial(speed, ()),
+    "speed without points": partial(speed, levels=()),
+    "speed of zeros": partial(speed, value=0.0),
+    "speed of one level": partial(speed, levels=(0.5,)),
+    "speed of many models": partial(speed, MANY[:12]),
     "magnitude curve": curve,
     "magnitude curve of hostile names": partial(curve, HOSTILE),
     "magnitude curve of nothing": partial(curve, ()),
@@ -166,20 +178,30 @@ CASES: dict[str, Draw] = {
     "perplexity beyond a million": partial(predicted, value=1e12),
     "perplexity of one level": partial(predicted, levels=(0.5,)),
     "perplexity of many models": partial(predicted, MANY[:12]),
+    "methods": kept,
+    "methods of hostile names": partial(kept, HOSTILE),
+    "methods of nothing": partial(kept, ()),
+    "methods of zeros": partial(kept, value=0.0),
+    "methods of many models": partial(kept, MANY[:12]),
     "size": bytes_,
     "size of hostile names": partial(bytes_, HOSTILE),
     "size of nothing": partial(bytes_, (), levels=()),
-    "size of zeros": partial(bytes_, value=0.0),
+    "size of zeros": partial(bytes_, value=0),
     "size of one level": partial(bytes_, levels=(0.5,)),
     "size of many formats": partial(bytes_, MANY[:12]),
 }
 ONE_OF_EACH = [
-    "frontier", "heat map", "latency ratio", "magnitude curve", "magnitude density", "quality", "perplexity",
-    "size",
+    "frontier", "heat map", "magnitude curve", "magnitude density", "methods", "perplexity", "quality",
+    "size", "speed",
 ]  # fmt: skip
 HOSTILE_CASES = [name for name in CASES if name.endswith("hostile names")]
 SVG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
+
+
+def at(places: Any) -> list[float]:
+    """A line's places as plain numbers."""
+    return [float(place) for place in places]
 
 
 def faces(draw: Draw) -> dict[str, bytes]:
@@ -189,10 +211,10 @@ def faces(draw: Draw) -> dict[str, bytes]:
 
 def test_every_figure_of_the_site_is_tested_here() -> None:
     modules = {path.stem for path in Path(style.__file__).parent.glob("*.py")}
-    used = {frontier, heat_map, latency_ratio, magnitude_curve, magnitude_density, quality_by_level}
-    assert modules - {"__init__", "style"} == {
-        module.__name__.rpartition(".")[2] for module in {*used, size_by_level}
-    }
+    tested = {module.__module__ for module in (frontier.draw, heat_map.draw, kept_by_method.draw,
+              magnitude_curve.draw, magnitude_density.draw, quality_by_level.draw, size_by_level.draw,
+              speed_by_level.draw)}  # fmt: skip
+    assert modules - {"__init__", "style", "labels"} == {one.rpartition(".")[2] for one in tested}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -218,7 +240,7 @@ def test_a_name_in_a_figure_is_drawn_as_it_is(case: str) -> None:
         style.faces(figure)
         drawn = " ".join(text.get_text() for text in figure.findobj(Text))
         assert not any(text.get_parse_math() for text in figure.findobj(Text) if text.get_text())
-    shown = {"Ba$$e a$b_c$d", HOSTILE[0], HOSTILE[7]}
+    shown = {"Ba$$e a$b_c$d", HOSTILE[0][:23], HOSTILE[7]}  # a long one is cut
     assert {name for name in shown if name in drawn} == shown
 
 
@@ -295,49 +317,147 @@ def drawn(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
-def test_perplexity_stands_on_a_logarithmic_axis_without_a_constant_answer() -> None:
+def test_perplexity_stands_on_a_logarithmic_axis_and_its_floor_is_a_uniform_guess() -> None:
     with style.styled():
-        figure = predicted(("a",))
+        figure = predicted(("a",), guess=1000.0)
         (axes,) = figure.axes
         words = drawn(figure)
     assert axes.get_yscale() == "log"
-    assert "a constant answer" not in words
-    assert {"100", "1\u202f000"} <= set(words)  # between 18 and 50 × 20
-    (line,) = [line for line in axes.get_lines() if line.get_linestyle() == ":"]
-    assert list(line.get_ydata()) == pytest.approx([200.0] * 5)  # √(40 · 1000), midway on the axis
-
-
-def test_the_control_has_one_line_in_the_legend_however_many_models_there_are() -> None:
+    assert "a fixed answer" not in words
+    assert "a uniform guess" in words
+    assert {"100", "1\u202f000"} <= set(words)  # from 20 to the guess
     with style.styled():
-        words = drawn(quality(("a", "b", "c")))
-    assert words.count("pruned at random") == 1
-    assert not any(", at random" in word for word in words)
+        assert "a uniform guess" not in drawn(predicted(("a",)))
+
+
+def test_a_perplexity_above_a_uniform_guess_is_drawn_at_it() -> None:
+    """50 stays where it is; 5000, and the end of its interval, say no more than the guess of 1000."""
+    points = ((0.1, 50.0, 40.0, 60.0), (0.9, 5000.0, 900.0, 9000.0))
+    with style.styled():
+        panel = Panel("t", "perplexity", (Line("a", points),), 1000.0)
+        (axes,) = quality_by_level.draw([panel]).axes
+        (line,) = [x for x in axes.get_lines() if x.get_marker() in style.MARKERS]
+        bars: Any = axes.collections[0].get_paths()
+    assert at(line.get_ydata()) == [50.0, 1000.0]
+    assert [sorted(y for _, y in path.vertices) for path in bars] == [[40.0, 60.0], [900.0, 1000.0]]
+
+
+@pytest.mark.parametrize(("metric", "floor"), [("accuracy", 0.55), ("MCC", 0.0)])
+def test_what_a_fixed_answer_scores_is_drawn_and_named(metric: str, floor: float) -> None:
+    with style.styled():
+        panel = Panel("t", metric, (Line("a", ((0.5, 0.8, 0.7, 0.9),)),), floor)
+        figure = quality_by_level.draw([panel])
+        words = drawn(figure)
+    heights = [at(line.get_ydata()) for line in figure.axes[0].get_lines()]
+    assert [floor, floor] in heights
+    assert "a fixed answer" in words
+
+
+def test_a_line_that_ends_for_want_of_labels_says_from_where() -> None:
+    with style.styled():
+        line = Line("LED", ((0.1, 0.8, 0.7, 0.9), (0.5, 0.6, 0.5, 0.7)), silent=0.9)
+        words = drawn(quality_by_level.draw([Panel("t", "accuracy", (line,), 0.5)]))
+    assert "LED: no label from 90 %" in words
+
+
+@pytest.mark.parametrize("case", ["quality", "perplexity", "speed", "frontier"])
+def test_every_line_is_named_at_its_end_and_there_is_no_legend(case: str) -> None:
+    with style.styled():
+        figure = CASES[case]()
+        words = drawn(figure)
+    assert words.count("b") == 1
+    assert not figure.legends
+    assert not any(axes.get_legend() for axes in figure.axes)
+
+
+def test_names_of_lines_that_end_at_one_height_stand_apart() -> None:
+    with style.styled():
+        figure = speed(tuple("abcdef"))
+        style.faces(figure)
+        heights = sorted(
+            text.get_window_extent().y0
+            for text in figure.findobj(Text)
+            if text.get_text() in "abcdef" and text.get_text() and text.get_position()[0] > 1
+        )
+        (high,) = {text.get_window_extent().height for text in figure.findobj(Text)
+                   if text.get_text() == "f"}  # fmt: skip
+    assert len(heights) == 6
+    assert all(above - below > 0.8 * high for below, above in pairwise(heights))
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        ([], []),
+        ([0.2, 0.9], [0.2, 0.9]),  # far enough apart: where they are
+        ([0.9, 0.2], [0.9, 0.2]),  # in the order they came
+        ([0.5, 0.5], [0.5, 0.6]),  # of equals the first stays
+        ([0.5, 0.5, 0.5], [0.5, 0.6, 0.7]),
+        ([1.0, 1.0, 0.2], [0.9, 1.0, 0.2]),  # none above the top
+        ([0.95, 1.0], [0.9, 1.0]),
+    ],
+)
+def test_names_are_moved_as_little_as_keeps_them_apart(
+    places: list[float], expected: list[float]
+) -> None:
+    assert labels.spread(places, 0.1) == pytest.approx(expected)
 
 
 def test_a_model_has_one_colour_in_every_panel_and_many_keep_to_their_level() -> None:
     points = ((0.5, 2.0, 1.9, 2.1), (0.9, 4.0, 3.9, 4.1))
-    series = tuple(Series(f"{place}", points, points, place) for place in range(7))
-    panels = [latency_ratio.Panel(title, series) for title in ("1 × 32", "8 × 32")]
+    lines = tuple(speed_by_level.Line(f"{place}", points, place) for place in range(7))
+    panels = [speed_by_level.Panel(title, lines, 0.02) for title in ("1 × 32", "8 × 32")]
     with style.styled():
-        both = latency_ratio.draw(panels).axes
-        lines = [
+        both = speed_by_level.draw(panels).axes
+        shown = [
             [line for line in axes.get_lines() if line.get_marker() in style.MARKERS]
             for axes in both
         ]
-    assert [len(some) for some in lines] == [7, 7]
-    colours = [[line.get_color() for line in some] for some in lines]
+    assert [len(some) for some in shown] == [7, 7]
+    colours = [[line.get_color() for line in some] for some in shown]
     assert colours[0] == colours[1]
     assert len(set(colours[0])) == 7
-    assert all(abs(float(line.get_xdata()[0])) < 0.5 for line in lines[0])  # type: ignore[index, arg-type]
+    assert all(abs(at(line.get_xdata())[0]) < 0.5 for line in shown[0])
 
 
-def test_the_arithmetic_limit_is_one_over_what_is_left() -> None:
+def test_the_arithmetic_limit_is_one_over_what_is_left_and_the_noise_a_band_around_1() -> None:
     points = tuple((level, 1.0, 0.9, 1.1) for level in (0.5, 0.9, 0.95, 1.0))
     with style.styled():
-        panel = latency_ratio.Panel("1 × 32", (Series("a", points),))
-        (axes,) = latency_ratio.draw([panel]).axes
-    (limit,) = [line for line in axes.get_lines() if len(line.get_xdata()) == 3]  # type: ignore[arg-type]
-    assert list(limit.get_ydata()) == pytest.approx([2, 10, 20])  # none where nothing is left
+        panel = speed_by_level.Panel("1 × 32", (speed_by_level.Line("a", points),), 0.25)
+        (axes,) = speed_by_level.draw([panel]).axes
+    (limit,) = [line for line in axes.get_lines() if len(at(line.get_xdata())) == 3]
+    assert at(limit.get_ydata()) == pytest.approx([2, 10, 20])  # none where nothing is left
+    (band,) = axes.patches
+    low, high = band.get_extents().transformed(axes.transData.inverted()).intervaly
+    assert (low, high) == pytest.approx((0.8, 1.25))  # a quarter more, and a quarter more time
+
+
+def test_a_method_has_the_mean_of_its_seeds_and_a_bar_from_the_least_to_the_greatest() -> None:
+    rows = [kept_by_method.Row("a", (("magnitude", (0.75,)), ("random", (0.25, 0.5, 0.0))))]
+    with style.styled():
+        figure = kept_by_method.draw(rows)
+        (axes,) = figure.axes
+        (legend,) = figure.legends
+    marks = {line.get_label(): at(line.get_xdata()) for line in axes.get_lines()
+             if line.get_marker() in style.MARKERS}  # fmt: skip
+    assert marks == {"magnitude": [0.75], "random": [0.25]}
+    assert [text.get_text() for text in legend.get_texts()] == ["magnitude", "random"]
+    assert [0.0, 0.5] in [at(line.get_xdata()) for line in axes.get_lines()]
+
+
+def test_sizes_start_at_nothing_and_have_the_unpruned_files_beside_them() -> None:
+    with style.styled():
+        line = size_by_level.Line("masks", ((0.5, 60_000_000), (0.9, 20_000_000)))
+        panel = size_by_level.Panel(
+            "m", (line,), (("dense", 100_000_000), ("as it came", 30_000_000))
+        )
+        figure = size_by_level.draw([panel])
+        (axes,) = figure.axes
+        words = drawn(figure)
+    assert axes.get_ylim()[0] == 0
+    heights = [at(one.get_ydata()) for one in axes.get_lines()]
+    assert heights == [[60.0, 20.0], [100.0, 100.0], [30.0, 30.0]]
+    assert {"masks", "dense", "as it came"} <= set(words)
 
 
 def test_the_frontier_has_the_points_that_no_other_beats() -> None:

@@ -15,7 +15,7 @@ from experiments.records.record import Answer, Held
 from experiments.records.study import Study
 from generator import site
 from generator.exhibits import Drawing
-from generator.pages import frontier, perplexity, quality, speed
+from generator.pages import frontier, quality, speed
 from generator.pages.table import PAGES
 from generator.report import Report
 

@@ -336,28 +336,78 @@ def test_any_name_in_a_heading_is_plain_words_of_it(name: str) -> None:
 def test_any_name_in_a_table_leaves_every_row_its_columns(name: str, other: str) -> None:
     columns = (Column("model", right=False), Column("layer", code), Column("n", whole))
     rows = ((name, other, 1), (other, name, 2))
-    found = seen(Table("t", columns, rows).markdown())
-    row = ["tr", "td", "td", "code", "td"]
-    assert found.elements == [
-        "table",
-        "thead",
-        "tr",
-        "th",
-        "th",
-        "th",
-        "tbody",
-        *row,
-        *row,
-        "p",
-        "a",
-    ]
-    shown = visible(f"model layer n {name} {other} 1 {other} {name} 2 CSV")
+    found = seen(Table("t", columns, rows, caption=name, records=(name, other)).markdown())
+    row = ["tr", "th", "td", "code", "td"]
+    caption = ["caption"] if name else []
+    head = [*caption, "thead", "tr", "th", "th", "th"]
+    assert found.elements == ["table", *head, "tbody", *row, *row, "p", "a"]
+    titles = [value for key, value in found.attributes if key == "title"]
+    assert [visible(one or "") for one in titles] == [visible(x) for x in (name, other) if x]
+    keys = {key for key, _ in found.attributes}
+    assert keys <= {"class", "scope", "href", "title", "tabindex"}
+    shown = visible(f"{name} model layer n {name} {other} 1 {other} {name} 2 CSV")
     assert found.words.replace(" ", "") == shown.replace(" ", "")
 
 
 def test_a_pipe_in_a_cell_is_text() -> None:
     table = Table("t", (Column("model"), Column("layer", code)), (("a|b", "c|d"),))
-    assert seen(table.markdown()).words == "model layer a|b c|d CSV"
+    words = seen(table.markdown()).words
+    assert words.replace(" ", "") == "modellayera|bc|dCSV"
+
+
+def test_a_cell_whose_form_leaves_a_name_as_it_is_is_escaped_all_the_same() -> None:
+    table = Table("t", (Column("a", str), Column("b", str)), (("<i>", "<b>"),))
+    found = seen(table.markdown())
+    assert not {"i", "b"} & set(found.elements)
+    assert "<i>" in found.words
+    assert "<b>" in found.words
+
+
+TWO = (
+    Column("model", right=False),
+    Column("n", whole),
+    Column("state", right=False, look=lambda value: {"good": "s0"}.get(value, "")),
+    Column("hidden", shown=False),
+)
+
+
+def test_a_table_has_a_caption_and_its_headings_a_scope() -> None:
+    """By hand: names stand left, numbers have no class, a look names its own."""
+    rows = (("a", 1000, "good", "x"), ("b", 2, "bad", "y"))
+    assert Table("t", TWO, rows, caption="What it shows").html() == (
+        "<table><caption>What it shows</caption>\n"
+        '<thead><tr><th scope="col" class="l">model</th><th scope="col">n</th>'
+        '<th scope="col">state</th></tr></thead>\n<tbody>\n'
+        '<tr><th scope="row" class="l">a</th><td>1\u202f000</td><td class="s0">good</td></tr>\n'
+        '<tr><th scope="row" class="l">b</th><td>2</td><td>bad</td></tr>\n'
+        "</tbody></table>"
+    )
+    assert "<caption>" not in Table("t", TWO, rows).html()
+
+
+def test_a_row_with_a_record_can_be_reached_by_keyboard_and_says_which_record_it_is() -> None:
+    rows = (("a", 1, "good", "x"), ("b", 2, "bad", "y"))
+    table = Table("t", TWO, rows, records=("recorded/evaluation/a.json", ""))
+    first, second = re.findall(r"<tr[^>]*>(?=<th scope=\"row\")", table.html())
+    assert first == '<tr tabindex="0" title="recorded/evaluation/a.json">'
+    assert second == "<tr>"
+
+
+def test_a_csv_has_what_is_not_shown_and_the_record_of_each_row_in_its_last_column() -> None:
+    rows = (("a", 1, "good", "x"), ("b", 2, "bad", "y"))
+    read = csv_rows(Table("t", TWO, rows, records=("one.json", "")))
+    assert read == [
+        ["model", "n", "state", "hidden", "record"],
+        ["a", "1", "good", "x", "one.json"],
+        ["b", "2", "bad", "y", ""],
+    ]
+    assert csv_rows(Table("t", TWO, rows))[0] == ["model", "n", "state", "hidden"]
+
+
+def test_a_table_without_rows_is_a_sentence_and_has_its_csv() -> None:
+    text = Table("t", TWO, (), caption="What it shows").markdown()
+    assert "<table" not in text
+    assert text == "Nothing of this has been measured.\n\n[CSV](data/t.csv){ .csv }"
 
 
 @given(name=NAMES)
@@ -381,9 +431,9 @@ def _no_figure() -> None:
 @example('" onerror="alert(1)')
 @example("](x) ![")
 def test_any_name_in_a_figure_s_words_stays_in_its_alt_and_caption(name: str) -> None:
-    found = seen(Drawing("size", name, name, _no_figure).markdown())  # type: ignore[arg-type]
-    assert found.elements == ["figure", "img", "img", "figcaption"]
-    assert found.words == visible(name)
+    found = seen(Drawing("size", name, name, name, _no_figure).markdown())  # type: ignore[arg-type]
+    assert found.elements == ["figure", "figcaption", "strong", "small", "img", "img"]
+    assert found.words.replace(" ", "") == 2 * visible(name).replace(" ", "")
     assert {key for key, _ in found.attributes} == {"alt", "src"}
     alts = [value for key, value in found.attributes if key == "alt"]
     assert [visible(alt or "") for alt in alts] == [visible(name)] * 2
@@ -416,7 +466,7 @@ def test_a_table_set_deeper_in_a_template_is_still_a_table() -> None:
     table = Table("t", (Column("a"), Column("b")), ((1, 2),))
     text = rendered('??? note "All"\n\n    {{ t.markdown() | indent(4) }}\n', t=table)
     assert [e for e in seen(text).elements if e != "p"] == [
-        "details", "summary", "table", "thead", "tr", "th", "th", "tbody", "tr", "td", "td", "a",
+        "details", "summary", "table", "thead", "tr", "th", "th", "tbody", "tr", "th", "td", "a",
     ]  # fmt: skip
 
 

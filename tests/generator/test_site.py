@@ -6,14 +6,13 @@ import inspect
 import io
 import json
 import re
-import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Callable
-from itertools import takewhile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import jinja2
@@ -25,14 +24,14 @@ from mkdocs.utils.yaml import yaml_load
 
 from experiments.records.record import Held
 from generator import site
-from generator.exhibits import Drawing
-from generator.pages.table import PAGES
+from generator.exhibits import Drawing, exhibits
+from generator.pages.table import PAGES, every
 from generator.render import TEMPLATES, environment
 from generator.report import Report
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = yaml_load((ROOT / "mkdocs.yml").read_text())
-NAV = {title: path for entry in SETTINGS["nav"] for title, path in entry.items()}
+LATER = {"explore.md": "Explore", "publish.md": "Your own model"}  # linked before they are written
 ORIGINS = {synthetic.HOSTILE[1]: "recorded"}
 Draw = Callable[[Drawing], dict[str, bytes]]
 NOVEL = f"novel {synthetic.SCRIPT} $a|b"
@@ -56,6 +55,20 @@ GAPS = (f"{synthetic.SCRIPT}: it failed", "- 1. x", "    indented | gap")
 pytestmark = pytest.mark.usefixtures("drawn_once")
 
 
+def navigation(entries: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Every page of the navigation with its title, tab by tab."""
+    for entry in entries:
+        for title, inside in entry.items():
+            if isinstance(inside, str):
+                yield title, inside
+            else:
+                yield from navigation(inside)
+
+
+NAV = dict(navigation(SETTINGS["nav"]))
+WRITTEN = {f"{page.name}.md" for page in PAGES} | {"references.md"}  # but for a page a model
+
+
 @pytest.fixture(scope="module")
 def files(drawn_once: Draw) -> dict[str, bytes]:
     """Every file of the hostile report's site."""
@@ -69,11 +82,15 @@ def built(files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def build(files: dict[str, bytes], folder: Path) -> Path:
-    for name, content in files.items():
+    stubs = {name: f"# {title}\n".encode() for name, title in LATER.items() if name not in files}
+    for name, content in (stubs | files).items():
         path = folder / "docs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    shutil.copy(ROOT / "mkdocs.yml", folder)
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for name in set(stubs) - set(NAV.values()):
+        settings = settings.replace("not_in_nav: models/*", f"not_in_nav: |\n  models/*\n  {name}")
+    (folder / "mkdocs.yml").write_text(settings, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict"],
         cwd=folder, capture_output=True, text=True, check=False,
@@ -87,8 +104,11 @@ def build(files: dict[str, bytes], folder: Path) -> Path:
 
 
 def test_every_page_stands_in_the_navigation_under_its_own_title() -> None:
-    listed = {page.title: f"{page.name}.md" for page in PAGES}
-    assert list(NAV.items()) == [*listed.items(), ("References", "references.md")]
+    listed = {f"{page.name}.md": page.title for page in PAGES}
+    shown = {path: title for title, path in NAV.items() if path not in LATER or path in listed}
+    assert shown == {**listed, "references.md": "References"}
+    assert [path for path in shown if path in listed] == list(listed)
+    assert SETTINGS["not_in_nav"].split() == ["models/*"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -101,7 +121,7 @@ def test_a_page_has_a_template_and_a_frozen_context_and_each_uses_all_of_the_oth
     assert dataclasses.is_dataclass(context)
     assert context.__dataclass_params__.frozen  # type: ignore[attr-defined]
     tree = environment(lambda *keys: None).parse(  # type: ignore[arg-type, return-value]
-        (TEMPLATES / f"{page.name}.md.jinja").read_text(encoding="utf-8")
+        (TEMPLATES / page.file).read_text(encoding="utf-8")
     )
     used = {
         node.attr
@@ -112,8 +132,11 @@ def test_a_page_has_a_template_and_a_frozen_context_and_each_uses_all_of_the_oth
 
 
 def test_every_template_belongs_to_a_page() -> None:
-    templates = {path.name.removesuffix(".md.jinja") for path in TEMPLATES.iterdir()}
-    assert templates == {page.name for page in PAGES} | {"references"}
+    """A page a model has one for all; some stand before their pages do."""
+    pages_ = {page.file for page in every(Report(synthetic.held()))}
+    templates = {path.name for path in TEMPLATES.iterdir()}
+    assert templates - pages_ - {f"{name}.jinja" for name in LATER} == {"references.md.jinja"}
+    assert pages_ <= templates
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -132,51 +155,64 @@ def test_a_context_holds_only_data_that_cannot_change(page: site.Any) -> None:
     check(page.context(Report(synthetic.held())))
 
 
-SEPARATOR = re.compile(r"^ *\|(?: :?-+:? \|)+$")  # the second line of a table of Markdown
+TABLE = re.compile(r"<table>.*?</table>", re.S)
+CSV = re.compile(r"\]\(((?:\.\./)?data/.+?\.csv)\)")
 
 
 def tables_of(text: str) -> list[tuple[int, str]]:
     """Of each table of a page how many rows it has, and what the line after it links to as its CSV."""
-    lines, found = text.splitlines(), []
-    fixed = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES.iterdir())
-    for at, line in enumerate(lines):
-        if SEPARATOR.match(line) and lines[at - 1] not in fixed:  # of words, not of records
-            body = list(takewhile(lambda row: row.strip().startswith("|"), lines[at + 1 :]))
-            after = lines[at + len(body) + 2].strip()
-            found.append((len(body), after.removeprefix("[CSV](").partition(")")[0]))
+    found = []
+    for table in TABLE.finditer(text):
+        after = CSV.search(text[table.end() :].strip().partition("\n")[0])
+        found.append((table[0].count("<tr") - 1, after[1].removeprefix("../") if after else ""))
     return found
 
 
 def test_every_table_of_a_page_has_its_rows_in_a_csv_and_every_figure_both_faces(
     files: dict[str, bytes],
 ) -> None:
-    """Told from the pages as they are written: what they show and link to, and what files there are."""
+    """As the pages are written: what they show and link to, and what files there are."""
     text = {name: made.decode() for name, made in files.items() if name.endswith(".md")}
     tables = [table for page in text.values() for table in tables_of(page)]
     assert len(tables) > len(PAGES)
     for rows, name in tables:
-        assert len(list(csv.reader(io.StringIO(files[name].decode())))) == rows + 1, name
-    every = "".join(text.values())
-    shown = re.findall(r"\]\((figures/.+?)-(light|dark)\.svg#only-\2\)", every)
+        assert len(list(csv.reader(io.StringIO(files[name].decode())))) >= rows + 1, name
+    whole = "".join(text.values()).replace("(../", "(")
+    shown = re.findall(r"\]\((figures/.+?)-(light|dark)\.svg#only-\2\)", whole)
     faces = {f"{name}-{face}.svg" for name, face in shown}
     assert faces == {f"{name}-{face}.svg" for name, _ in shown for face in ("light", "dark")}
-    linked = faces | set(re.findall(r"\[(?:CSV|BibTeX)\]\((.+?)\)", every))
+    linked = faces | set(re.findall(r"\]\((data/.+?)\)", whole))
     assert linked == {name for name in files if name.startswith(("data/", "figures/"))}
-    assert set(text) == set(NAV.values())
+    assert {name for name in text if "/" not in name} == WRITTEN
+    assert {name for name in text if "/" in name} == {
+        f"{page.name}.md" for page in every(Report(hostile())) if "/" in page.name
+    }
+
+
+def test_every_table_of_records_has_a_caption_and_every_heading_a_scope(built: Path) -> None:
+    found = pages(built)
+    for name in ("index", "quality", "time", "bytes", "frontier", "methods"):
+        elements = found[f"{name}.html"].elements
+        tags = [element.tag for element in elements]
+        assert 0 < tags.count("caption") == tags.count("table"), name
+        scopes = {e.attributes.get("scope") for e in elements if e.tag == "th"}
+        assert scopes == {"col", "row"}, name
 
 
 def test_no_two_tables_or_figures_share_a_name() -> None:
+    """Over all pages: a file has one content."""
     report = Report(hostile(), GAPS)
-    for page in PAGES:
-        names = [(type(one), one.name) for one in site.exhibits(page.context(report))]
-        assert len(names) == len(set(names))
+    shown = [one for page in every(report) for one in exhibits(page.context(report))]
+    names = [(type(one), one.name) for one in shown]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
 def test_every_file_of_a_site_stands_below_its_folder_under_a_safe_name(
     files: dict[str, bytes],
 ) -> None:
     for name in files:
-        assert re.fullmatch(r"((figures|data|assets)/)?[a-z0-9-]+\.[a-z]+", name), name
+        assert re.fullmatch(r"((figures|data|assets|models)/)?[a-z0-9.-]+\.[a-z]+", name), name
+        assert ".." not in name
 
 
 # ---- the same bytes ---------------------------------------------------------------------------
@@ -204,13 +240,13 @@ def test_pages_end_lines_cleanly(files: dict[str, bytes]) -> None:
 def test_no_records_still_give_a_site_that_says_so(tmp_path: Path) -> None:
     files = site.render([])
     assert "Nothing has been measured yet" in files["index.md"].decode()
-    assert {name for name in files if name.endswith(".md")} == set(NAV.values())
+    assert {name for name in files if name.endswith(".md")} == WRITTEN
     folder = build(files, tmp_path)
     assert "Nothing has been measured yet" in Page((folder / "index.html").read_text()).text
 
 
 def test_each_gap_is_named_on_the_first_page_and_where_numbers_are_explained(built: Path) -> None:
-    for name in ("index.html", "reproduce/index.html"):
+    for name in ("index.html", "reproduce.html"):
         text = pages(built)[name].text
         for gap in GAPS:
             assert " ".join(gap.split()) in text
@@ -222,10 +258,6 @@ def test_numbers_of_two_origins_are_told_apart(files: dict[str, bytes]) -> None:
         "measured on the machine that built this site",
         "recorded",
     }
-    models = files["models.md"].decode()
-    assert models.count("numbers recorded elsewhere") == 1
-    section = models.split("### ")[-1]
-    assert "numbers recorded elsewhere" in section
 
 
 def test_no_element_of_a_hostile_name_lives_in_any_page(built: Path) -> None:
@@ -274,7 +306,9 @@ def test_the_search_index_holds_no_element_of_a_hostile_name(built: Path) -> Non
             found = Page(entry[key])
             tags = {element.tag for element in found.elements}
             assert tags <= {"p", "ul", "ol", "li", "code", "pre", "strong", "em", "table", "thead",
-                            "tbody", "tr", "th", "td", "a", "br", "div", "span"}, entry  # fmt: skip
+                            "tbody", "tr", "th", "td", "a", "br", "div", "span", "caption", "small",
+                            "figure", "figcaption", "math", "mrow", "mi", "mo", "mn", "msub", "msup",
+                            "mfrac", "msqrt", "munder", "mover", "munderover", "mtext"}, entry  # fmt: skip
             assert not [a for e in found.elements for a in e.attributes if a.startswith("on")]
 
 
@@ -289,10 +323,32 @@ def test_the_navigation_and_the_contents_hold_words_alone(built: Path) -> None:
 
 def test_hostile_names_are_shown_as_they_are(built: Path) -> None:
     found = pages(built)
-    text = found["models/index.html"].text
+    every_text = " ".join(page.text for page in found.values())
     for name in synthetic.HOSTILE:
-        assert " ".join(name.split()) in text, name
-    assert synthetic.SCRIPT in found["structure/index.html"].text
+        assert " ".join(name.split()) in every_text, name
+    for page in ("index", "quality", "time", "bytes"):
+        text = found[f"{page}.html"].text
+        for name in synthetic.HOSTILE[:2]:
+            assert " ".join(name.split()) in text, (page, name)
+    for page in ("index", "quality", "frontier"):
+        assert synthetic.HOSTILE[7] in found[f"{page}.html"].text, page
+
+
+def test_no_name_is_escaped_twice(built: Path, files: dict[str, bytes]) -> None:
+    """What was text already would be shown as its own letters' numbers."""
+    for name, page in pages(built).items():
+        shown = [page.text, *(value for one in page.elements for value in one.attributes.values())]
+        assert not [
+            text for text in shown if re.search(r"&#x?[0-9a-f]+;|&amp;|&lt;", _but_own(text))
+        ], name
+    for name, content in files.items():
+        if name.endswith((".csv", ".svg")):
+            assert b"&#" not in content.replace(b"&#160;", b""), name
+
+
+def _but_own(text: str) -> str:
+    """A text without the name that has an entity of its own."""
+    return text.replace("&lt;script&gt;hostile&lt;/script&gt;", "")
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_head(built: Path) -> None:
@@ -307,15 +363,15 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(built: Path) -> None
             elif element.tag in ("td", "th"):
                 rows[-1] += 1
         assert all(len(set(rows)) == 1 for rows in tables), name
-        if name.split("/")[0] in ("models", "structure", "method", "performance", "runtime"):
+        if name in (
+            "index.html",
+            "quality.html",
+            "time.html",
+            "bytes.html",
+            "frontier.html",
+            "methods.html",
+        ):
             assert tables, name
-
-
-def test_every_table_of_a_folded_note_is_a_table(built: Path) -> None:
-    page = (built / "models/index.html").read_text(encoding="utf-8")
-    notes = re.findall(r"<details.*?</details>", page, re.S)
-    assert len(notes) == 2
-    assert all("<table" in note and 'class="csv"' in note for note in notes)
 
 
 def test_no_markup_of_a_template_is_left_as_text(built: Path) -> None:
@@ -323,7 +379,7 @@ def test_no_markup_of_a_template_is_left_as_text(built: Path) -> None:
         if name != "404.html":
             for text in page.texts.get("p", []) + page.texts.get("li", []):
                 assert not re.search(
-                    r"\*\*\w|\]\(\w+\.md|\{\{ (?!hostile)|!!! |\?\?\? |\| :?---", text
+                    r"\*\*\w|\]\(\w+\.md|\{\{ (?!hostile)|\{ \.csv|!!! |\?\?\? |\| :?---", text
                 ), name
 
 
@@ -341,7 +397,7 @@ def test_every_link_and_image_in_a_built_page_leads_somewhere(built: Path) -> No
             else:
                 base = (built / name).parent / path
             if path:
-                goal = base / "index.html" if base.is_dir() else base
+                goal = base / "index.html" if base.is_dir() else base  # as a server has it
                 assert goal.resolve().is_relative_to(built.resolve()), (name, tag, target)
                 assert goal.is_file(), (name, tag, target)
             else:
