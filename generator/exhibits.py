@@ -8,12 +8,8 @@ import html
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
-<<<<<<< HEAD
 from dataclasses import dataclass, fields, is_dataclass, replace
-=======
-from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
 from typing import TYPE_CHECKING, Any
 
 from generator.render import Markdown, escape, escape_controls
@@ -109,15 +105,10 @@ class Table:
     def _line(self, row: tuple[Any, ...], record: str) -> str:
         pairs = zip(self.columns, row)
         (first, name), *rest = ((column, value) for column, value in pairs if column.shown)
-<<<<<<< HEAD
-        named = f'<th scope="row">{first.form(name)}</th>'
-        others = "".join(f"<td{_aligned(c, value)}>{c.form(value)}</td>" for c, value in rest)
-=======
-        named = f'<th scope="row"{_aligned(first)}>{escape(first.form(name))}</th>'
+        named = f'<th scope="row">{escape(first.form(name))}</th>'
         others = "".join(
             f"<td{_aligned(c, value)}>{escape(c.form(value))}</td>" for c, value in rest
         )
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
         focus = f' tabindex="0" title="{escape(record)}"' if record else ""
         return f"<tr{focus}>{named}{others}</tr>"
 

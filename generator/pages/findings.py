@@ -133,11 +133,7 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
         rows.append((("speed", _named(report) or "one sentence"), *spans))
     return Table(
         name="states",
-<<<<<<< HEAD
-        caption="= no loss seen · − loss · × no better than a fixed answer · ∅ no label; below: speed.",
-=======
-        caption=f"{signs}; last row: times as fast as dense." if any(spans) else f"{signs}.",
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
+        caption=f"{signs}; below: speed." if any(spans) else f"{signs}.",
         columns=(
             Column("model, task", _pair_name, right=False, parts=("model", "task")),
             *(

@@ -65,12 +65,8 @@ class Context:
     lead: Markdown
     parts: tuple[Part, ...]
     anomalies: tuple[Markdown, ...]
-<<<<<<< HEAD
     control: bool
-=======
-    control: Markdown
     note: Markdown
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     ways: tuple[Markdown, ...]
     tasks: tuple[Markdown, ...]
     scored: tuple[Markdown, ...]
@@ -94,12 +90,8 @@ def context(report: Report) -> Context:
         lead=sentences.lead(report),
         parts=tuple(part for part in shown if part.table.rows),
         anomalies=sentences.anomalies(some),
-<<<<<<< HEAD
         control=bool(report.seeds),
-=======
-        control=sentences.control(some),
         note=report.note(report.measured),
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
         ways=tuple(_ways(report)),
         tasks=tuple(_tasks(report)),
         scored=tuple(_scored(report)),

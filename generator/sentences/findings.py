@@ -135,14 +135,8 @@ def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float
     """How many pairs show no loss at a level, and what the models do there in time."""
     states = [one for outcome in outcomes if (one := outcome.course.at(level))]
     count = states.count(State.NO_LOSS)
-<<<<<<< HEAD
     show = "show" if len(states) != 1 else "shows"
     what = f"At {level_name(level)} zeros {count} of {_pairs(len(states))} {show} no loss."
-=======
-    one_pair = "the one model-task pair shows no loss"
-    some_show = f"{count} of {_pairs(len(states))} show{'s' * (count == 1)} no loss"
-    what = f"At {level_name(level)} zeros {one_pair if len(states) == 1 else some_show}"
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     there = [one for model in ran for one in model if one.level == level]
     if not there:
         return Markdown(what)
@@ -152,11 +146,7 @@ def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float
         also = f", {in_words(slower, 'model')} slower" if slower else ""
         return Markdown(f"{what} No model runs faster there{also}.")
     if len(faster) == len(there):
-<<<<<<< HEAD
         return Markdown(f"{what} All models run faster there, {span(faster)} times as fast.")
-=======
-        return Markdown(f"{what}, and {_run(ran)} {span(faster)} times as fast.")
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     run = "runs" if len(faster) == 1 else "run"
     some = some_of(len(faster), len(there))
     most = percent(max(one.ratio for one in faster) - 1, 0)
@@ -170,7 +160,6 @@ def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: flo
     which = "pretrained" if any(one.pretrained for one in outcomes) else "model-task"
     states = [one for outcome in judged if (one := outcome.course.at(level))]
     alive = sum(not one.dead for one in states)
-<<<<<<< HEAD
     run = f"At {level_name(level)} the models run {span(there)} times as fast."
     if not states:
         return Markdown(run)
@@ -179,18 +168,6 @@ def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: flo
     return Markdown(
         f"{run} {who} of the {len(states)} {which} pair{'s' * (len(states) > 1)} {verb} an answer given "
         "without reading there."
-=======
-    run = f"At {level_name(level)} {_run(ran)} {span(there)} times as fast"
-    if not states:
-        return Markdown(f"{run}.")
-    if len(states) == 1:
-        beats = "beats" if alive else "does not beat"
-        return Markdown(f"{run}, and the one {which} pair {beats} an answer given without reading.")
-    who = "none" if not alive else "every one" if alive == len(states) else str(alive)
-    verb = "beats" if alive in (0, 1, len(states)) else "beat"
-    return Markdown(
-        f"{run}, and {who} of the {len(states)} {which} pairs {verb} an answer given without reading."
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     )
 
 

@@ -42,25 +42,12 @@ def paying(found: Sequence[Cheapest]) -> Markdown:
         "the smallest file": [one.smaller for one in found if one.smaller is not None],
         "a faster pass": [one.faster for one in found if one.faster is not None],
     }
-<<<<<<< HEAD
     parts, every = [], 0
     for what, known in asked.items():
         if known:
             of = f" of {_pairs(len(known))}" if len(known) != every else ""
             parts.append(f"{what} for {sum(known) or 'none'}{of}")
             every = len(known)
-=======
-    parts, before = [], 0
-    for what, known in asked.items():
-        if known:
-            some = f"{sum(known) or 'none'}"
-            if len(known) != before and len(known) > 1:
-                some += f" of {len(known)} model-task pairs"
-            elif len(known) != before:
-                some = f"{'the one' if any(known) else 'no'} model-task pair"
-            parts.append(f"{what} for {some}")
-            before = len(known)
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     return Markdown(f"Where no loss is seen, zeros make {', '.join(parts)}." if parts else "")
 
 

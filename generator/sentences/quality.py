@@ -70,7 +70,6 @@ def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
     levels = sorted({level for one in courses for level, _ in one.states})
     if not levels:
         return Markdown("")
-<<<<<<< HEAD
     at = half_dead(courses) or levels[-1]
     states = [one for course in courses if (one := course.at(at))]
     alive = sum(not one.dead for one in states)
@@ -78,19 +77,6 @@ def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
     verb = "answers" if alive < 2 else "answer"
     return Markdown(
         f"At {level_name(at)} zeros {alive or 'none'} of {len(states)} {pair} {verb} better than unread"
-=======
-    at = next((level for level, (some, every) in alive.items() if 2 * some <= every), levels[-1])
-    some, every = alive[at]
-    before = [level for level in levels if level < at]
-    then = f"; at {level_name(before[-1])}, {alive[before[-1]][0]}" if before else ""
-    if every == 1:
-        answers = "still answers" if some else "answers no"
-        return Markdown(
-            f"At {level_name(at)} zeros the one {which} pair {answers} better than unread"
-        )
-    return Markdown(
-        f"At {level_name(at)} zeros {some} of {every} {which} pairs answer better than unread{then}"
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     )
 
 

@@ -8,14 +8,9 @@ from experiments.records.study import StudyModel
 from generator import pairs
 from generator.pairs import Shape, Timed, Timer
 from generator.render import Markdown, escape, level_name, listed, percent, speedup
-<<<<<<< HEAD
-from generator.report import Report
-from generator.sentences.findings import in_words, level_span, some_of
-=======
 from generator.report import RECORDED, Report
 from generator.sentences.by_method import by_method
-from generator.sentences.findings import some_of
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
+from generator.sentences.findings import in_words, level_span, some_of
 from generator.verdicts import LEAST_NOISE, Speed
 
 SHAPES = {
@@ -174,25 +169,15 @@ def threshold(noise: float) -> Markdown:
     return Markdown(f"A difference below {percent(noise)} is within the noise of this machine.")
 
 
-<<<<<<< HEAD
-def slower(report: Report) -> Markdown:
-    """Which models run slower on the sparse path than dense, beyond the noise, at some level and shape."""
+def slower(views: Iterable[tuple[Report, StudyModel]]) -> Markdown:
+    """Which models of one machine run slower on the sparse path than dense, beyond the noise."""
     found = [
         (view.pruned_label(row), level, one.row.ratio)
-        for view, row in report.by_method(report.measured)
-=======
-def slower(views: Iterable[tuple[Report, StudyModel]]) -> Markdown:
-    """Where the sparse path runs slower than dense beyond the noise, of rows that one machine timed."""
-    found = [
-        f"{escape(view.pruned_label(row))} at {level_name(level)} ({speedup(one.row.ratio)} times, "
-        f"{shape_name(shape)})"
         for view, row in views
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
         for shape in pairs.shapes(view, [row])
         for level, one in pairs.speeds(view, row, shape).items()
         if one.verdict is Speed.SLOWER
     ]
-<<<<<<< HEAD
     return slowest(found)
 
 
@@ -209,9 +194,6 @@ def slowest(found: Sequence[tuple[str, float, float]]) -> Markdown:
     most = percent(1 - min(ratio for _, _, ratio in found), 0)
     at = level_span([level for _, level, _ in found])
     return Markdown(f"Slower than dense, by at most {most}: {who}, at {at}.")
-=======
-    return Markdown(f"Slower than dense: {listed(list(map(Markdown, found)))}." if found else "")
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
 
 
 def reach(views: Sequence[tuple[Report, StudyModel]], shape: Shape) -> Markdown:

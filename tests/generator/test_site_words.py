@@ -147,13 +147,8 @@ def test_a_recorded_row_is_marked_beside_rows_measured_here(
     assert rows_of(mixed[f"data/{name}.csv"]) == {"GPT-2", "LED (recorded)", "DeBERTa"}
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("name", ["index", "models", "structure", "performance", "runtime"])
-def test_a_page_with_a_marked_row_says_what_the_mark_means(
-=======
 @pytest.mark.parametrize("name", ["quality", "perplexity", "latency", "bytes"])
 def test_a_table_of_all_rows_says_of_each_which_record_it_is_made_of(
->>>>>>> b58cd5e88b160c5c51798ca8248f075066690239
     mixed: dict[str, bytes], name: str
 ) -> None:
     rows = list(csv.DictReader(io.StringIO(mixed[f"data/{name}.csv"].decode())))
