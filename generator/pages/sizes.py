@@ -46,7 +46,7 @@ def context(report: Report) -> Context:
         examples=tuple(filter(None, map(sentences.example, first)))[:2],
         compressed=sentences.compressed(report),
         sparse_rows=sentences.sparse_rows(
-            [one for row in report.measured if (one := report.footprint(row.name))]
+            [files for row in report.measured if (files := report.footprint(row.name))]
         ),
         figure=_figure(found, sentences.from_where(first)) if found else None,
         note=report.note(one.row for _, one in found),

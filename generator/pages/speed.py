@@ -89,6 +89,16 @@ def context(report: Report) -> Context:
     )
 
 
+def _older(report: Report) -> Markdown:
+    """What is known of times of an earlier version, where there are some."""
+    asked = [
+        report.identity(kind="latency", model=row.name, method=view.method).get("version", "0")
+        for view, row in report.by_method(report.measured)
+        if view.latency(row.name)
+    ]
+    return Markdown(OLDER if any(int(version) < PLACED for version in asked) else "")
+
+
 def _ends(counts: Sequence[int]) -> Markdown:
     """The least and the greatest of rising counts."""
     return Markdown(
