@@ -181,7 +181,8 @@ class Drawing:
         faces = "".join(
             f"![{alt}](figures/{self.name}-{face}.svg#only-{face})" for face in ("light", "dark")
         )
-        words = f"<strong>{escape(self.title)}</strong> <small>{escape(self.subtitle)}</small>"
+        said = {"strong": escape(self.title), "small": escape(self.subtitle)}
+        words = " ".join(f"<{tag}>{text}</{tag}>" for tag, text in said.items() if text)
         caption = f"<figcaption>{words}</figcaption>"
         return Markdown(f'<figure markdown="span">\n{caption}\n{faces}\n</figure>')
 

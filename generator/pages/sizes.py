@@ -84,6 +84,7 @@ def _panel(report: Report, one: Weighed) -> Panel:
 def _table(found: Found, levels: Sequence[float]) -> Table:
     """A row a model: unpruned files, and bit masks at one level with the first level that beats them all."""
     example = EXAMPLE if EXAMPLE in levels else max(levels, default=EXAMPLE)
+    never = NEVER if any(levels) else None
     rows, records = [], []
     for view, one in found[:MOST_ROWS]:
         stored, *others = one.masks
@@ -96,8 +97,8 @@ def _table(found: Found, levels: Sequence[float]) -> Table:
                 one.rivals.half,
                 one.masks[stored].get(example),
                 one.masks[half].get(example) if half else None,
-                one.smaller_from(stored) or NEVER,
-                (one.smaller_from(half) or NEVER) if half else None,
+                one.smaller_from(stored) or never,
+                (one.smaller_from(half) or never) if half else None,
             )
         )
         records.append(view.record(kind="footprint", model=one.row.name, method=view.method))

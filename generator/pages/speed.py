@@ -17,13 +17,13 @@ from generator.sentences.speed import machine_name, shape_name
 from generator.verdicts import Speed
 
 MOST_ROWS = 8
-PLACED = 5  # the version of times from which on modes are tried and weights are placed anew
-OLDER = (
-    "These times were recorded before dense ran in the mode that tries fastest, and before weights were laid "
-    "anew for every round: speeds can be too high, intervals too narrow."
-)
 SHOWN = (0.5, 0.9, 0.99)
 MOST_PANELS = 3
+PLACED = 5  # the version of timing since which weights are laid anew for every round
+OLDER = (
+    "Some of these times were recorded before weights were laid anew for every round, and with an earlier "
+    "sparse product: speeds beside dense can be too high, and intervals narrower than they should be."
+)
 Views = Sequence[tuple[Report, StudyModel]]  # rows, each under a method
 
 
@@ -50,8 +50,9 @@ class Context:
     threads: Markdown
     dense_by: Markdown
     rounds: Markdown
-    skipped: tuple[Markdown, ...]
     older: Markdown
+    shared: Markdown
+    skipped: tuple[Markdown, ...]
     all: Table
     layers: Table
 
@@ -78,25 +79,26 @@ def context(report: Report) -> Context:
         threads=Markdown(f"{_ends(threads)} thread{'s' * (threads != [1])}"),
         dense_by=listed(list(dict.fromkeys(found.dense_by for _, _, found in timed))),
         rounds=_ends(rounds),
+        older=_older([(view, row) for view, row, _ in timed]),
+        shared=listed([view.pruned_label(row) for view, row, one in timed if one.shares_rounds]),
         skipped=tuple(
             dict.fromkeys(
                 Markdown(escape(reason)) for _, _, found in timed for reason in found.skipped
             )
         ),
-        older=_older(report),
         all=_all(report),
         layers=_layers(report),
     )
 
 
-def _older(report: Report) -> Markdown:
+def _older(views: Views) -> Markdown:
     """What is known of times of an earlier version, where there are some."""
-    asked = [
-        report.identity(kind="latency", model=row.name, method=view.method).get("version", "0")
-        for view, row in report.by_method(report.measured)
-        if view.latency(row.name)
-    ]
-    return Markdown(OLDER if any(int(version) < PLACED for version in asked) else "")
+    asked = (
+        view.identity(kind="latency", model=row.name, method=view.method) for view, row in views
+    )
+    versions = [identity.get("version", "") for identity in asked]
+    placed = all(version.isdecimal() and int(version) >= PLACED for version in versions)
+    return Markdown("" if placed else OLDER)
 
 
 def _ends(counts: Sequence[int]) -> Markdown:
@@ -115,6 +117,7 @@ def _machine(report: Report, place: int, machine: Timer, rows: Sequence[StudyMod
     shown = [*shapes, *rest][:MOST_PANELS]
     panels = [_panel(views, shape, noise) for shape in shown]
     finding = sentences.reach(views, shown[0]) if shown else Markdown("")
+    finding = finding or Markdown("Dense passes alone")
     stem = "speed" if not place else f"speed-{place + 1}"
     return OnMachine(
         machine=_heading(machine),
@@ -264,23 +267,25 @@ def _all(report: Report) -> Table:
 
 
 def _layers(report: Report) -> Table:
-    """By kind of layer, how many were tried at a level and shape, and how many ran sparse."""
+    """Every layer's trial."""
     rows, records = [], []
     for view, row in report.by_method(report.measured):
         found = view.latency(row.name)
-        tried: dict[tuple[str, float, int, int], list[bool]] = {}
         for one in found.trials if found else ():
-            kind = (one.role, one.level, one.batch, one.tokens)
-            tried.setdefault(kind, []).append(one.sparse)
-        for kind, taken in tried.items():
-            rows.append((row.name, view.method, *kind, len(taken), sum(taken)))
+            rows.append(
+                (
+                    row.name, view.method, one.name, one.role, one.level, one.batch, one.tokens,
+                    one.density, one.dense_ms, one.sparse_ms, "sparse" if one.sparse else "dense",
+                    one.reason,
+                )
+            )  # fmt: skip
             records.append(view.record(kind="latency", model=row.name, method=view.method))
     return Table(
         name="layers-timed",
         columns=(
-            Column("model"), Column("method"), Column("kind of layer"),
-            Column("level", unit="share of prunable weights"), Column("batch", unit="sentences"),
-            Column("tokens"), Column("layers tried"), Column("layers sparse"),
+            Column("model"), Column("method"), Column("layer"), Column("role"), Column("level"),
+            Column("batch"), Column("tokens"), Column("weights left", unit="share"),
+            Column("dense", unit="ms"), Column("sparse", unit="ms"), Column("taken"), Column("why"),
         ),
         rows=tuple(rows),
         records=tuple(records),

@@ -179,10 +179,12 @@ def control(some: Sequence[Pair]) -> Markdown:
         better = sum(all(one > 0 for one in verdicts) for verdicts in cases)
         worse = sum(all(one < 0 for one in verdicts) for verdicts in cases)
         also = f", worse in {worse}" if worse else ""
-        if cases:
-            case = "case" if len(cases) == 1 else "cases"
+        if len(cases) == 1:
+            how = "surely better" if better else "surely worse" if worse else "not surely better"
+            parts.append(f"{escape(method)} is {how} in the one case")
+        elif cases:
             parts.append(
-                f"{escape(method)} is surely better in {better} of {len(cases)} {case}{also}"
+                f"{escape(method)} is surely better in {better} of {len(cases)} cases{also}"
             )
     if not parts:
         return Markdown("")

@@ -4,24 +4,26 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import synthetic
 
+from experiments.records.cell import FIXED
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.perplexity import Perplexity, PerplexityChange
 from experiments.records.pruning import Pruning
 from experiments.records.record import Answer, Held
 from experiments.records.study import Study
 from generator import site
-from generator.exhibits import Drawing
-from generator.pages import frontier, quality, speed
-from generator.pages.table import PAGES
+from generator.exhibits import Drawing, exhibits
+from generator.pages import findings, frontier, methods, quality, sizes, speed
+from generator.pages.table import every
 from generator.report import Report
 
 TASKS = ("reviews", "novel")
 BOTH = ("magnitude", "wanda")
-SPEAKING = ("index.md", "method.md", "performance.md", "runtime.md")
+SPEAKING = ("index.md", "quality.md", "time.md", "bytes.md")  # with a row a model and method
 pytestmark = pytest.mark.usefixtures("drawn_once")
 
 
@@ -41,18 +43,19 @@ def two() -> list[Held]:
     for x in list(held):
         if x.record.cell.method == "magnitude":
             cell = replace(x.record.cell, method="wanda")
-            held.append(
-                replace(x, source=replace(x.record, cell=cell, answer=of_wanda(x.record.answer)))
-            )
+            answer = of_wanda(x.record.answer, fixed=cell.against == FIXED)
+            held.append(replace(x, source=replace(x.record, cell=cell, answer=answer)))
     return held
 
 
-def of_wanda(answer: Answer) -> Answer:
+def of_wanda(answer: Answer, *, fixed: bool) -> Answer:
     if isinstance(answer, Pruning):
         layers = tuple(replace(layer, zeros=layer.count) for layer in answer.layers)
         return replace(answer, method="wanda", scope="row", threshold=None, layers=layers)
     if isinstance(answer, Evaluation):
         return replace(answer, value=0.77, interval=(0.72, 0.82), constant_prediction=False)
+    if isinstance(answer, Comparison) and fixed:
+        return replace(answer, difference=0.22, difference_interval=(0.12, 0.32))
     if isinstance(answer, Comparison):
         return replace(answer, difference=-0.02, difference_interval=(-0.05, 0.01))
     if isinstance(answer, Perplexity):
@@ -115,13 +118,62 @@ def test_challenges_say_what_the_best_other_method_keeps(files: dict[str, str]) 
     assert "By wanda, 4 of 4 still beat a fixed answer at 90 %." in text
 
 
-def test_no_other_page_tells_rows_apart_by_method(files: dict[str, str]) -> None:
-    others = {f"{page.name}.md" for page in PAGES} - set(SPEAKING)
-    assert not [page for page in others if " by wanda" in files[page]]
+def test_the_first_page_says_by_what_the_models_were_pruned(files: dict[str, str]) -> None:
+    assert "they were pruned in one shot by magnitude and wanda and timed on" in files["index.md"]
 
 
-def test_the_overview_says_by_what_the_models_were_pruned(files: dict[str, str]) -> None:
-    assert "each is pruned by magnitude and wanda to" in files["index.md"]
+def test_the_first_page_has_a_finding_of_each_method_over_its_own_pairs(
+    files: dict[str, str],
+) -> None:
+    """By magnitude a loss of labels at 50 % and of the text at 90 %, by wanda of the text alone, at 50 %."""
+    text = files["index.md"].replace("\N{NO-BREAK SPACE}", " ")
+    for method in BOTH:
+        said = f"Pruned in one shot by {method}, 2 of 4 model-task pairs get faster before a loss is seen."
+        assert said in text
+    assert (
+        "By magnitude: At 50 % zeros 2 of 4 model-task pairs show no loss, and the models run"
+        in text
+    )
+    assert (
+        "By wanda: At 90 % zeros 2 of 4 model-task pairs show no loss, and the models run" in text
+    )
+    assert "8 model-task pairs" not in text
+
+
+def test_quality_says_of_each_method_where_it_ends(files: dict[str, str]) -> None:
+    text = files["quality.md"].replace("\N{NO-BREAK SPACE}", " ")
+    assert "By magnitude: Quality fades before it ends: at 90 % 2 of 4 model-task pairs" in text
+    assert (
+        "By wanda: At 90 %, the highest level tried, 4 of 4 model-task pairs still answer" in text
+    )
+    assert "of 8 " not in text.replace("of 8 cases", "")
+
+
+def test_the_control_is_held_against_each_method_by_itself() -> None:
+    """Magnitude beats it in all: two models, two tasks, two levels; wanda is held against it as recorded."""
+    said = methods.context(Report(two())).lead
+    assert said == (
+        "Against removal at random at the same level, magnitude is surely better in 8 of 8 cases; "
+        "wanda is surely better in 0 of 8 cases, worse in 4."
+    )
+
+
+def test_methods_have_a_row_each_and_none_is_said_to_be_missing(files: dict[str, str]) -> None:
+    rows = table(files, "methods")
+    assert [(row["method"], row["50 % without"], row["90 % without"]) for row in rows] == [
+        ("magnitude", "2", "0"), ("wanda", "2", "2"),
+    ]  # fmt: skip
+    assert {row[key] for row in rows for key in row if key.endswith("asked")} == {"4"}
+    assert "none is on record here yet" not in files["methods.md"]
+    assert "none is on record here yet" in site.render(one())["methods.md"].decode()
+
+
+def test_the_frontier_has_a_row_and_a_sentence_a_method(files: dict[str, str]) -> None:
+    techniques = {row["technique"]: row for row in table(files, "techniques")}
+    for method in BOTH:
+        row = techniques[f"{method}, last level without a loss seen"]
+        assert row["pairs without a loss seen"] == "2 of 4"
+        assert f"By {method}: Where no loss is seen, zeros make" in files["frontier.md"]
 
 
 def table(files: dict[str, str], name: str) -> list[dict[str, str]]:
@@ -129,58 +181,90 @@ def table(files: dict[str, str], name: str) -> list[dict[str, str]]:
 
 
 def test_a_table_has_dense_once_and_each_method_s_own_numbers(files: dict[str, str]) -> None:
-    rows = [row for row in table(files, "performance-task-1") if row["model"].startswith("GPT-2")]
-    assert [(row["model"], row["level"], row["score"]) for row in rows] == [
-        ("GPT-2", "0.0", "0.8"),
-        ("GPT-2 by magnitude", "0.5", "0.7"), ("GPT-2 by magnitude", "0.9", "0.7"),
-        ("GPT-2 by wanda", "0.5", "0.77"), ("GPT-2 by wanda", "0.9", "0.77"),
+    rows = [row for row in table(files, "quality") if row["model"] == "GPT-2"]
+    assert [(row["method"], row["level"], row["score"]) for row in rows] == [
+        ("", "0.0", "0.8"),
+        ("magnitude", "0.5", "0.7"), ("magnitude", "0.9", "0.7"),
+        ("wanda", "0.5", "0.77"), ("wanda", "0.9", "0.77"),
     ]  # fmt: skip
-    assert [row["difference"] for row in rows] == ["", "-0.1", "-0.1", "-0.02", "-0.02"]
-    texts = [row for row in table(files, "perplexity-task-2") if row["model"].startswith("GPT-2")]
-    assert [(row["model"], row["perplexity"]) for row in texts] == [
-        ("GPT-2", "20.0"), ("GPT-2 by magnitude", "20.2"), ("GPT-2 by magnitude", "50.0"),
-        ("GPT-2 by wanda", "33.0"), ("GPT-2 by wanda", "33.0"),
+    differences = [row["difference from dense"] for row in rows]
+    assert differences == ["", "-0.1", "-0.1", "-0.02", "-0.02"]
+    texts = [row for row in table(files, "perplexity") if row["model"] == "GPT-2"]
+    assert [(row["method"], row["perplexity"]) for row in texts] == [
+        ("", "20.0"), ("magnitude", "20.2"), ("magnitude", "50.0"), ("wanda", "33.0"), ("wanda", "33.0"),
     ]  # fmt: skip
+    for name in ("latency", "bytes"):
+        assert {row["method"] for row in table(files, name)} == set(BOTH)
 
 
-def test_what_is_found_is_said_of_each_method(files: dict[str, str]) -> None:
-    page = files["performance.md"].replace("\u00a0", " ")
-    assert "**GPT-2 by wanda**, reviews: accuracy 80.0 % [75.0, 85.0] unpruned. Up to 90" in page
-    assert "**GPT-2 by magnitude**, reviews: accuracy 80.0 % [75.0, 85.0] unpruned. Already" in page
-    assert (
-        "**GPT-2 by wanda**, novel: perplexity 20.00 [18.00, 22.00] unpruned. Already at 50" in page
-    )
+def test_a_verdict_is_of_one_method(files: dict[str, str]) -> None:
+    """The text is lost by wanda at 50 % already, the labels never; by magnitude the labels first."""
+    rows = {(row["model"], row["task"]): row for row in table(files, "quality-verdicts-miniatures")}
+    assert {
+        name: rows["GPT-2 by " + name[0], name[1]]["no loss seen up to"]
+        for name in ((method, task) for method in BOTH for task in TASKS)
+    } == {
+        ("magnitude", "reviews"): "", ("magnitude", "novel"): "0.5",
+        ("wanda", "reviews"): "0.9", ("wanda", "novel"): "",
+    }  # fmt: skip
 
 
 def test_exhibits_of_two_methods_have_names_of_their_own() -> None:
     report = Report(two())
-    for page in PAGES:
-        names = [(type(x), x.name) for x in site.exhibits(page.context(report))]
-        assert len(names) == len(set(names))
-    assert {"cuts-model-1", "cuts-model-1-method-2"} <= {
-        x.name for page in PAGES for x in site.exhibits(page.context(report))
-    }
+    shown = [x for page in every(report) for x in exhibits(page.context(report))]
+    names = [(type(x), x.name) for x in shown]
+    assert len(names) == len(set(names))
 
 
-def test_figures_draw_a_line_a_model_and_method_and_the_control_once() -> None:
+def labels_of(drawing: Drawing | None) -> list[list[tuple[str, int]]]:
+    """The lines of each panel of a figure, with their places."""
+    assert drawing is not None
+    assert isinstance(drawing.draw, partial)
+    return [[(line.label, line.place) for line in panel.lines] for panel in drawing.draw.args[0]]
+
+
+def test_figures_draw_a_line_a_model_and_method() -> None:
     report = Report(two())
-    reviews, novel = report.study.tasks
-    drawn = [quality.panel(report, reviews), perplexity._panel(report, novel)]
-    for panel in drawn:
-        assert [line.label for line in panel.lines] == [
-            f"{row} by {method}" for row in ("GPT-2", "LED") for method in BOTH
-        ]
-        assert len({line.place for line in panel.lines}) == 4
-        assert [bool(line.control) for line in panel.lines] == [True, False, True, False]
-    assert [line.points[1][1] for line in drawn[0].lines] == [0.7, 0.77, 0.7, 0.77]
+    expected = [f"{row} by {method}" for row in ("GPT-2", "LED") for method in BOTH]
+    (part,) = quality.context(report).parts
+    (timed,) = speed.context(report).machines
+    drawn = [part.figure, timed.figure, *frontier.context(report).figures]
+    assert len(drawn) == 4
+    for drawing in drawn:
+        for panel in labels_of(drawing):
+            assert [label for label, _ in panel] == expected
+            assert len({place for _, place in panel}) == 4
 
 
 def test_a_method_measured_for_one_row_alone_draws_no_line_for_the_other() -> None:
     held = [x for x in two() if (x.record.cell.model, x.record.cell.method) != ("LED", "wanda")]
     report = Report(held)
-    labels = ["GPT-2 by magnitude", "GPT-2 by wanda", "LED by magnitude"]
-    reviews, novel = report.study.tasks
-    for panel in (quality.panel(report, reviews), perplexity._panel(report, novel)):
-        assert [line.label for line in panel.lines] == labels
-    assert [section.name for section in speed.context(report).timed] == labels
-    assert frontier.drawings(report)
+    expected = {"GPT-2 by magnitude", "GPT-2 by wanda", "LED by magnitude"}
+    (part,) = quality.context(report).parts
+    (timed,) = speed.context(report).machines
+    for drawing in (part.figure, timed.figure, *frontier.context(report).figures):
+        assert [{label for label, _ in panel} for panel in labels_of(drawing)] == [expected] * 2
+    for table_ in (timed.table, sizes.context(report).table):
+        assert {row[0] for row in table_.rows} == expected
+
+
+def test_a_method_that_another_machine_timed_stands_on_that_machine_s_figure_alone() -> None:
+    held = [other_machine(x) if x.record.cell.method == "wanda" else x for x in two()]
+    report = Report(held)
+    first, second = speed.context(report).machines
+    assert {row[0] for row in first.table.rows} == {"GPT-2 by magnitude", "LED by magnitude"}
+    assert {row[0] for row in second.table.rows} == {"GPT-2 by wanda", "LED by wanda"}
+    there = {row[0][0]: row[3] for row in findings.context(report).verdicts.rows}
+    assert there == {
+        "GPT-2 by magnitude": "3.0 times", "LED by magnitude": "3.0 times",
+        "GPT-2 by wanda": None, "LED by wanda": None,
+    }  # fmt: skip
+
+
+def other_machine(held: Held) -> Held:
+    record = held.record
+    assert record.provenance
+    machine = replace(record.provenance.machine, processor="Another processor")
+    return replace(
+        held, source=replace(record, provenance=replace(record.provenance, machine=machine))
+    )

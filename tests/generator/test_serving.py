@@ -6,7 +6,9 @@ import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -37,7 +39,17 @@ def made(docs: Path, title: str = "A study") -> Path:
     return serving.settings_beside(docs, title)
 
 
-NAV = [path for entry in yaml_load(serving.SETTINGS.read_text())["nav"] for path in entry.values()]
+def addresses(entries: list[dict[str, Any]]) -> Iterator[str]:
+    """The pages of a navigation, tab by tab."""
+    for entry in entries:
+        for inside in entry.values():
+            if isinstance(inside, str):
+                yield inside
+            else:
+                yield from addresses(inside)
+
+
+NAV = list(addresses(yaml_load(serving.SETTINGS.read_text())["nav"]))
 
 
 def test_what_is_served_is_the_folder_that_was_named_wherever_one_stands(tmp_path: Path) -> None:
