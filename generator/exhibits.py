@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RECORD = "record"  # the CSV's last column
+LINK = "]("  # of Markdown: a row's name may be one, and no value that is escaped
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Table:
     """A table of raw values: shown as HTML, kept whole in CSV under `name`.
 
     The first column shown names its row. `records` has for each row the file of the record it is
-    made of: the CSV's last column, and what a row says when it has the keyboard's focus.
+    made of: the CSV's last column, and what a row says when it has the keyboard's focus. Of many rows
+    a page shows those `picked`, by their places; the CSV has them all.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
     caption: str = ""
     records: tuple[str, ...] = ()
+    picked: tuple[int, ...] | None = None
 
     def markdown(self) -> Markdown:
         """The table for a page, with a link to its CSV; a sentence where it has no rows."""
@@ -64,19 +67,28 @@ class Table:
 
     def link(self, text: str = "CSV") -> Markdown:
         """A link to its CSV."""
+        if self.picked is not None and len(self.picked) < len(self.rows):
+            text = f"{text} of all {len(self.rows)} rows"
         return Markdown(f"[{escape(text)}](data/{self.name}.csv){{ .csv }}")
 
     def html(self) -> Markdown:
         """The table alone, a row a line."""
         shown = [column for column in self.columns if column.shown]
-        caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         head = "".join(
             f'<th scope="col"{_aligned(column)}>{escape(column.heading)}</th>' for column in shown
         )
-        body = "\n".join(self._line(*row) for row in zip(self.rows, self._records()))
-        return Markdown(
-            f"<table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
-        )
+        every = list(zip(self.rows, self._records()))
+        some = every if self.picked is None else [every[place] for place in self.picked]
+        body = "\n".join(self._line(*row) for row in some)
+        table = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+        caption = escape(self.caption)
+        if LINK not in body:
+            above = f"<caption>{caption}</caption>" if caption else ""
+            return Markdown(f"<table>{above}\n{table}")
+        # Links are followed by mkdocs in what it reads as Markdown, where no caption may stand.
+        above = f'<p class="caption">{caption}</p>\n\n' if caption else ""
+        table = table.replace("<tbody>", '<tbody markdown="block">')
+        return Markdown(f'{above}<table aria-label="{caption}" markdown="block">\n{table}')
 
     def _records(self) -> Sequence[str]:
         return self.records or ("",) * len(self.rows)
@@ -85,10 +97,12 @@ class Table:
         pairs = zip(self.columns, row)
         cells = [(column, str(column.form(value))) for column, value in pairs if column.shown]
         (first, name), *rest = cells
-        named = f'<th scope="row"{_aligned(first)}>{name}</th>'
+        linked = ' markdown="span"' if LINK in name else ""
+        named = f'<th scope="row"{_aligned(first)}{linked}>{name}</th>'
         others = "".join(f"<td{_aligned(column)}>{text}</td>" for column, text in rest)
         focus = f' tabindex="0" title="{escape(record)}"' if record else ""
-        return f"<tr{focus}>{named}{others}</tr>"
+        within = ' markdown="block"' if linked else ""
+        return f"<tr{focus}{within}>{named}{others}</tr>"
 
     def headings(self) -> list[str]:
         """The CSV's headings."""
@@ -109,6 +123,19 @@ class Table:
 
 def _aligned(column: Column) -> str:
     return "" if column.right else ' class="l"'
+
+
+def spread(count: int, most: int) -> tuple[int, ...] | None:
+    """Places of at most so many of a row of things, evenly, the first and the last among them.
+
+    None where they are no more than that.
+
+    >>> spread(3, 8), spread(21, 5)
+    (None, (0, 5, 10, 15, 20))
+    """
+    if count <= most:
+        return None
+    return tuple(round(step * (count - 1) / (most - 1)) for step in range(most))
 
 
 def plain_value(value: Any) -> Any:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from generator.figures.style import INK, look, percent_axis, plain_log_axis
+from generator.figures.style import INK, WIDTH, look, percent_axis, plain_log_axis
 
 Interval = tuple[float, float]
 
@@ -58,7 +58,7 @@ class Line:
 
 def draw(lines: Sequence[Line], *, metric: str, cost: str) -> Figure:
     """`metric` is perplexity where less is better, MCC, or a fraction; `cost` names the x axis."""
-    figure = Figure(figsize=(6.4, 3.9 + 0.1 * len(lines)))
+    figure = Figure(figsize=(WIDTH, 3.9 + 0.1 * len(lines)))
     axes = figure.subplots()
     for line in lines:
         axes.errorbar(

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from generator.figures.style import INK, MUTED, look, plain_log_axis
+from generator.figures.style import INK, MUTED, WIDTH, look, plain_log_axis
 
 Point = tuple[float, float, float, float]
 HEADROOM = 1.6
@@ -38,7 +38,7 @@ def draw(panels: Sequence[Panel]) -> Figure:
     """Ratios of dense time to the pruned model's, logarithmic: above 1 is faster."""
     rows = max(len(panels), 1)
     models = {one.label: one for panel in panels for one in panel.series}
-    figure = Figure(figsize=(6.4, 0.6 + 2.9 * rows + 0.11 * len(models)))
+    figure = Figure(figsize=(WIDTH, 0.6 + 2.9 * rows + 0.11 * len(models)))
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         _panel(axes, panel)
         axes.set_xlabel("weights removed")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from generator.figures.style import MUTED, look, percent_axis, plain_log_axis
+from generator.figures.style import MUTED, WIDTH, look, percent_axis, plain_log_axis
 
 PERPLEXITY = "perplexity"
 AT_RANDOM = "pruned at random"
@@ -43,7 +43,7 @@ def draw(panels: Sequence[Panel]) -> Figure:
     rows = len(panels)
     models = {line.label for panel in panels for line in panel.lines}
     height = 3.1 if rows < 3 else 2.6
-    figure = Figure(figsize=(6.4, 0.3 + height * rows + 0.13 * len(models)))
+    figure = Figure(figsize=(WIDTH, 0.3 + height * rows + 0.13 * len(models)))
     named: dict[str, Any] = {}
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         named |= _panel(axes, panel)

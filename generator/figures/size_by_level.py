@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from generator.figures.style import INK, MARKERS, SERIES
+from generator.figures.style import INK, MARKERS, SERIES, WIDTH
 
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4)
 
 
 def draw(levels: Sequence[float], ratios: Mapping[str, Sequence[float]]) -> Figure:
     """`ratios` holds bytes over dense bytes, one value a level, by format."""
-    figure = Figure(figsize=(6.4, 3.9))
+    figure = Figure(figsize=(WIDTH, 3.9))
     axes = figure.subplots()
     for index, (name, values) in enumerate(ratios.items()):
         axes.plot(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.records.share import share
 from experiments.records.study import StudyModel
-from generator.pages.how import emptied, short
+from generator.layers import emptied, short
 from generator.render import Markdown, escape, level_name, listed, percent, points, score, whole
 from generator.report import Report
 from generator.sentences.quality import METRIC_NAMES, as_stored, latency_sentence, written
