@@ -61,7 +61,8 @@ class Table:
     """A table of raw values: shown as HTML, kept whole in CSV under `name`.
 
     The first column shown names its row. `records` has for each row the file of the record it is
-    made of: the CSV's last column, and what a row says when it has the keyboard's focus.
+    made of: the CSV's last column, and what a row says when it has the keyboard's focus. Of many rows
+    a page shows those `picked`, by their places; the CSV has them all.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
     caption: str = ""
     records: tuple[str, ...] = ()
+    picked: tuple[int, ...] | None = None
 
     def markdown(self) -> Markdown:
         """The table for a page, with a link to its CSV; a sentence where it has no rows."""
@@ -78,6 +80,8 @@ class Table:
 
     def link(self, text: str = "CSV") -> Markdown:
         """A link to its CSV."""
+        if self.picked is not None and len(self.picked) < len(self.rows):
+            text = f"{text} of all {len(self.rows)} rows"
         return Markdown(f"[{escape(text)}](data/{self.name}.csv){{ .csv }}")
 
     def html(self) -> Markdown:
@@ -88,7 +92,9 @@ class Table:
         head = f'<th scope="col">{escape(first.heading)}</th>' + "".join(
             f'<th scope="col"{_aligned(column)}>{escape(column.heading)}</th>' for column in rest
         )
-        body = "\n".join(self._line(*row) for row in zip(self.rows, self._records()))
+        every = list(zip(self.rows, self._records()))
+        some = every if self.picked is None else [every[place] for place in self.picked]
+        body = "\n".join(self._line(*row) for row in some)
         return Markdown(
             as_html(
                 f"<table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
@@ -143,6 +149,19 @@ def as_html(text: str) -> str:
     return ENTITY.sub(
         lambda match: match[0] if chr(int(match[1])) in MARKUP else chr(int(match[1])), text
     )
+
+
+def spread(count: int, most: int) -> tuple[int, ...] | None:
+    """Places of at most so many of a row of things, evenly, the first and the last among them.
+
+    None where they are no more than that.
+
+    >>> spread(3, 8), spread(21, 5)
+    (None, (0, 5, 10, 15, 20))
+    """
+    if count <= most:
+        return None
+    return tuple(round(step * (count - 1) / (most - 1)) for step in range(most))
 
 
 def plain_value(value: Any) -> Any:
