@@ -105,7 +105,7 @@ def render(
 
     `each` does the same for every drawing, in their order.
     """
-    from generator import bibliography
+    from generator import bibliography, explorer
     from generator.exhibits import Drawing, Table, exhibits
     from generator.pages.table import every
     from generator.render import environment
@@ -135,6 +135,7 @@ def render(
     files["references.md"] = _tidy(text)
     for asset in sorted((PACKAGE / "assets").iterdir()):
         files[f"assets/{asset.name}"] = asset.read_bytes()
+    files["assets/explorer-data.js"] = explorer.script(report)
     return files
 
 
