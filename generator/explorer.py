@@ -15,6 +15,7 @@ from generator.curves import Curve, Point, curves, levels_of
 from generator.exhibits import Column, Table
 from generator.render import Markdown, escape_controls, level_name
 from generator.report import Report, stems
+from generator.sentences import level as sentences
 from generator.verdicts import Speed, State
 
 GLOBAL = "SPARSITY"
@@ -128,7 +129,7 @@ def data(report: Report) -> dict[str, Any]:
         "levels": [
             [f"{at:.10g}", str(level_name(at)), rounded(verdicts.limit(at))] for at in levels
         ],
-        "states": [[one.value, one.sign, one.dead] for one in State],
+        "states": [[one.value, one.sign, one.dead, sentences.of_a_text(one)] for one in State],
         "speeds": [one.value for one in Speed],
         "models": [[report.stem(row), plain(row.name), report.origin(row.name)] for row in models],
         "methods": [[key, plain(one)] for key, one in zip(stems(methods), methods)],

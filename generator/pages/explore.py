@@ -71,7 +71,7 @@ def _states(report: Report, asked: Sequence[Curve]) -> Markdown:
 
 
 def _cell(verdict: object, shown: str) -> str:
-    return f"{verdict.sign} {shown}" if isinstance(verdict, State) else shown
+    return f"{shown} {verdict.sign}" if isinstance(verdict, State) else shown
 
 
 def _or_dash(text: str) -> str:

@@ -122,6 +122,15 @@ def answers(
     return f"{value}, {said}" + ("; weak to begin with" if weak else "")
 
 
+def of_a_text(state: State) -> str:
+    """A state's name where a text is predicted: its floor is a uniform guess, not a fixed answer.
+
+    >>> of_a_text(State.FLOOR), of_a_text(State.LOSS)
+    ('no better than a uniform guess', 'loss')
+    """
+    return "no better than a uniform guess" if state is State.FLOOR else state.value
+
+
 def text(
     answer: Perplexity, change: PerplexityChange | None, state: State | None, guess: float | None
 ) -> str:
