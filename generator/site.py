@@ -105,7 +105,7 @@ def render(
 
     `each` does the same for every drawing, in their order.
     """
-    from generator import bibliography
+    from generator import bibliography, explorer
     from generator.exhibits import Drawing, Table, exhibits
     from generator.exports import cards, ledger, package
     from generator.pages.table import every
@@ -138,6 +138,7 @@ def render(
     files["data/references.bib"] = bibliography.FILE.read_bytes()
     for asset in sorted((PACKAGE / "assets").iterdir()):
         files[f"assets/{asset.name}"] = asset.read_bytes()
+    files["assets/explorer-data.js"] = explorer.script(report)
     return files
 
 

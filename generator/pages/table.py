@@ -12,6 +12,7 @@ from typing import Any
 from generator.pages import (
     challenges,
     concepts,
+    explore,
     findings,
     frontier,
     how,
@@ -45,6 +46,7 @@ class Page:
 
 PAGES: tuple[Page, ...] = (
     Page("index", "Findings", findings.context),
+    Page("explore", "Explore", explore.context),
     Page("quality", "Quality", quality.context),
     Page("time", "Time", speed.context),
     Page("bytes", "Bytes", sizes.context),
