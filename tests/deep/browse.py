@@ -63,7 +63,8 @@ def main(docs: Path, axe: Path, screens: Path) -> int:
         chromium() as browser,
     ):
         for place in found:
-            some = browse(browser, place, axe, screens if place.name == "root" else None)
+            more = (axe, screens) if place.name == "root" else ()  # elsewhere they look the same
+            some = browse(browser, place, *more)
             faults += [f"{place.name}, {fault}" for fault in some]
         count = len(found[0].pages())
     for fault in faults:
@@ -81,7 +82,9 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def browse(browser: Browser, place: Place, axe: Path, screens: Path | None = None) -> Iterator[str]:
+def browse(
+    browser: Browser, place: Place, axe: Path | None = None, screens: Path | None = None
+) -> Iterator[str]:
     """What is wrong with the pages of a place, light and dark; pictures of them go into `screens`."""
     for scheme in SCHEMES:
         context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
@@ -93,7 +96,7 @@ def browse(browser: Browser, place: Place, axe: Path, screens: Path | None = Non
             picture = screens and screens / f"{name.replace('/', '-')}-{scheme}"
             found = [
                 *laid_out(page, scheme, picture),
-                *(inaccessible(page, axe) if screens else ()),
+                *(inaccessible(page, axe) if axe else ()),
             ]
             page.close()
             yield from (f"{name}, {scheme}: {fault}" for fault in (*found, *heard))

@@ -1,6 +1,6 @@
 """Where a built site may stand: at the root of a host, below a path of it, in the file system.
 
-Each is built by mkdocs with the repository's settings, strictly, and served on a free port of this machine.
+Each is built by mkdocs with the repository's settings and served on a free port of this machine.
 """
 
 import os
@@ -47,7 +47,7 @@ class Place:
 
 def build(docs: Path, site: Path, settings: Mapping[str, str] = {}) -> None:
     """The pages as HTML, by the repository's settings."""
-    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", site]
+    words = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", site]
     stated = os.environ | QUIET | {"DOCS_DIR": str(docs)} | settings
     subprocess.run(words, cwd=ROOT, env=stated, check=True)
 
