@@ -64,7 +64,7 @@ def draw(strip: Strip) -> Figure:
 def _lines(axes: Axes, strip: Strip, lines: Sequence[Line]) -> list[tuple[float, float, str, str]]:
     """Draw lines with their intervals; where each ends, and its name."""
     at = {level: place for place, level in enumerate(strip.levels)}
-    ends = []
+    ends: list[tuple[float, float, str, str]] = []
     for place, line in enumerate(lines):
         points = [(at[one[0]], *one[1:]) for one in line.points if one[0] in at]
         if not points:
