@@ -19,6 +19,7 @@ from generator.pages import (
     methods,
     model,
     models,
+    publish,
     quality,
     reproduce,
     sizes,
@@ -58,6 +59,7 @@ PAGES: tuple[Page, ...] = (
     Page("how", "How it is done", how.context),
     Page("challenges", "Challenges", challenges.context),
     Page("reproduce", "Reproduce", reproduce.context),
+    Page("publish", "Your own model", publish.context),
 )
 
 
