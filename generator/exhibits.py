@@ -6,8 +6,9 @@ A table is HTML, so that it has a caption and its headings a scope; values are e
 import csv
 import html
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from generator.render import Markdown, escape, escape_controls
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ENTITY = re.compile("&#([0-9]+);")
+MARKUP = "&<>\"'`"
 RECORD = "record"  # the CSV's last column
 
 
@@ -58,7 +61,8 @@ class Table:
     """A table of raw values: shown as HTML, kept whole in CSV under `name`.
 
     The first column shown names its row. `records` has for each row the file of the record it is
-    made of: the CSV's last column, and what a row says when it has the keyboard's focus.
+    made of: the CSV's last column, and what a row says when it has the keyboard's focus. Of many rows
+    a page shows those `picked`, by their places; the CSV has them all.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
     caption: str = ""
     records: tuple[str, ...] = ()
+    picked: tuple[int, ...] | None = None
 
     def markdown(self) -> Markdown:
         """The table for a page, with a link to its CSV; a sentence where it has no rows."""
@@ -75,19 +80,30 @@ class Table:
 
     def link(self, text: str = "CSV") -> Markdown:
         """A link to its CSV."""
+        if self.picked is not None and len(self.picked) < len(self.rows):
+            text = f"{text} of all {len(self.rows)} rows"
         return Markdown(f"[{escape(text)}](data/{self.name}.csv){{ .csv }}")
 
     def html(self) -> Markdown:
         """The table alone, a row a line."""
         shown = [column for column in self.columns if column.shown]
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
-        head = "".join(
-            f'<th scope="col"{_aligned(column)}>{escape(column.heading)}</th>' for column in shown
+        first, *rest = shown
+        head = f'<th scope="col">{escape(first.heading)}</th>' + "".join(
+            f'<th scope="col"{_aligned(column)}>{escape(column.heading)}</th>' for column in rest
         )
-        body = "\n".join(self._line(*row) for row in zip(self.rows, self._records()))
+        every = list(zip(self.rows, self._records()))
+        some = every if self.picked is None else [every[place] for place in self.picked]
+        body = "\n".join(self._line(*row) for row in some)
         return Markdown(
-            f"<table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+            as_html(
+                f"<table>{caption}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+            )
         )
+
+    def of(self, record: str) -> "Table":
+        """The same table, every row of it made of this one record."""
+        return replace(self, records=(record,) * len(self.rows) if record else ())
 
     def _records(self) -> Sequence[str]:
         return self.records or ("",) * len(self.rows)
@@ -95,7 +111,7 @@ class Table:
     def _line(self, row: tuple[Any, ...], record: str) -> str:
         pairs = zip(self.columns, row)
         (first, name), *rest = ((column, value) for column, value in pairs if column.shown)
-        named = f'<th scope="row"{_aligned(first)}>{escape(first.form(name))}</th>'
+        named = f'<th scope="row">{escape(first.form(name))}</th>'
         others = "".join(
             f"<td{_aligned(c, value)}>{escape(c.form(value))}</td>" for c, value in rest
         )
@@ -104,7 +120,7 @@ class Table:
 
     def headings(self) -> list[str]:
         """The CSV's headings."""
-        own = [name for column in self.columns for name in column.headings()]
+        own = [plain_value(name) for column in self.columns for name in column.headings()]
         return [*own, RECORD] if self.records else own
 
     def csv(self) -> str:
@@ -122,6 +138,30 @@ class Table:
 def _aligned(column: Column, value: Any = None) -> str:
     looks = column.look(value) if column.look else "" if column.right else "l"
     return f' class="{looks}"' if looks else ""
+
+
+def as_html(text: str) -> str:
+    """Text escaped for Markdown as HTML needs it, where Markdown is not read: what is markup there alone.
+
+    >>> as_html("&#60;b&#62; &#40;a&#41; &#34;")
+    '&#60;b&#62; (a) &#34;'
+    """
+    return ENTITY.sub(
+        lambda match: match[0] if chr(int(match[1])) in MARKUP else chr(int(match[1])), text
+    )
+
+
+def spread(count: int, most: int) -> tuple[int, ...] | None:
+    """Places of at most so many of a row of things, evenly, the first and the last among them.
+
+    None where they are no more than that.
+
+    >>> spread(3, 8), spread(21, 5)
+    (None, (0, 5, 10, 15, 20))
+    """
+    if count <= most:
+        return None
+    return tuple(round(step * (count - 1) / (most - 1)) for step in range(most))
 
 
 def plain_value(value: Any) -> Any:

@@ -138,12 +138,15 @@ class Report:
 
     def record(self, **question: object) -> str:
         """The file of the record that answers a question; empty where none does."""
-        held = self.by_cell.get(cell := Cell(**question))  # type: ignore[arg-type]
-        if held is None:
-            return ""
+        held = self.by_cell.get(Cell(**question))  # type: ignore[arg-type]
+        return self.file_of(held) if held else ""
+
+    @staticmethod
+    def file_of(held: Held) -> str:
+        """The file of a record, as tables name it."""
         if held.origin == RECORDED:
-            return f"recorded/{cell.kind}/{file_name(cell, {})}"
-        return f"results/records/{cell.kind}/{kept_name(cell, held.record.identity)}"
+            return f"recorded/{held.cell.kind}/{file_name(held.cell, {})}"
+        return f"results/records/{held.cell.kind}/{kept_name(held.cell, held.record.identity)}"
 
     def place(self, row: StudyModel) -> int:
         """The place of a row under the report's method among all: it decides the colour."""

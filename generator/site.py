@@ -105,8 +105,9 @@ def render(
 
     `each` does the same for every drawing, in their order.
     """
-    from generator import bibliography
+    from generator import bibliography, explorer
     from generator.exhibits import Drawing, Table, exhibits
+    from generator.exports import cards, ledger, package
     from generator.pages.table import every
     from generator.render import environment
     from generator.report import Report
@@ -123,9 +124,10 @@ def render(
     for page, context in zip(pages, contexts):
         text = templates.get_template(page.file).render(title=page.title, page=context)
         files[f"{page.name}.md"] = _tidy(_as_seen_from(page.name, text))
-    for table in shown:
-        if isinstance(table, Table):
-            files[f"data/{table.name}.csv"] = table.csv().encode()
+    tables = [*(one for one in shown if isinstance(one, Table)), ledger.table(report)]
+    files |= {f"data/{table.name}.csv": table.csv().encode() for table in tables}
+    files[package.NAME] = package.content(report, tables)
+    files |= cards.files(report)
     for faces in drawn:
         files |= faces
     sources = bibliography.listing(sorted(cite.cited))
@@ -136,6 +138,7 @@ def render(
     files["data/references.bib"] = bibliography.FILE.read_bytes()
     for asset in sorted((PACKAGE / "assets").iterdir()):
         files[f"assets/{asset.name}"] = asset.read_bytes()
+    files["assets/explorer-data.js"] = explorer.script(report)
     return files
 
 

@@ -5,6 +5,9 @@ import shlex
 import sys
 from pathlib import Path
 
+FOLDERS = ("--docs", "--results")  # options that say where an answer lies, not what is asked
+WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""")
+
 
 def command(arguments: list[str] | None = None) -> str:
     """The command that is running, or would with these words, each of them as it is `named`."""
@@ -25,3 +28,19 @@ def named(word: str) -> str:
 def _quoted(word: str) -> str:
     """A word as a shell takes it for one; letters of any script need no quotes."""
     return shlex.quote(word) if re.search(r"[\s\"'`$&|;<>(){}\[\]*?!#~\\]", word) else word
+
+
+def asked(command: str) -> str:
+    """A command as somebody else types it: without the folders in which its answers lay.
+
+    >>> asked("gen build --study 'my study.toml' --docs refdocs --results=/tmp/r")
+    "gen build --study 'my study.toml'"
+    """
+    words: list[str] = []
+    skipped = False
+    for word in WORD.findall(command):
+        option, equals, _ = word.partition("=")
+        if not skipped and option not in FOLDERS:
+            words.append(word)
+        skipped = not skipped and option in FOLDERS and not equals
+    return " ".join(words)

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from generator.figures.style import HEAT, INK, text_on
+from generator.figures.style import HEAT, INK, WIDTH, text_on
 
-LINE = 75  # letters that stand beside each other below a map; labels of more are turned
+MOST = 16  # columns whose numbers can be read
+LINE = 60  # letters that stand beside each other below a map; labels of more are turned
 
 
 def draw(
@@ -17,24 +18,25 @@ def draw(
     values: Sequence[Sequence[float | None]],
     *,
     axis: str,
+    top: float = 1.0,
 ) -> Figure:
-    """`values` holds fractions, one list a row; None leaves a cell empty."""
+    """`values` holds fractions, one list a row; None leaves a cell empty. `top` has the deepest ink."""
     widths = [max(map(len, column.split("\n"))) for column in columns]
     crowded = sum(widths) + 2 * len(widths) > LINE
     letters = max(widths, default=0) if crowded else 0
     height = 1.1 + 0.36 * max(len(rows), 1) + 0.09 * letters
-    figure = Figure(figsize=(6.4, height))
+    figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots()
     grid = np.array(
         [[np.nan if value is None else value for value in row] for row in values], float
     ).reshape(len(rows), len(columns))
-    axes.pcolormesh(grid, cmap=HEAT, vmin=0, vmax=1, edgecolor="none")
+    axes.pcolormesh(grid, cmap=HEAT, vmin=0, vmax=top, edgecolor="none")
     for y, row in enumerate(values):
         for x, value in enumerate(row):
             if value is not None:
                 axes.text(
-                    x + 0.5, y + 0.5, label(value), ha="center", va="center", fontsize=9,
-                    color=text_on(value),
+                    x + 0.5, y + 0.5, label(value), ha="center", va="center", fontsize=8.5,
+                    color=text_on(value / top),
                 )  # fmt: skip
     turned: dict[str, Any] = {"rotation": 90} if crowded else {}
     axes.set_xticks(np.arange(len(columns)) + 0.5, columns, color=INK, **turned)

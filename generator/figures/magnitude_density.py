@@ -5,12 +5,12 @@ from itertools import pairwise
 
 from matplotlib.figure import Figure
 
-from generator.figures.style import INK, MUTED, SERIES, magnitude_axis, percent_axis
+from generator.figures.style import INK, MUTED, SERIES, WIDTH, magnitude_axis, percent_axis
 
 
 def draw(points: Sequence[tuple[float, float]], cuts: Sequence[tuple[float, float]]) -> Figure:
     """`points` are (threshold, fraction below); `cuts` are (level, threshold)."""
-    figure = Figure(figsize=(6.4, 3.3))
+    figure = Figure(figsize=(WIDTH, 3.3))
     axes = figure.subplots()
     edges = [threshold for threshold, _ in points]
     shares = [high - low for (_, low), (_, high) in pairwise(points)]

@@ -6,31 +6,39 @@ Pure: a figure becomes SVG text, the same bytes every time.
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 
-# Every colour that differs by theme, as drawn (light) and on a dark page.
+from generator.render import escape_controls
+
+WIDTH = 5.0  # inches: what is written in a figure is legible on a page of 360 pixels
+FONTS = ["DejaVu Sans", "sans-serif"]  # measured by the first, shown by what a reader has
+
+# Every colour that differs by theme, as drawn (light) and on a dark page. The series are those of Okabe and
+# Ito (2008), which the colour-blind tell apart: two of them darkened, on the dark page one lightened, until
+# they stand out from the page 3 : 1; their black, which SVG leaves out, is a grey.
 INK, MUTED, GRID = "#1f2328", "#59636e", "#d9dee3"
-SERIES = ("#0b62c4", "#c2410c", "#15803d", "#a21caf", "#0e7490", "#854d0e", "#be185d")
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b97f00", "#2b8fcb", "#4d4d4d")
 FACES: dict[str, dict[str, str]] = {
     "light": {},
     "dark": {
         INK: "#e6e8eb",
         MUTED: "#a3abb5",
         GRID: "#3d434c",
-        SERIES[0]: "#6db3ff",
-        SERIES[1]: "#ff9e64",
-        SERIES[2]: "#5fd38d",
-        SERIES[3]: "#e59cf0",
-        SERIES[4]: "#53dbe8",
-        SERIES[5]: "#d9c07a",
-        SERIES[6]: "#ff86b0",
+        SERIES[0]: "#3d9be0",
+        SERIES[1]: "#f0772a",
+        SERIES[2]: "#1fc79a",
+        SERIES[3]: "#e29cc3",
+        SERIES[4]: "#e6a117",
+        SERIES[5]: "#7cc8f2",
+        SERIES[6]: "#c9ced4",
     },
 }
 DASHES = ("-", (0, (6, 2)), (0, (3, 2)), (0, (1, 1)))
@@ -46,21 +54,21 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.titlecolor": INK,
     "axes.titlelocation": "left",
-    "axes.titlesize": 11,
+    "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "figure.constrained_layout.use": True,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
-    "font.family": ["DejaVu Sans"],
-    "font.size": 10.5,
+    "font.family": FONTS,
+    "font.size": 10,
     "grid.color": GRID,
     "grid.linewidth": 0.8,
     "legend.frameon": False,
     "legend.labelcolor": INK,
     "lines.linewidth": 2.0,
     "lines.markersize": 6.0,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "svg.hashsalt": "sparsity-report",
     "text.color": INK,
     "text.parse_math": False,
@@ -88,11 +96,25 @@ def styled() -> Iterator[None]:
 
 
 def faces(figure: Figure) -> dict[str, bytes]:
-    """A figure as SVG for the light and for the dark page: drawn once, inks exchanged, no date."""
+    """A figure as SVG for the light and for the dark page: drawn once, inks exchanged, no date.
+
+    Its words are text, in which no letter stands that XML has no place for.
+    """
+    for words in figure.findobj(Text):
+        words.set_text("\n".join(map(escape_controls, words.get_text().split("\n"))))
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     drawn = same_everywhere(re.sub(r"[ \t]+$", "", text.getvalue(), flags=re.MULTILINE))
     return {face: _inked(drawn, inks).encode() for face, inks in FACES.items()}
+
+
+WORDS = r">[^<>]*(?=<)|<!--.*?-->"  # of an SVG: what is between its tags
+
+
+def _outside_words(pattern: str, made: Callable[[re.Match[str]], str], drawn: str) -> str:
+    """SVG in whose tags every match of a pattern is replaced, and no word of whose text."""
+    kept_or = re.compile(f"({WORDS})|(?:{pattern})", re.DOTALL)
+    return kept_or.sub(lambda match: match[1] or made(match), drawn)
 
 
 def same_everywhere(drawn: str) -> str:
@@ -103,21 +125,24 @@ def same_everywhere(drawn: str) -> str:
 
     >>> same_everywhere('<path id="p0123456789" d="M 1.23449999 2"/><use href="#p0123456789"/>')
     '<path id="shape-1" d="M 1.234 2"/><use href="#shape-1"/>'
+    >>> same_everywhere('<text x="1.23449999">0.00001</text>')
+    '<text x="1.234">0.00001</text>'
     """
     names: dict[str, str] = {}
 
     def numbered(match: re.Match[str]) -> str:
-        return match[1] + names.setdefault(match[2], f"shape-{len(names) + 1}")
+        return match["sign"] + names.setdefault(match["name"], f"shape-{len(names) + 1}")
 
     def rounded(match: re.Match[str]) -> str:
-        return match[1] or f"{round(float(match[0]), 3) + 0.0:.12g}"
+        return match["scale"] or f"{round(float(match[0]), 3) + 0.0:.12g}"
 
-    drawn = re.sub(r'(id="|#)(\w*[0-9a-f]{10})(?=[")])', numbered, drawn)
-    return re.sub(r"(<!--.*?-->|scale\([^)]*\))|-?\d+\.\d{4,}|(?<!\w)-0(?![\d.])", rounded, drawn)
+    name = r"""(?P<sign>id="|#)(?P<name>\w*[0-9a-f]{10})(?=[")])"""
+    place = r"(?P<scale>scale\([^)]*\))|-?\d+\.\d{4,}|(?<!\w)-0(?![\d.])"
+    return _outside_words(place, rounded, _outside_words(name, numbered, drawn))
 
 
 def _inked(drawn: str, inks: Mapping[str, str]) -> str:
-    return re.sub("#[0-9a-f]{6}", lambda match: inks.get(match[0], match[0]), drawn)
+    return _outside_words("#[0-9a-f]{6}", lambda match: inks.get(match[0], match[0]), drawn)
 
 
 def percent_axis(axes: Axes, which: str = "y") -> None:
@@ -157,6 +182,46 @@ def _plain_digits(value: float) -> str:
         digits, _, power = f"{value:.0e}".partition("e")
         return f"{digits}e{int(power)}"
     return f"{value:,.0f}".replace(",", "\u202f") if value >= 1000 else f"{value:g}"
+
+
+def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Name lines where they end: x, y, name and colour of each; names that would touch are moved apart.
+
+    The axes' limits are those that they keep.
+    """
+    low, high = (axes.transData.transform((0, y))[1] for y in axes.get_ylim())
+    height = axes.get_window_extent().height or 1.0
+    least = 1.25 * LABEL * axes.figure.dpi / 72 / height
+    order = sorted(range(len(ends)), key=lambda i: ends[i][1])
+    at = [(axes.transData.transform((0, ends[i][1]))[1] - low) / ((high - low) or 1) for i in order]
+    at = apart([min(max(y, 0.0), 1.0) for y in at], least)
+    for i, y in zip(order, at):
+        _, _, name, colour = ends[i]
+        axes.annotate(
+            name, (1, y), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
+            va="center", color=colour, fontsize=LABEL, annotation_clip=False,
+        )  # fmt: skip
+
+
+LABEL = 9.0  # points of a name at the end of its line
+
+
+def apart(places: Sequence[float], least: float) -> list[float]:
+    """Rising places, each at least so far from the one before, moved as little as that takes.
+
+    >>> apart([0.0, 0.0, 1.0], 0.5)
+    [-0.25, 0.25, 1.0]
+    """
+    groups: list[list[float]] = []  # each: where it begins, and how many stand in it
+    for place in places:
+        groups.append([place, 1])
+        while len(groups) > 1 and groups[-2][0] + groups[-2][1] * least > groups[-1][0]:
+            (start, count), (after, more) = groups[-2], groups[-1]
+            whole = count + more
+            middle = (count * (start + (count - 1) * least / 2)
+                      + more * (after + (more - 1) * least / 2)) / whole  # fmt: skip
+            groups[-2:] = [[middle - (whole - 1) * least / 2, whole]]
+    return [start + step * least for start, count in groups for step in range(int(count))]
 
 
 def text_on(fraction: float) -> str:

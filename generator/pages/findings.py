@@ -133,7 +133,7 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
         rows.append((("speed", _named(report) or "one sentence"), *spans))
     return Table(
         name="states",
-        caption=f"{signs}; last row: times as fast as dense." if any(spans) else f"{signs}.",
+        caption=f"{signs}; below: speed." if any(spans) else f"{signs}.",
         columns=(
             Column("model, task", _pair_name, right=False, parts=("model", "task")),
             *(
@@ -155,7 +155,7 @@ def _cell(value: object) -> str:
 
 
 def _look(value: object) -> str:
-    return LOOKS[value] if isinstance(value, State) else "q"
+    return LOOKS[value] if isinstance(value, State) else "q" if value else ""
 
 
 def _shown_levels(report: Report) -> list[float]:

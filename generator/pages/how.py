@@ -1,181 +1,146 @@
-"""Method: global L1 magnitude pruning, its exact counts, and what it does to each layer."""
+"""How it is done: the rule of global L1 pruning, and how unevenly one threshold falls on layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 
-from experiments.records.pruning import Layer, Pruning
+from experiments.records.inspection import Inspection
+from experiments.records.pruning import Pruning
 from experiments.records.study import StudyModel
-from generator.exhibits import Column, Drawing, Table
+from generator import layers
+from generator.exhibits import Column, Drawing, Table, spread
 from generator.figures import heat_map
-from generator.render import Markdown, code, escape, level_name, listed, number, percent, whole
-from generator.report import Report
+from generator.pairs import pretrained
+from generator.render import Markdown, level_name, number, whole
+from generator.report import Report, is_miniature
+from generator.sentences import structure as sentences
 
-MOST_ROWS = 40
+MOST = 12  # rows of a folded table
 
 
 @dataclass(frozen=True)
-class ModelSection:
-    """One model under one method: the cuts of its levels and what they leave of each layer."""
+class Uneven:
+    """One method's zeros by block and kind of matrix in one model."""
 
-    name: str
-    cuts: Table
-    layers: Table
     heat: Drawing
-    spread: Markdown
-    wiped: tuple[Markdown, ...]
+    said: Markdown
 
 
 @dataclass(frozen=True)
 class Context:
     """What the page shows."""
 
-    checkpoints: tuple[tuple[str, str], ...]
-    many: bool
-
     example_model: str
     example_level: float
     example_prunable: int
     example_zeros: int
+    uneven: tuple[Uneven, ...]
+    emptied: Markdown
+    cuts: Table
     control: int
-    sections: tuple[ModelSection, ...]
 
 
 def context(report: Report) -> Context:
-    """Every pruned model."""
+    """The rule by one example; layers of the first pretrained model under each method."""
     rows = [row for row in report.measured if report.prunings(row.name)]
-    first = report.prunings(rows[0].name) if rows else []
-    pruned = report.by_method(report.measured)
-    example = next((one for one in first if one.level == 0.5), first[0] if first else None)
+    example = _example(report, rows)
+    shown = next(iter([*pretrained(report.measured), *report.measured]), None)
+    views = report.by_method([shown]) if shown else []
+    every = report.by_method(report.measured)
     return Context(
-        checkpoints=tuple(report.checkpoints),
-        many=len(report.measured) != 1,
         example_model=rows[0].name if rows else "",
         example_level=example.level if example else 0.0,
         example_prunable=example.prunable if example else 0,
         example_zeros=example.zeros if example else 0,
+        uneven=tuple(one for view, row in views if (one := _uneven(view, row))),
+        emptied=sentences.emptied(
+            [(view.pruned_label(row), view.prunings(row.name)) for view, row in every]
+        ),
+        cuts=_cuts(every),
         control=len(report.seeds),
-        sections=tuple(_section(view, row) for view, row in pruned if view.prunings(row.name)),
     )
 
 
-def _section(report: Report, row: StudyModel) -> ModelSection:
-    prunings = report.prunings(row.name)
-    name, title = report.pruned_stem(row), report.pruned_title(row)
-    return ModelSection(
-        name=title,
-        cuts=_cuts(name, prunings),
-        layers=_layers(name, prunings),
-        heat=_heat(title, name, prunings),
-        spread=_spread(prunings),
-        wiped=tuple(filter(None, map(_wiped, prunings))),
+def _example(report: Report, rows: Sequence[StudyModel]) -> Pruning | None:
+    """The pruning by which the rule is shown: at half, where that is on record."""
+    first = report.prunings(rows[0].name) if rows else []
+    return next((one for one in first if one.level == 0.5), first[0] if first else None)
+
+
+def _uneven(view: Report, row: StudyModel) -> Uneven | None:
+    one, found = sentences.usual(view.prunings(row.name)), view.inspection(row.name)
+    if one is None or found is None:
+        return None
+    kinds, blocks, values = _grid(one, found)
+    if not kinds:
+        return None
+    said = sentences.uneven([one], found, method=view.method, miniature=is_miniature(row))
+    title = f"At {level_name(one.level)} overall, layers lose from {_span(one)}"
+    return Uneven(
+        heat=Drawing(
+            name=f"layer-zeros-{view.pruned_stem(row)}",
+            title=title,
+            subtitle=f"Percent of zeros by kind of matrix and block: {view.pruned_title(row)}, "
+            f"{whole(one.prunable)} prunable weights, by {view.method}.",
+            alt=f"{title}. Drawn: percent of zeros by kind of matrix and block of "
+            f"{view.pruned_title(row)}.",
+            draw=partial(heat_map.draw, kinds, blocks, values, axis="block"),
+        ),
+        said=said,
     )
 
 
-def _cuts(name: str, prunings: Sequence[Pruning]) -> Table:
+def _span(pruning: Pruning) -> str:
+    ends = layers.extremes(pruning)
+    if ends is None:
+        return "nothing"
+    return " to ".join(sentences.rounded(one.sparsity) for one in ends)
+
+
+def _grid(
+    pruning: Pruning, found: Inspection
+) -> tuple[list[str], list[str], list[list[float | None]]]:
+    """Shares of zeros, a row a kind of matrix, a column a block; of many blocks some, evenly."""
+    place = {one.name: (one.role, layers.block(one)) for one in layers.prunable(found)}
+    zeros: dict[tuple[str, str], tuple[int, int]] = {}
+    for layer in pruning.layers:
+        if layer.name in place:
+            some, all_ = zeros.get(place[layer.name], (0, 0))
+            zeros[place[layer.name]] = some + layer.zeros, all_ + layer.count
+    kinds = sorted({kind for kind, _ in zeros})
+    blocks = list(dict.fromkeys(block for _, block in place.values()))
+    if picked := spread(len(blocks), heat_map.MOST):
+        blocks = [blocks[at] for at in picked]
+    values = [[_share(zeros.get((kind, block))) for block in blocks] for kind in kinds]
+    return kinds, blocks, values
+
+
+def _share(counted: tuple[int, int] | None) -> float | None:
+    return counted[0] / counted[1] if counted and counted[1] else None
+
+
+def _cuts(every: Sequence[tuple[Report, StudyModel]]) -> Table:
+    """Where each level cuts: the rows of a few models are shown, the CSV has all."""
+    rows = [
+        (view.pruned_label(row), one.level, one.prunable, one.zeros, one.threshold,
+         len(layers.emptied(one)))
+        for view, row in every
+        for one in view.prunings(row.name)
+    ]  # fmt: skip
+    first = [len(list(some)) for _, some in groupby(rows, key=lambda one: one[0])][:1]
+    shown = min(first[0], MOST) if first else 0
     return Table(
-        name=f"cuts-{name}",
+        name="cuts",
+        caption="Where each level cuts.",
         columns=(
+            Column("model", right=False),
             Column("level", level_name),
             Column("prunable weights", whole),
-            Column("k by the rule", whole),
-            Column("zeros before", whole),
-            Column("zeros after", whole),
+            Column("zeros", whole),
             Column("largest |w| removed", partial(number, digits=4)),
             Column("layers emptied", whole),
         ),
-        rows=tuple(
-            (
-                one.level,
-                one.prunable,
-                round(one.level * one.prunable) if one.scope == "global" else None,
-                one.zeros_before,
-                one.zeros,
-                one.threshold,
-                len(emptied(one)),
-            )
-            for one in prunings
-        ),
-    )
-
-
-def emptied(pruning: Pruning) -> list[Layer]:
-    """The layers of which nothing is left."""
-    return [layer for layer in pruning.layers if layer.zeros == layer.count]
-
-
-def _layers(name: str, prunings: Sequence[Pruning]) -> Table:
-    layers = [layer.name for layer in prunings[0].layers]
-    return Table(
-        name=f"layers-pruned-{name}",
-        columns=(
-            Column("layer", code, right=False),
-            Column("weights", whole),
-            *(Column(str(level_name(one.level)), percent) for one in prunings),
-        ),
-        rows=tuple(
-            (
-                layer,
-                prunings[0].layers[index].count,
-                *(one.layers[index].sparsity for one in prunings),
-            )
-            for index, layer in enumerate(layers)
-        ),
-    )
-
-
-def _heat(title: str, name: str, prunings: Sequence[Pruning]) -> Drawing:
-    """Zeros of every layer at every level; of many layers, the most and the least pruned."""
-    last = prunings[-1].layers
-    order = sorted(range(len(last)), key=lambda i: last[i].sparsity or 0)
-    chosen = sorted(order if len(order) <= MOST_ROWS else order[:20] + order[-20:])
-    values = [[one.layers[index].sparsity for one in prunings] for index in chosen]
-    some = "" if len(chosen) == len(last) else ", the 20 most and the 20 least pruned layers"
-    return Drawing(
-        name=f"layer-zeros-{name}",
-        title="",
-        alt=f"Share of zeros in each layer of {title} at every level",
-        subtitle=f"{title}: percent of zeros in each layer at every level{some}.",
-        draw=partial(
-            heat_map.draw,
-            [short(last[index].name) for index in chosen],
-            [str(level_name(one.level)).removesuffix(" %") for one in prunings],
-            values,
-            axis="level, %",
-        ),
-    )
-
-
-def short(name: str) -> str:
-    """A layer's name without what all have in common, for an axis.
-
-    >>> short("transformer.h.0.attn.c_attn.weight")
-    'h.0.attn.c_attn'
-    """
-    parts = name.removesuffix(".weight").split(".")
-    start = next((i for i, part in enumerate(parts) if part.isdecimal()), 1)
-    begin = max(0, start - 2) if "encoder" in parts or "decoder" in parts else max(0, start - 1)
-    return ".".join(parts[begin:])
-
-
-def _spread(prunings: Sequence[Pruning]) -> Markdown:
-    """How unevenly one level falls on the layers."""
-    one = next((p for p in prunings if p.level == 0.9), prunings[-1])
-    shares = {layer.name: layer.sparsity or 0 for layer in one.layers}
-    low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
-    return Markdown(
-        f"At {level_name(one.level)} overall, {code(low)} loses {percent(shares[low])} of its weights "
-        f"and {code(high)} {percent(shares[high])}."
-    )
-
-
-def _wiped(pruning: Pruning) -> Markdown:
-    gone = emptied(pruning)
-    if not gone:
-        return Markdown("")
-    names = listed([short(layer.name) for layer in gone[:6]])
-    more = f" and {len(gone) - 6} more" if len(gone) > 6 else ""
-    return Markdown(
-        f"At {level_name(pruning.level)} nothing is left of {len(gone)} of {len(pruning.layers)} "
-        f"layers: {names}{escape(more)}."
+        rows=tuple(rows),
+        picked=tuple(range(shown)) if shown < len(rows) else None,
     )

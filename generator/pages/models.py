@@ -1,43 +1,30 @@
-"""Models: the picks by family, what each is made of, and the rows that wait."""
+"""Models: those that are measured, with how far each can be pruned, and the rows that wait."""
 
-import shlex
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.records.inspection import Inspection
 from experiments.records.share import share
 from experiments.records.study import StudyModel
-from generator.bibliography import link
 from generator.exhibits import Column, Table
-from generator.render import Markdown, code, percent, whole
-from generator.report import Report, checkpoint_name
-from generator.sentences import quality as sentences
+from generator.pages.levels import asked
+from generator.render import NONE, Markdown, code, escape, percent, whole
+from generator.report import Report, checkpoint_name, is_miniature
+from generator.sentences.findings import level_span
+from generator.sentences.model import Asked
 
-FAMILIES = ("encoder-only", "decoder-only", "encoder-decoder")
-
-
-@dataclass(frozen=True)
-class ModelSection:
-    """One measured model: its shape and its coverage."""
-
-    row: StudyModel
-    origin: str
-    checkpoint: str
-    digest: str
-    inspection: Inspection
-    storage: Markdown
-    ties: int
-    coverage: Table
-    tensors: Table
-    source: Markdown
+MOST = 8  # rows that wait; the CSV has them all
+NEVER = "never"
 
 
 @dataclass(frozen=True)
-class FamilySection:
-    """One family: its measured models and those that wait."""
+class Name:
+    """A row's name and the address of its page."""
 
-    family: str
-    measured: tuple[ModelSection, ...]
+    label: str
+    stem: str
+
+    def __str__(self) -> str:
+        return self.label
 
 
 @dataclass(frozen=True)
@@ -45,161 +32,147 @@ class Context:
     """What the page shows."""
 
     overview: Table
+    miniatures: int
+    method: str
+    others: int
     note: Markdown
-    families: tuple[FamilySection, ...]
     waiting: Table | None
-    commands: tuple[tuple[str, str], ...]
 
 
 def context(report: Report) -> Context:
-    """Measured rows by family, then the others with the command that would measure them."""
-    families = [
-        FamilySection(
-            family, tuple(_section(report, r) for r in report.measured if r.family == family)
-        )
-        for family in FAMILIES
-    ]
+    """Measured rows, pretrained ones first; then the others."""
+    rows = report.measured
     return Context(
-        overview=_overview(report),
-        note=report.note(report.measured),
-        families=tuple(section for section in families if section.measured),
+        overview=_overview(report, rows),
+        miniatures=sum(map(is_miniature, rows)) if not all(map(is_miniature, rows)) else 0,
+        method=report.method,
+        others=len(report.methods) - 1,
+        note=report.note(rows),
         waiting=_waiting(report) if report.waiting else None,
-        commands=tuple(
-            (row.name, shlex.join(["gen", "inspect", row.checkpoint])) for row in report.waiting
-        ),
     )
 
 
-def _overview(report: Report) -> Table:
-    rows = []
-    for row in report.measured:
-        found = report.inspection(row.name)
-        if found is not None:
-            shape, totals = found.architecture, found.totals
-            rows.append(
-                (
-                    report.label(row),
-                    row.family,
-                    shape.name,
-                    shape.blocks,
-                    shape.width,
-                    totals.parameters_deduplicated.count,
-                    totals.prunable.count,
-                    share(totals.prunable.count, totals.parameters_deduplicated.count),
-                    row.licence,
-                )
-            )
+def _overview(report: Report, rows: Sequence[StudyModel]) -> Table:
+    by = f" Levels are of {report.method}." if report.method else ""
     return Table(
         name="models",
+        caption=f"Measured models, pretrained first.{by} Ranges are over tasks.",
         columns=(
-            Column("model", right=False),
+            Column("model", _linked, right=False),
             Column("family", right=False),
-            Column("architecture", right=False),
-            Column("blocks", whole),
-            Column("width", whole),
-            Column("parameters", whole),
-            Column("prunable", whole),
-            Column("share", percent),
+            Column("parameters", _about),
+            Column("prunable", percent),
+            Column("no loss seen up to", _range("none"), parts=("least", "greatest")),
+            Column(
+                "no better than a fixed answer from", _range(NEVER), parts=("least", "greatest")
+            ),
+            Column("weak to begin with on", _weak),
             Column("licence", right=False, shown=False),
         ),
-        rows=tuple(rows),
+        rows=tuple(_row(report, row) for row in rows),
     )
 
 
-def _section(report: Report, row: StudyModel) -> ModelSection:
+def _row(report: Report, row: StudyModel) -> tuple[object, ...]:
     found = report.inspection(row.name)
     assert found is not None
-    provenance = report.provenance(kind="inspection", model=row.name)
-    return ModelSection(
-        row=row,
-        origin=report.origin(row.name),
-        checkpoint=checkpoint_name(
-            (provenance.checkpoint if provenance else None) or row.checkpoint
-        ),
-        digest=((provenance.checkpoint_digest if provenance else None) or "")[:12],
-        inspection=found,
-        storage=sentences.storage(found),
-        ties=sum(tensor.tied_to is not None for tensor in found.tensors),
-        coverage=_coverage(f"coverage-{report.stem(row)}", found),
-        tensors=_tensors(f"tensors-{report.stem(row)}", found),
-        source=link(row.source, "source") if row.source else Markdown(""),
+    totals, every = found.totals, asked(report, row)
+    strong = [one for one in every if not one.weak] or every
+    return (
+        Name(report.label(row), report.stem(row)),
+        row.family,
+        totals.parameters_deduplicated.count,
+        share(totals.prunable.count, totals.parameters_deduplicated.count),
+        _ends([one.course.unharmed for one in strong], none_first=True),
+        _ends([one.course.dead_from for one in strong], none_first=False),
+        _named([one for one in every if one.weak]),
+        row.licence,
     )
 
 
-def _coverage(name: str, found: Inspection) -> Table:
-    """Tensors grouped by verdict, so that nothing is skipped silently."""
-    tensors: Counter[tuple[str, str]] = Counter()
-    weights: Counter[tuple[str, str]] = Counter()
-    for tensor in found.tensors:
-        verdict = ("prunable" if tensor.prunable else "skipped", tensor.reason)
-        tensors[verdict] += 1
-        weights[verdict] += tensor.logical
-    total = sum(weights.values())
-    return Table(
-        name=name,
-        columns=(
-            Column("verdict", right=False),
-            Column("why", right=False),
-            Column("tensors", whole),
-            Column("weights", whole),
-            Column("share", percent),
-        ),
-        rows=tuple(
-            (*verdict, tensors[verdict], weights[verdict], share(weights[verdict], total))
-            for verdict in sorted(weights, key=lambda v: (v[0], -weights[v], v[1]))
-        ),
-    )
+def _ends(
+    levels: Sequence[float | None], *, none_first: bool
+) -> tuple[float | None, float | None] | None:
+    """The least and the greatest level; None, of a task that has none, is below all or beyond."""
+
+    some = sorted(one for one in levels if one is not None)
+    if not levels:
+        return None
+    if len(some) == len(levels):
+        return some[0], some[-1]
+    if not some:
+        return None, None
+    return (None, some[-1]) if none_first else (some[0], None)
 
 
-def _tensors(name: str, found: Inspection) -> Table:
-    return Table(
-        name=name,
-        columns=(
-            Column("tensor", code, right=False),
-            Column("shape"),
-            Column("stored as", right=False),
-            Column("role", right=False),
-            Column("verdict", right=False),
-            Column("why", right=False),
-            Column("weights", whole),
-            Column("zeros", whole),
-        ),
-        rows=tuple(
-            (
-                tensor.name,
-                " × ".join(map(str, tensor.shape)) or "scalar",
-                tensor.stored_as or tensor.dtype,
-                tensor.role,
-                "prunable" if tensor.prunable else "skipped",
-                tensor.reason,
-                tensor.logical,
-                tensor.zeros,
-            )
-            for tensor in found.tensors
-        ),
-    )
+def _range(none: str) -> "Form":
+    return Form(none)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a range of levels is shown, `none` where a task has no such level."""
+
+    none: str
+
+    def __call__(self, value: tuple[float | None, float | None] | None) -> Markdown:
+        """The range.
+
+        >>> Form("none")((None, 0.5)), Form("never")((0.9, None)), Form("none")(None)
+        ('none to 50 %', '90 % to never', '–')
+        """
+        if value is None:
+            return Markdown(NONE)
+        return level_span(list(value), self.none if self.none != "none" else "")
+
+
+def _linked(name: Name) -> Markdown:
+    return Markdown(f'<a href="models/{name.stem}.html">{escape(name.label)}</a>')
+
+
+def _about(count: int) -> Markdown:
+    """A count in millions or billions, three digits.
+
+    >>> _about(134515008), _about(1908960), _about(900)
+    ('135 M', '1.91 M', '900')
+    """
+    for unit, scale in (("B", 1e9), ("M", 1e6)):
+        if count >= scale:
+            return Markdown(f"{count / scale:.3g} {unit}")
+    return whole(count)
+
+
+def _named(some: Sequence[Asked]) -> str:
+    return ", ".join(one.title for one in some[:3]) + (" and more" if len(some) > 3 else "")
+
+
+def _weak(names: str) -> Markdown:
+    return escape(names) if names else Markdown(NONE)
 
 
 def _waiting(report: Report) -> Table:
+    rows = report.waiting
     return Table(
         name="models-waiting",
+        caption="Rows that wait. Sizes are as published, or counted where that is said.",
         columns=(
             Column("model", right=False),
             Column("family", right=False),
             Column("published size"),
-            Column("licence", right=False),
             Column("checkpoint", code, right=False),
-            Column("why not here", right=False),
+            Column("what it needs", right=False),
+            Column("licence", right=False, shown=False),
         ),
         rows=tuple(
             (
                 row.name,
                 row.family,
                 row.parameters,
-                row.licence,
                 checkpoint_name(row.checkpoint),
                 row.why,
+                row.licence,
             )
-            for row in report.waiting
+            for row in rows
         ),
+        picked=tuple(range(MOST)) if len(rows) > MOST else None,
     )

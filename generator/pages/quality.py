@@ -65,7 +65,7 @@ class Context:
     lead: Markdown
     parts: tuple[Part, ...]
     anomalies: tuple[Markdown, ...]
-    control: Markdown
+    control: bool
     note: Markdown
     ways: tuple[Markdown, ...]
     tasks: tuple[Markdown, ...]
@@ -90,7 +90,7 @@ def context(report: Report) -> Context:
         lead=sentences.lead(report),
         parts=tuple(part for part in shown if part.table.rows),
         anomalies=sentences.anomalies(some),
-        control=sentences.control(some),
+        control=bool(report.seeds),
         note=report.note(report.measured),
         ways=tuple(_ways(report)),
         tasks=tuple(_tasks(report)),

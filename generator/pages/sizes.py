@@ -26,6 +26,7 @@ class Context:
     lead: Markdown
     examples: tuple[Markdown, ...]
     compressed: Markdown
+    sparse_rows: Markdown
     figure: Drawing | None
     note: Markdown
     table: Table
@@ -44,6 +45,9 @@ def context(report: Report) -> Context:
         lead=sentences.lead(report),
         examples=tuple(filter(None, map(sentences.example, first)))[:2],
         compressed=sentences.compressed(report),
+        sparse_rows=sentences.sparse_rows(
+            [files for row in report.measured if (files := report.footprint(row.name))]
+        ),
         figure=_figure(found, sentences.from_where(first)) if found else None,
         note=report.note(one.row for _, one in found),
         table=_table(found, report.study.levels),

@@ -267,25 +267,23 @@ def _all(report: Report) -> Table:
 
 
 def _layers(report: Report) -> Table:
-    """Every layer's trial."""
+    """By kind of layer, how many were tried at a level and shape, and how many ran sparse."""
     rows, records = [], []
     for view, row in report.by_method(report.measured):
         found = view.latency(row.name)
+        tried: dict[tuple[str, float, int, int], list[bool]] = {}
         for one in found.trials if found else ():
-            rows.append(
-                (
-                    row.name, view.method, one.name, one.role, one.level, one.batch, one.tokens,
-                    one.density, one.dense_ms, one.sparse_ms, "sparse" if one.sparse else "dense",
-                    one.reason,
-                )
-            )  # fmt: skip
+            kind = (one.role, one.level, one.batch, one.tokens)
+            tried.setdefault(kind, []).append(one.sparse)
+        for kind, taken in tried.items():
+            rows.append((row.name, view.method, *kind, len(taken), sum(taken)))
             records.append(view.record(kind="latency", model=row.name, method=view.method))
     return Table(
         name="layers-timed",
         columns=(
-            Column("model"), Column("method"), Column("layer"), Column("role"), Column("level"),
-            Column("batch"), Column("tokens"), Column("weights left", unit="share"),
-            Column("dense", unit="ms"), Column("sparse", unit="ms"), Column("taken"), Column("why"),
+            Column("model"), Column("method"), Column("kind of layer"),
+            Column("level", unit="share of prunable weights"), Column("batch", unit="sentences"),
+            Column("tokens"), Column("layers tried"), Column("layers sparse"),
         ),
         rows=tuple(rows),
         records=tuple(records),

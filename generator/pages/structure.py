@@ -1,305 +1,269 @@
-"""Sparsity structure: how many weights are near zero, overall, by depth and by kind of matrix."""
+"""Structure: how many weights are near zero, by layer, and that nothing in them says where to cut."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
-from experiments.records.inspection import Inspection, NearZero, TensorRow
+from experiments.records.inspection import Inspection, TensorRow
 from experiments.records.share import share
 from experiments.records.study import StudyModel
-from generator.exhibits import Column, Drawing, Table
-from generator.figures import heat_map, magnitude_curve
-from generator.figures.magnitude_curve import Curve
-from generator.render import Markdown, code, escape, number, percent, whole
+from generator import layers
+from generator.exhibits import Column, Drawing, Table, spread
+from generator.figures import heat_map, rms_curve
+from generator.figures.rms_curve import Curve
+from generator.pairs import pretrained
+from generator.render import NONE, Markdown, code, escape, listed, number, percent, whole
 from generator.report import Report
-from generator.sentences import quality as sentences
+from generator.sentences import structure as sentences
 
-TOP = 10
-RELATIVE = ("rms", 0.1)
-Centre = tuple[str, float]
-
-
-@dataclass(frozen=True)
-class ModelSection:
-    """One model: its near-zeros and where they lie."""
-
-    name: str
-    by_depth: Markdown
-    by_kind: Markdown
-    by_scale: Markdown
-    heat: Drawing
-    top: Table
-    layers: Table
+MOST = 8  # rows of a table
+HEATS = 3  # heat maps; every model's page has its own numbers
 
 
 @dataclass(frozen=True)
 class Context:
     """What the page shows."""
 
-    checkpoints: tuple[tuple[str, str], ...]
-    many: bool
-
+    finding: Markdown
+    of: str
+    curve: Drawing | None
+    no_curve: bool
     totals: Table
     note: Markdown
+    storage: Markdown
+    heats: tuple[Drawing, ...]
+    norms: Table
     thresholds: Table
-    exact: Markdown
-    storage: tuple[Markdown, ...]
-    curve: Drawing | None
-    sections: tuple[ModelSection, ...]
-    threshold: Markdown
-    spread: tuple[Markdown, ...]
+
+
+class Extreme(NamedTuple):
+    """A layer, and how it compares."""
+
+    layer: str
+    value: float
 
 
 def context(report: Report) -> Context:
-    """Every inspected model."""
-    rows = report.measured
-    centre = _centre(_inspections(report, rows))
+    """Every inspected model; the finding is of the pretrained ones where there are any."""
+    rows = [row for row in report.measured if _prunable(report, row)]
+    main = pretrained(rows) or rows
+    models = [_prunable(report, row) for row in main]
+    curves = list(_curves(report, rows))
     return Context(
-        checkpoints=tuple(report.checkpoints),
-        many=len(report.measured) != 1,
-        totals=_totals(report, rows),
-        note=report.note(rows),
+        finding=sentences.finding(models),
+        of=_of(main, rows),
+        curve=_drawing(report, rows, curves, sentences.title(models)) if curves else None,
+        no_curve=bool(rows) and not curves,
+        totals=_totals(report, report.measured),
+        note=report.note(report.measured),
+        storage=_dequantised(report, rows),
+        heats=tuple(_heat(report, row) for row in main[:HEATS]),
+        norms=_norms(report, rows),
         thresholds=_thresholds(report, rows),
-        exact=_exact(report, rows),
-        storage=tuple(
-            Markdown(f"**{escape(name)}**: {told}")
-            for name, found in _inspections(report, rows)
-            if (told := sentences.storage(found))
-        ),
-        curve=_curve(report, rows) if rows else None,
-        sections=tuple(_section(report, row, centre) for row in rows),
-        threshold=number(centre[1]),
-        spread=tuple(filter(None, (_spread(report, row) for row in rows))),
     )
 
 
-def _centre(found: Sequence[tuple[str, Inspection]]) -> Centre:
-    """The absolute threshold that comes nearest to halving the prunable weights of all models."""
-    tensors = [tensor for _, one in found for tensor in _prunable(one)]
-    asked = [near.threshold for near in _first_near(found) if near.relative_to == "absolute"]
-    return "absolute", min(
-        asked, key=lambda value: abs((_near(tensors, "absolute", value) or 0) - 0.5), default=0.0
+def _prunable(report: Report, row: StudyModel) -> list[TensorRow]:
+    found = report.inspection(row.name)
+    return layers.prunable(found) if found else []
+
+
+def _inspection(report: Report, row: StudyModel) -> Inspection:
+    found = report.inspection(row.name)
+    assert found is not None
+    return found
+
+
+def _of(main: Sequence[StudyModel], rows: Sequence[StudyModel]) -> str:
+    """Of which models the finding is."""
+    if not main:
+        return ""
+    names = listed([row.name for row in main]) if len(main) < 4 else f"{len(main)} models"
+    return f"{names}{', pretrained' if len(main) < len(rows) else ''}"
+
+
+# ---- the distribution ---------------------------------------------------------------------------
+
+
+def _curves(report: Report, rows: Sequence[StudyModel]) -> Iterator[Curve]:
+    """Every model's curve: of its own record, else by the thresholds of its near zeros."""
+    for row in rows:
+        found = _inspection(report, row)
+        points = [(point.threshold, point.below) for point in found.rms_curve]
+        points = points or list(_by_thresholds(layers.prunable(found)))
+        if len(points) > 1:
+            yield Curve(report.label(row), tuple(points), report.study.models.index(row))
+
+
+def _by_thresholds(some: Sequence[TensorRow]) -> Iterator[tuple[float, float]]:
+    """The shares below each multiple of the RMS that near zeros were counted at, from 0 on."""
+    asked = [near.threshold for near in some[0].near_zero if near.relative_to == "rms"]
+    total = sum(one.count for one in some)
+    for threshold in sorted(asked) if total else ():
+        counts = [
+            near.count
+            for one in some
+            for near in one.near_zero
+            if (near.relative_to, near.threshold) == ("rms", threshold)
+        ]
+        if len(counts) == len(some):
+            yield threshold, sum(counts) / total
+
+
+def _drawing(
+    report: Report, rows: Sequence[StudyModel], curves: Sequence[Curve], title: str
+) -> Drawing:
+    count = "one model" if len(curves) == 1 else f"{len(curves)} models"
+    return Drawing(
+        name="rms-curve",
+        title=title,
+        subtitle=f"Share of prunable weights below multiples of their matrix's RMS, {count}, beside a "
+        f"normal distribution. {_dates(report, rows)}",
+        alt=f"{title}. Drawn: the share of weights below multiples of their matrix's RMS, of {count}, and "
+        "of a normal distribution.",
+        draw=partial(rms_curve.draw, curves),
     )
 
 
-def _spread(report: Report, row: StudyModel) -> Markdown:
-    """How far apart the median magnitude and that of the 90th percent lie."""
-    half, most = report.pruning(row.name, 0.5), report.pruning(row.name, 0.9)
-    if not (half and most and half.threshold and most.threshold):
-        return Markdown("")
-    return Markdown(
-        f"**{escape(report.label(row))}**: half of the prunable weights lie at or below "
-        f"{number(half.threshold)}, 90 % at or below {number(most.threshold)}, "
-        f"{most.threshold / half.threshold:.1f} times as much."
-    )
+def _dates(report: Report, rows: Sequence[StudyModel]) -> str:
+    """When the models were inspected."""
+    found = [report.provenance(kind="inspection", model=row.name) for row in rows]
+    days = sorted({one.date for one in found if one})
+    return f"Inspected {' to '.join(dict.fromkeys([days[0], days[-1]]))}." if days else ""
 
 
-def _inspections(report: Report, rows: Sequence[StudyModel]) -> list[tuple[str, Inspection]]:
-    return [(report.label(r), found) for r in rows if (found := report.inspection(r.name))]
+# ---- tables -------------------------------------------------------------------------------------
 
 
 def _totals(report: Report, rows: Sequence[StudyModel]) -> Table:
-    """Zeros by each denominator: a sparsity without its denominator says nothing."""
-    words = (
-        ("prunable", "prunable weights"),
-        ("all_weights", "all weights (two and more dimensions)"),
-        ("parameters", "parameters stored"),
-        ("parameters_deduplicated", "parameters, ties once"),
-        ("integer", "integers, apart"),
-    )
+    """A row a model: exact zeros, near zeros, and the layer that is least like a normal curve."""
     return Table(
-        name="sparsity-totals",
+        name="structure",
+        caption="Prunable weights as they came. Mean |w| / RMS of a normal curve is 0.80.",
         columns=(
             Column("model", right=False),
-            Column("of", right=False),
-            Column("count", whole),
+            Column("prunable weights", whole),
             Column("exact zeros", whole),
-            Column("sparsity", percent),
+            Column("below 0.1 RMS", percent),
+            Column("by layer", _range, parts=("low", "high")),
+            Column("least normal: mean |w| / RMS", _least, right=False, parts=("layer", "ratio")),
+        ),
+        rows=tuple(_row(report, row) for row in rows),
+        picked=tuple(range(MOST)) if len(rows) > MOST else None,
+    )
+
+
+def _row(report: Report, row: StudyModel) -> tuple[object, ...]:
+    found, some = _inspection(report, row), _prunable(report, row)
+    shares = [one for tensor in some if (one := layers.near_zero([tensor])) is not None]
+    least = layers.least_normal(some)
+    return (
+        report.label(row),
+        found.totals.prunable.count,
+        found.totals.prunable.zeros,
+        layers.near_zero(some) if some else None,
+        (min(shares), max(shares)) if shares else None,
+        Extreme(least[0].name, least[1]) if least else None,
+    )
+
+
+def _range(value: tuple[float, float] | None) -> Markdown:
+    """The least and the greatest share.
+
+    >>> _range((0.08, 0.157))
+    '8.0–15.7 %'
+    """
+    if value is None:
+        return Markdown(NONE)
+    return Markdown(f"{percent(value[0]).removesuffix(' %')}–{percent(value[1])}")
+
+
+def _least(value: Extreme | None) -> Markdown:
+    if value is None:
+        return Markdown(NONE)
+    return Markdown(f"{value.value:.2f} in {code(layers.short(value.layer))}")
+
+
+def _norms(report: Report, rows: Sequence[StudyModel]) -> Table:
+    """Of each model the layer with the largest sum of magnitudes."""
+    found = [(row, _prunable(report, row)) for row in rows]
+    largest = [
+        (row, max(some, key=lambda one: (one.l1 or 0.0, one.name)), sum(t.l1 or 0.0 for t in some))
+        for row, some in found
+        if some
+    ]
+    return Table(
+        name="l1-norms",
+        caption="The layer with the largest L1 norm, the sum of its magnitudes.",
+        columns=(
+            Column("model", right=False),
+            Column("layer", lambda name: code(layers.short(name)), right=False),
+            Column("L1 norm", partial(number, digits=4)),
+            Column("share of the model's", percent),
+            Column("mean |w|", number),
         ),
         rows=tuple(
-            (name, shown, total.count, total.zeros, total.sparsity)
-            for name, found in _inspections(report, rows)
-            for key, shown in words
-            for total in [getattr(found.totals, key)]
+            (report.label(row), one.name, one.l1, share(one.l1 or 0.0, total), layers.mean(one))
+            for row, one, total in largest
         ),
+        picked=tuple(range(MOST)) if len(largest) > MOST else None,
     )
 
 
 def _thresholds(report: Report, rows: Sequence[StudyModel]) -> Table:
-    """The fraction of prunable weights that are not near zero, at each threshold."""
-    found = _inspections(report, rows)
-    asked = [(near.relative_to, near.threshold) for near in _first_near(found)]
+    """The distribution's numbers, for its CSV."""
     return Table(
-        name="near-zero",
+        name="rms-curve",
         columns=(
             Column("model", right=False),
-            *(Column(f"≥ {_words(unit, value)}", percent) for unit, value in asked),
+            Column("times the RMS", number),
+            Column("share below", percent),
+            Column("of a normal", percent),
         ),
         rows=tuple(
-            (name, *(_far(_prunable(one), unit, value) for unit, value in asked))
-            for name, one in found
+            (curve.label, at, below, rms_curve.below(at))
+            for curve in _curves(report, rows)
+            for at, below in curve.points
         ),
     )
 
 
-def _words(unit: str, value: float) -> str:
-    return f"{value:g}" if unit == "absolute" else f"{value:g} RMS"
-
-
-def _first_near(found: Sequence[tuple[str, Inspection]]) -> tuple[NearZero, ...]:
-    return next((_prunable(one)[0].near_zero for _, one in found if _prunable(one)), ())
-
-
-def _prunable(found: Inspection) -> list[TensorRow]:
-    return [tensor for tensor in found.tensors if tensor.prunable]
-
-
-def _far(tensors: Sequence[TensorRow], unit: str, value: float) -> float | None:
-    """The fraction of the tensors' weights that are not below a threshold."""
-    near = _near(tensors, unit, value)
-    return None if near is None else 1 - near
-
-
-def _near(tensors: Sequence[TensorRow], unit: str, value: float) -> float | None:
-    """The fraction of the tensors' weights below a threshold."""
-    below = sum(
-        near.count
-        for tensor in tensors
-        for near in tensor.near_zero
-        if (near.relative_to, near.threshold) == (unit, value)
-    )
-    return share(below, sum(tensor.count for tensor in tensors))
-
-
-def _exact(report: Report, rows: Sequence[StudyModel]) -> Markdown:
-    """How many exact zeros a trained model has by itself."""
-    parts = [
-        f"{escape(name)} {whole(found.totals.prunable.zeros)} of "
-        f"{whole(found.totals.prunable.count)}"
-        for name, found in _inspections(report, rows)
-    ]
-    return Markdown("; ".join(parts))
-
-
-def _curve(report: Report, rows: Sequence[StudyModel]) -> Drawing:
-    curves = [
-        Curve(name, tuple((point.threshold, point.below) for point in found.curve))
-        for name, found in _inspections(report, rows)
-    ]
-    return Drawing(
-        name="magnitude-curve",
-        title="",
-        alt="The fraction of each model's prunable weights below a magnitude threshold",
-        subtitle="The fraction of prunable weights below each magnitude. Dotted: the report's levels; "
-        f"where a curve crosses one is that level's global threshold. {report.note(rows)}".strip(),
-        draw=partial(magnitude_curve.draw, curves, report.study.levels),
-    )
-
-
-def _section(report: Report, row: StudyModel, centre: Centre) -> ModelSection:
-    found = report.inspection(row.name)
-    assert found is not None
-    tensors, name = _prunable(found), report.stem(row)
-    return ModelSection(
-        name=row.name,
-        by_depth=_extremes(tensors, "block", centre),
-        by_kind=_extremes(tensors, "role", centre),
-        by_scale=_by_scale(tensors),
-        heat=_heat(row.name, name, tensors, centre),
-        top=_top(name, tensors),
-        layers=_layers(name, tensors),
-    )
-
-
-def place(tensor: TensorRow) -> str:
-    """A block's name, like "encoder 0"."""
-    return f"{tensor.stack} {tensor.depth}".strip()
-
-
-def groups(tensors: Sequence[TensorRow], by: str) -> dict[str, list[TensorRow]]:
-    """Tensors by block or by role, in the order of the file."""
-    found: dict[str, list[TensorRow]] = defaultdict(list)
-    for tensor in tensors:
-        found[place(tensor) if by == "block" else tensor.role].append(tensor)
-    order = sorted(
-        found.items(), key=lambda item: (item[1][0].stack != "encoder", item[1][0].depth or 0)
-    )
-    return dict(order) if by == "block" else dict(sorted(found.items()))
-
-
-def _extremes(tensors: Sequence[TensorRow], by: str, centre: Centre) -> Markdown:
-    """The group with the fewest near-zeros, and the one with the most."""
-    shares = {name: _near(group, *centre) or 0 for name, group in groups(tensors, by).items()}
-    if not shares:
+def _dequantised(report: Report, rows: Sequence[StudyModel]) -> Markdown:
+    """The models whose numbers are what blocks of codes stand for."""
+    names = [report.label(row) for row in rows if sentences.storage(_inspection(report, row))]
+    if not names:
         return Markdown("")
-    what = "block " if by == "block" else ""
-    low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+    who = listed(names) if len(names) < 4 else f"{len(names)} models"
+    have = "has" if len(names) == 1 else "have"
     return Markdown(
-        f"from {percent(shares[low])} in {what}{escape(low)} to {percent(shares[high])} in "
-        f"{what}{escape(high)}"
+        f"{who} {have} quantised or packed weights: measured are the numbers that the codes stand for."
     )
 
 
-def _by_scale(tensors: Sequence[TensorRow]) -> Markdown:
-    """The same range with each matrix measured by its own RMS."""
-    shares = [_near([tensor], *RELATIVE) or 0 for tensor in tensors] or [0]
-    return Markdown(f"from {percent(min(shares))} to {percent(max(shares))}")
+# ---- the heat map -------------------------------------------------------------------------------
 
 
-def _heat(title: str, name: str, tensors: Sequence[TensorRow], centre: Centre) -> Drawing:
-    blocks, roles = list(groups(tensors, "block")), list(groups(tensors, "role"))
-    cells: dict[tuple[str, str], list[TensorRow]] = defaultdict(list)
-    for tensor in tensors:
-        cells[tensor.role, place(tensor)].append(tensor)
-    values = [[_near(cells[role, block], *centre) for block in blocks] for role in roles]
+def _heat(report: Report, row: StudyModel) -> Drawing:
+    some = _prunable(report, row)
+    kinds, blocks = sorted({one.role for one in some}), layers.grouped(some, layers.block)
+    chosen = list(blocks)
+    if picked := spread(len(chosen), heat_map.MOST):
+        chosen = [chosen[place] for place in picked]
+    values = [
+        [layers.near_zero(cell) if cell else None for block in chosen
+         for cell in [[one for one in blocks[block] if one.role == kind]]]
+        for kind in kinds
+    ]  # fmt: skip
+    known = {(k, b): v for k, line in zip(kinds, values) for b, v in zip(chosen, line) if v}
+    title = f"{row.name}: near zero everywhere alike"
+    if known:
+        kind, block = max(known, key=known.__getitem__)
+        title = f"{row.name}: most near zero in {kind}, block {block}"
     return Drawing(
-        name=f"near-zero-{name}",
-        title="",
-        alt=f"Share of near-zero weights of {title} by kind of matrix and block",
-        subtitle=f"{title}: percent of weights with a magnitude below {centre[1]:g}, by kind of matrix and "
-        "block.",
-        draw=partial(heat_map.draw, roles, blocks, values, axis="block"),
-    )
-
-
-def _top(name: str, tensors: Sequence[TensorRow]) -> Table:
-    """The layers with the largest L1 norm."""
-    norms = [(tensor.l1 or 0.0, tensor) for tensor in tensors]
-    ranked = sorted(norms, key=lambda pair: (-pair[0], pair[1].name))[:TOP]
-    return Table(
-        name=f"top-layers-{name}",
-        columns=(
-            Column("layer", code, right=False),
-            Column("weights", whole),
-            Column("L1 norm", partial(number, digits=4)),
-            Column("mean |w|", number),
-            Column("largest |w|", number),
-        ),
-        rows=tuple((t.name, t.count, l1, share(l1, t.count), t.max) for l1, t in ranked),
-    )
-
-
-def _layers(name: str, tensors: Sequence[TensorRow]) -> Table:
-    """Every prunable layer at every threshold."""
-    asked = tensors[0].near_zero if tensors else ()
-    return Table(
-        name=f"layers-{name}",
-        columns=(
-            Column("layer", code, right=False),
-            Column("role", right=False),
-            Column("weights", whole),
-            Column("zeros", whole),
-            *(Column(f"< {_words(near.relative_to, near.threshold)}", percent) for near in asked),
-        ),
-        rows=tuple(
-            (
-                t.name,
-                t.role,
-                t.count,
-                t.zeros,
-                *(share(near.count, t.count) for near in t.near_zero),
-            )
-            for t in tensors
-        ),
+        name=f"near-zero-{report.stem(row)}",
+        title=title,
+        subtitle="Percent of weights below 0.1 of their matrix's RMS, by kind of matrix and block.",
+        alt=f"{escape(title)}. Drawn: percent of weights below 0.1 RMS by kind of matrix and block.",
+        draw=partial(heat_map.draw, kinds, chosen, values, axis="block", top=0.2),
     )

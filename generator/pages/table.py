@@ -12,12 +12,14 @@ from typing import Any
 from generator.pages import (
     challenges,
     concepts,
+    explore,
     findings,
     frontier,
     how,
     methods,
     model,
     models,
+    publish,
     quality,
     reproduce,
     sizes,
@@ -45,6 +47,7 @@ class Page:
 
 PAGES: tuple[Page, ...] = (
     Page("index", "Findings", findings.context),
+    Page("explore", "Explore", explore.context),
     Page("quality", "Quality", quality.context),
     Page("time", "Time", speed.context),
     Page("bytes", "Bytes", sizes.context),
@@ -56,6 +59,7 @@ PAGES: tuple[Page, ...] = (
     Page("how", "How it is done", how.context),
     Page("challenges", "Challenges", challenges.context),
     Page("reproduce", "Reproduce", reproduce.context),
+    Page("publish", "Your own model", publish.context),
 )
 
 

@@ -81,6 +81,6 @@ def compete(found: Sequence[tuple[Weighed, Sequence[Pair]]]) -> Markdown:
     if not judged:
         return NOTHING
     return Markdown(
-        "Where a model still answers all it was asked, fewer bits take less than zeros do for "
+        "While a model answers all it was asked, fewer bits take less than zeros at full width, for "
         f"{some_of(sum(judged), len(judged))}."
     )

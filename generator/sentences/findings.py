@@ -1,6 +1,6 @@
 """The finding of a report, in sentences: what a method leaves of the answers, and whether it pays.
 
-Pure functions of verdicts; each says one thing, in at most 25 words and 3 numbers.
+Pure functions of verdicts; each says one thing, in sentences of at most 25 words and 3 numbers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -135,22 +135,22 @@ def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float
     """How many pairs show no loss at a level, and what the models do there in time."""
     states = [one for outcome in outcomes if (one := outcome.course.at(level))]
     count = states.count(State.NO_LOSS)
-    one_pair = "the one model-task pair shows no loss"
-    some_show = f"{count} of {_pairs(len(states))} show{'s' * (count == 1)} no loss"
-    what = f"At {level_name(level)} zeros {one_pair if len(states) == 1 else some_show}"
+    show = "show" if len(states) != 1 else "shows"
+    what = f"At {level_name(level)} zeros {count} of {_pairs(len(states))} {show} no loss."
     there = [one for model in ran for one in model if one.level == level]
     if not there:
-        return Markdown(f"{what}.")
+        return Markdown(what)
     faster = [one for one in there if one.verdict is Speed.FASTER]
     if not faster:
         slower = sum(one.verdict is Speed.SLOWER for one in there)
         also = f", {in_words(slower, 'model')} slower" if slower else ""
-        return Markdown(f"{what}, and no model runs faster{also}.")
+        return Markdown(f"{what} No model runs faster there{also}.")
     if len(faster) == len(there):
-        return Markdown(f"{what}, and {_run(ran)} {span(faster)} times as fast.")
+        return Markdown(f"{what} All models run faster there, {span(faster)} times as fast.")
     run = "runs" if len(faster) == 1 else "run"
-    some = f"{some_of(len(faster), len(there))} {run} faster there"
-    return Markdown(f"{what}; {some}, by at most {percent(max(faster).ratio - 1, 0)}.")
+    some = some_of(len(faster), len(there))
+    most = percent(max(one.ratio for one in faster) - 1, 0)
+    return Markdown(f"{what} {some[0].upper()}{some[1:]} {run} faster there, by at most {most}.")
 
 
 def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float) -> Markdown:
@@ -160,16 +160,14 @@ def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: flo
     which = "pretrained" if any(one.pretrained for one in outcomes) else "model-task"
     states = [one for outcome in judged if (one := outcome.course.at(level))]
     alive = sum(not one.dead for one in states)
-    run = f"At {level_name(level)} {_run(ran)} {span(there)} times as fast"
+    run = f"At {level_name(level)} the models run {span(there)} times as fast."
     if not states:
-        return Markdown(f"{run}.")
-    if len(states) == 1:
-        beats = "beats" if alive else "does not beat"
-        return Markdown(f"{run}, and the one {which} pair {beats} an answer given without reading.")
-    who = "none" if not alive else "every one" if alive == len(states) else str(alive)
+        return Markdown(run)
+    who = "None" if not alive else "Every one" if alive == len(states) else str(alive)
     verb = "beats" if alive in (0, 1, len(states)) else "beat"
     return Markdown(
-        f"{run}, and {who} of the {len(states)} {which} pairs {verb} an answer given without reading."
+        f"{run} {who} of the {len(states)} {which} pair{'s' * (len(states) > 1)} {verb} an answer given "
+        "without reading there."
     )
 
 

@@ -42,17 +42,17 @@ def paying(found: Sequence[Cheapest]) -> Markdown:
         "the smallest file": [one.smaller for one in found if one.smaller is not None],
         "a faster pass": [one.faster for one in found if one.faster is not None],
     }
-    parts, before = [], 0
+    parts, every = [], 0
     for what, known in asked.items():
         if known:
-            some = f"{sum(known) or 'none'}"
-            if len(known) != before and len(known) > 1:
-                some += f" of {len(known)} model-task pairs"
-            elif len(known) != before:
-                some = f"{'the one' if any(known) else 'no'} model-task pair"
-            parts.append(f"{what} for {some}")
-            before = len(known)
+            of = f" of {_pairs(len(known))}" if len(known) != every else ""
+            parts.append(f"{what} for {sum(known) or 'none'}{of}")
+            every = len(known)
     return Markdown(f"Where no loss is seen, zeros make {', '.join(parts)}." if parts else "")
+
+
+def _pairs(count: int) -> str:
+    return f"{count} model-task pair{'s' * (count > 1)}"
 
 
 def _cheapest(pair: Pair) -> Cheapest:

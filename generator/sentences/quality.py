@@ -61,31 +61,22 @@ def collapse(courses: Sequence[Course]) -> Markdown:
 
 
 def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
-    """How many pairs answer better than unread at the level where half of them first do not.
+    """How many pairs answer better than unread at the level where half of them first do not, else the last.
 
     >>> one = Course(((0.1, State.NO_LOSS), (0.9, State.FLOOR)))
     >>> still_answering([one, one], True)
-    'At 90 % zeros 0 of 2 pretrained pairs answer better than unread; at 10 %, 2'
+    'At 90 % zeros none of 2 pretrained pairs answers better than unread'
     """
     levels = sorted({level for one in courses for level, _ in one.states})
-    which = "pretrained" if pretrained else "miniature"
-    alive = {}
-    for level in levels:
-        states = [one for course in courses if (one := course.at(level))]
-        alive[level] = (sum(not one.dead for one in states), len(states))
-    if not alive:
+    if not levels:
         return Markdown("")
-    at = next((level for level, (some, every) in alive.items() if 2 * some <= every), levels[-1])
-    some, every = alive[at]
-    before = [level for level in levels if level < at]
-    then = f"; at {level_name(before[-1])}, {alive[before[-1]][0]}" if before else ""
-    if every == 1:
-        answers = "still answers" if some else "answers no"
-        return Markdown(
-            f"At {level_name(at)} zeros the one {which} pair {answers} better than unread"
-        )
+    at = half_dead(courses) or levels[-1]
+    states = [one for course in courses if (one := course.at(at))]
+    alive = sum(not one.dead for one in states)
+    pair = ("pretrained" if pretrained else "miniature") + " pair" + "s" * (len(states) > 1)
+    verb = "answers" if alive < 2 else "answer"
     return Markdown(
-        f"At {level_name(at)} zeros {some} of {every} {which} pairs answer better than unread{then}"
+        f"At {level_name(at)} zeros {alive or 'none'} of {len(states)} {pair} {verb} better than unread"
     )
 
 
@@ -155,11 +146,11 @@ def verdict(pair: Pair) -> Markdown:
     course, name = pair.course, f"{escape(pair.label)}, {escape(tasks.title(pair.task))}"
     weak = "weak to begin with; " if pair.weak else ""
     dead = course.dead_from
-    end = f"; no better than unread from {level_name(dead)} on" if dead is not None else ""
+    end = f"; no better than unread at {level_name(dead)}" if dead is not None else ""
     if course.unharmed is None:
         first = level_name(course.states[0][0])
         if dead == course.states[0][0]:
-            return Markdown(f"{name}: {weak}no better than unread from {first} on.")
+            return Markdown(f"{name}: {weak}no better than unread at {first}.")
         return Markdown(f"{name}: {weak}a loss is seen at {first} already{end}.")
     loss = pair.view.loss(pair.row.name, pair.task.name, course.unharmed)
     most = f" ({bound(loss)})" if loss else ""

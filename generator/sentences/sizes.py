@@ -100,9 +100,13 @@ def main_point(found: Sequence[Weighed]) -> Markdown:
     judged = fewer_bits_win(found)
     if not judged:
         return Markdown("")
-    if 2 * sum(judged) < len(judged):
-        return Markdown("Hold zeros against fewer bits: here they take fewer bytes.")
-    return Markdown("Take fewer bits before zeros: they cost nothing in time, and save more bytes.")
+    won, every = sum(judged), len(judged)
+    if 2 * won < every:
+        lost = some_of(every - won, every)
+        return Markdown(f"Hold zeros against fewer bits: they make the smaller file for {lost}.")
+    return Markdown(
+        f"Try fewer bits before zeros: they make the smaller file for {some_of(won, every)}."
+    )
 
 
 def same_file(found: Mapping[Markdown, Footprint]) -> Markdown:
@@ -159,7 +163,7 @@ def example(one: Weighed) -> Markdown:
     pruned, least = one.masks[stored][level], one.rivals.smallest
     if least >= min(pruned, one.rivals.dense):
         return Markdown("")
-    rival = "as it came" if least == one.rivals.as_came else "unpruned in 16 bits"
+    rival = "as it came" if least == one.rivals.as_came else "unpruned in fewer bits"
     return Markdown(
         f"{escape(one.row.name)} {rival} ({size(least, 2)}) is smaller than with {level_name(level)} zeros "
         f"in bit masks of all its bits ({size(pruned, 2)})."
@@ -191,9 +195,22 @@ def _compressed(report: Report) -> Markdown:
 def from_where(found: Sequence[Weighed]) -> Markdown:
     """From which level on bit masks beat every unpruned file, over models, at the stored precision."""
     levels = [one.smaller_from(next(iter(one.masks), "")) for one in found]
-    never = levels.count(None)
-    start = level_span([level for level in levels if level is not None])
-    if never == len(levels):
+    reached = [level for level in levels if level is not None]
+    if not reached:
         return Markdown("Bit masks beat every unpruned file at no level")
-    but = f", for {some_of(never, len(levels))} never" if never else ""
-    return Markdown(f"Bit masks beat every unpruned file from {start} on{but}")
+    of = f" of {some_of(len(reached), len(levels))}," if len(reached) < len(levels) else ""
+    return Markdown(f"Bit masks beat every unpruned file{of} from {level_span(reached)}")
+
+
+def sparse_rows(found: Sequence[Footprint]) -> Markdown:
+    """From which level on compressed sparse rows take fewer bytes than bit masks, over models."""
+    levels = []
+    for one in found:
+        stored = verdicts.precisions(one)[0]
+        rows, masks = (verdicts.file_rows(one, name, stored) for name in ("csr32", "bitmask"))
+        shared = sorted(rows.keys() & masks.keys())
+        levels.append(next((at for at in shared if rows[at].bytes < masks[at].bytes), None))
+    if not any(levels):
+        return Markdown("Compressed sparse rows take more than bit masks at every level tried.")
+    start = level_span([level for level in levels if level is not None])
+    return Markdown(f"Compressed sparse rows take fewer bytes than bit masks from {start} on.")

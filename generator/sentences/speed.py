@@ -10,7 +10,7 @@ from generator.pairs import Shape, Timed, Timer
 from generator.render import Markdown, escape, level_name, listed, percent, speedup
 from generator.report import RECORDED, Report
 from generator.sentences.by_method import by_method
-from generator.sentences.findings import some_of
+from generator.sentences.findings import in_words, level_span, some_of
 from generator.verdicts import LEAST_NOISE, Speed
 
 SHAPES = {
@@ -170,16 +170,30 @@ def threshold(noise: float) -> Markdown:
 
 
 def slower(views: Iterable[tuple[Report, StudyModel]]) -> Markdown:
-    """Where the sparse path runs slower than dense beyond the noise, of rows that one machine timed."""
+    """Which models of one machine run slower on the sparse path than dense, beyond the noise."""
     found = [
-        f"{escape(view.pruned_label(row))} at {level_name(level)} ({speedup(one.row.ratio)} times, "
-        f"{shape_name(shape)})"
+        (view.pruned_label(row), level, one.row.ratio)
         for view, row in views
         for shape in pairs.shapes(view, [row])
         for level, one in pairs.speeds(view, row, shape).items()
         if one.verdict is Speed.SLOWER
     ]
-    return Markdown(f"Slower than dense: {listed(list(map(Markdown, found)))}." if found else "")
+    return slowest(found)
+
+
+def slowest(found: Sequence[tuple[str, float, float]]) -> Markdown:
+    """The same of names, levels and ratios.
+
+    >>> slowest([("A", 0.1, 0.94), ("A", 0.1, 0.96), ("B", 0.1, 0.97)])
+    'Slower than dense, by at most 6 %: A and B, at 10 %.'
+    """
+    if not found:
+        return Markdown("")
+    names = list(dict.fromkeys(name for name, _, _ in found))
+    who = listed(names) if len(names) < 4 else in_words(len(names), "model")
+    most = percent(1 - min(ratio for _, _, ratio in found), 0)
+    at = level_span([level for _, level, _ in found])
+    return Markdown(f"Slower than dense, by at most {most}: {who}, at {at}.")
 
 
 def reach(views: Sequence[tuple[Report, StudyModel]], shape: Shape) -> Markdown:

@@ -113,7 +113,7 @@ def sparse_at(latency: Latency, ratio: float, bounds: tuple[float, float]) -> La
 
 def test_a_revision_has_a_column_where_some_checkpoint_states_one() -> None:
     held = synthetic.small()
-    assert [c.heading for c in reproduce.context(Report(held)).checkpoints.columns] == [
+    assert [c.heading for c in reproduce.context(Report(held)).digests.checkpoints.columns] == [
         "checkpoint", "SHA-256 of weights, configuration and tokenizer",
     ]  # fmt: skip
     stated = [
@@ -122,7 +122,7 @@ def test_a_revision_has_a_column_where_some_checkpoint_states_one() -> None:
         else one
         for one in held
     ]
-    table = reproduce.context(Report(stated)).checkpoints
+    table = reproduce.context(Report(stated)).digests.checkpoints
     assert [column.heading for column in table.columns][1] == "revision"
     assert {row[1] for row in table.rows} == {"main"}
 

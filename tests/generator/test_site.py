@@ -254,7 +254,7 @@ def test_each_gap_is_named_on_the_first_page_and_where_numbers_are_explained(bui
 
 def test_numbers_of_two_origins_are_told_apart(files: dict[str, bytes]) -> None:
     machines = files["data/machines.csv"].decode()
-    assert {line.split(",")[0] for line in machines.splitlines()[1:]} == {
+    assert {line.split(",")[1] for line in machines.splitlines()[1:]} == {
         "measured on the machine that built this site",
         "recorded",
     }

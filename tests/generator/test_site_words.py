@@ -115,7 +115,7 @@ def test_a_row_of_one_origin_is_never_said_to_be_of_the_other() -> None:
     held = synthetic.held(("GPT-2",), tasks=("reviews",))
     files = site.render(held)
     assert "recorded elsewhere" not in files["models.md"].decode()
-    assert "\nrecorded," not in files["data/machines.csv"].decode()
+    assert ",recorded," not in files["data/machines.csv"].decode()
 
 
 MARK, NOTE = "&#40;recorded&#41;", "(recorded): published numbers"

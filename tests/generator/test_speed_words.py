@@ -1,0 +1,98 @@
+"""What is said of time: beyond the machine's noise alone, where a near rule says another thing."""
+
+from dataclasses import replace
+
+import pytest
+from synthetic import latency
+
+from experiments.records.latency import LatencyRow
+from generator.pairs import Timed
+from generator.sentences import speed
+from generator.verdicts import Speed
+
+SENTENCE = (1, 32)
+F, S, W = Speed.FASTER, Speed.SAME, Speed.SLOWER
+
+
+def row(
+    ratio: float, interval: tuple[float, float] | None = None, path: str = "masked"
+) -> LatencyRow:
+    return replace(latency().rows[1], path=path, ratio=ratio, ratio_interval=interval)
+
+
+@pytest.mark.parametrize(
+    ("models", "level"),
+    [
+        ([{0.5: F, 0.7: S, 0.9: F}], 0.9),  # 50 % is no "from", as 70 % is not faster
+        ([{0.5: F, 0.9: F}, {0.5: S, 0.9: F}], 0.5),  # half is enough
+        ([{0.5: F, 0.9: F}, {0.5: S, 0.9: F}, {0.5: W, 0.9: S}], 0.9),
+        ([{0.5: F, 0.9: S}], None),
+        ([{0.5: F, 0.9: F}, {0.5: S}], 0.5),  # only who was timed at a level counts there
+        ([], None),
+    ],
+)
+def test_zeros_pay_from_where_half_of_the_models_gain_at_every_higher_level(
+    models: list[dict[float, Speed]], level: float | None
+) -> None:
+    assert speed.pays_from(models) == level
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ([{0.5: S, 0.9: F}, {0.5: S, 0.9: F}], "pays from 90 % on, for one sentence of 32 tokens."),
+        ([{0.9: F}, {0.9: S}], "pays from 90 % on for one of two models, for one sentence of 32 tokens."),
+        # Faster at 50 % alone is no level from which on it pays.
+        ([{0.5: F, 0.9: S}], "does not at 90 %, for one sentence of 32 tokens."),
+        ([{0.9: S}, {0.9: S}], "does not pay for most models even at 90 %, for one sentence of 32 "
+         "tokens."),
+    ],
+)  # fmt: skip
+def test_what_skipping_gains_is_said_of_its_level_and_models(
+    models: list[dict[float, Speed]], said: str
+) -> None:
+    start = "Zeros save no time by themselves; skipping them "
+    assert speed.pays(models, SENTENCE) == start + said
+    assert speed.pays([], SENTENCE) == ""
+
+
+def test_masked_is_what_masked_rows_say_sparse_ones_left_out() -> None:
+    rows = [row(0.974, (0.96, 0.99)), row(1.021, (0.99, 1.04)), row(3.0, (2.9, 3.1), "sparse")]
+    assert speed.masked(rows) == (
+        "Dense arithmetic on zeros takes the time of dense: 0.97 to 1.02 times as fast over 2 levels and "
+        "shapes. Of their intervals 1 misses 1, where 0.1 are due by chance."
+    )
+
+
+def test_no_verdict_stands_where_masked_models_did_run_faster() -> None:
+    """Two of three are 30 % faster: the middle one is no time of dense, though the range holds 1."""
+    said = speed.masked([row(0.99), row(1.3), row(1.32)])
+    assert said == "Dense arithmetic on zeros: 0.99 to 1.3 times as fast over 3 levels and shapes."
+    assert speed.masked([row(1.0)]).endswith("the time of dense: 1.00 times as fast at one level.")
+    assert speed.masked([row(3.0, None, "sparse")]) == ""
+
+
+def test_rows_without_an_interval_miss_nothing_and_are_due_nothing() -> None:
+    """Of 40 intervals two are due, of 60 rows three would be."""
+    rows = [row(1.0, (0.9, 1.1))] * 40 + [row(1.0)] * 20
+    assert speed.masked(rows).endswith("Of their intervals none miss 1, where 2 are due by chance.")
+
+
+def timed(ratio: float, verdict: Speed) -> Timed:
+    return Timed(row(ratio, path="sparse"), verdict)
+
+
+def test_skipping_is_said_at_the_last_level_without_a_loss_not_where_it_is_fastest() -> None:
+    models = [
+        {0.5: timed(1.04, F), 0.9: timed(3.0, F)},
+        {0.5: timed(1.01, S), 0.9: timed(2.0, F)},
+        {0.9: timed(2.0, F)},
+    ]
+    at = "at 50 %, the last level with no loss seen"
+    assert (
+        speed.skipped(models, 0.5)
+        == f"Skipping zeros makes one of two models faster {at}, by at most 4 %."
+    )
+    # Significant, perhaps, but within the noise: the verdict decides.
+    assert speed.skipped(models[1:], 0.5) == f"Skipping zeros makes none of the models faster {at}."
+    assert speed.skipped(models, None) == speed.skipped(models, 0.7) == speed.skipped([], 0.5) == ""
