@@ -188,7 +188,8 @@ def _verdicts(report: Report) -> Table:
         inspected = report.inspection(row.name)
         if inspected is None:
             continue
-        some = pairs.of_method(view, [row])
+        every = pairs.of_method(view, [row])
+        some = [pair for pair in every if not pair.weak] or every
         here = pairs.timer(view, row) == timer
         kept, dead = [one.course.unharmed for one in some], [one.course.dead_from for one in some]
         rows.append(
@@ -204,7 +205,7 @@ def _verdicts(report: Report) -> Table:
     return Table(
         name="verdicts",
         caption=Markdown(
-            "How far each model goes, over its tasks."
+            "How far each model goes, over the tasks it is not weak on."
             + (f" Speeds: those of {name} alone." if (name := _named(report)) else "")
         ),
         columns=(

@@ -128,6 +128,11 @@ def _cuts(every: Sequence[tuple[Report, StudyModel]]) -> Table:
         for view, row in every
         for one in view.prunings(row.name)
     ]  # fmt: skip
+    records = [
+        view.record(kind="pruning", model=row.name, method=view.method, level=one.level)
+        for view, row in every
+        for one in view.prunings(row.name)
+    ]
     first = [len(list(some)) for _, some in groupby(rows, key=lambda one: one[0])][:1]
     shown = min(first[0], MOST) if first else 0
     return Table(
@@ -142,5 +147,6 @@ def _cuts(every: Sequence[tuple[Report, StudyModel]]) -> Table:
             Column("layers emptied", whole),
         ),
         rows=tuple(rows),
+        records=tuple(records),
         picked=tuple(range(shown)) if shown < len(rows) else None,
     )

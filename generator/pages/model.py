@@ -50,6 +50,7 @@ def context(report: Report, row: StudyModel) -> Context:
     views = [view for view, _ in report.by_method([row])] or [report]
     stem = report.stem(row)
     origins = list(_origins(report, row))
+    record = report.record(kind="inspection", model=row.name)
     return Context(
         row=row,
         card=cards.link(report, row),
@@ -63,9 +64,9 @@ def context(report: Report, row: StudyModel) -> Context:
         uneven=sentences.uneven(
             report.prunings(row.name), found, method=report.method, miniature=is_miniature(row)
         ),
-        coverage=_coverage(f"coverage-{stem}", found),
-        kinds=_kinds(f"near-zero-{stem}", found),
-        tensors=_tensors(f"tensors-{stem}", found),
+        coverage=_coverage(f"coverage-{stem}", found).of(record),
+        kinds=_kinds(f"near-zero-{stem}", found).of(record),
+        tensors=_tensors(f"tensors-{stem}", found).of(record),
         cut=_cut(f"layers-pruned-{stem}", views, row),
         obtained=_obtained(f"obtained-{stem}", origins),
         machines=tuple(dict.fromkeys(_machine(one) for _, one in origins)),

@@ -281,9 +281,12 @@ def _layers(report: Report) -> Table:
     return Table(
         name="layers-timed",
         columns=(
-            Column("model"), Column("method"), Column("kind of layer"),
+            Column("model"), Column("method"),
+            Column("kind of layer", about="its place in a block"),
             Column("level", unit="share of prunable weights"), Column("batch", unit="sentences"),
-            Column("tokens"), Column("layers tried"), Column("layers sparse"),
+            Column("tokens"),
+            Column("layers tried", unit="layers", about="dense and sparse, in passes of the model"),
+            Column("layers sparse", unit="layers", about="those that took the sparse product"),
         ),
         rows=tuple(rows),
         records=tuple(records),

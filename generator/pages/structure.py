@@ -150,8 +150,14 @@ def _totals(report: Report, rows: Sequence[StudyModel]) -> Table:
             Column("least normal: mean |w| / RMS", _least, right=False, parts=("layer", "ratio")),
         ),
         rows=tuple(_row(report, row) for row in rows),
+        records=_records(report, rows),
         picked=tuple(range(MOST)) if len(rows) > MOST else None,
     )
+
+
+def _records(report: Report, rows: Sequence[StudyModel]) -> tuple[str, ...]:
+    """The inspection of each row."""
+    return tuple(report.record(kind="inspection", model=row.name) for row in rows)
 
 
 def _row(report: Report, row: StudyModel) -> tuple[object, ...]:
@@ -207,6 +213,7 @@ def _norms(report: Report, rows: Sequence[StudyModel]) -> Table:
             (report.label(row), one.name, one.l1, share(one.l1 or 0.0, total), layers.mean(one))
             for row, one, total in largest
         ),
+        records=_records(report, [row for row, _, _ in largest]),
         picked=tuple(range(MOST)) if len(largest) > MOST else None,
     )
 

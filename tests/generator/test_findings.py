@@ -47,10 +47,10 @@ def test_a_level_pays_that_is_both_unharmed_and_faster(
 
 HEADLINES = [
     # No task, or none timed.
-    (2, [], "No task has been asked: what pruning does to answers is not measured here."),
-    (1, [asked("=−×", None)], "1 of one model-task pair shows no loss at the lowest level."),
+    (2, [], "What pruning does to answers is not measured here: no comparison of answers is on record."),
+    (1, [asked("=−×", None)], "this model shows no loss at the lowest level."),
     (2, [asked("=−×", None), asked("−−×", None)],
-     "1 of 2 model-task pairs show no loss at the lowest level."),
+     "1 of 2 model-task pairs shows no loss at the lowest level."),
     # One model, one level, one task.
     (1, [asked("−", (0.1,), levels=(0.1,))],
      "this model loses before it gets faster, on the one task asked."),
@@ -200,7 +200,7 @@ def test_what_is_never_reached_is_the_far_end(levels: list[float | None], said: 
     ("some", "every", "said"),
     [
         (0, 6, "none of six models"),
-        (1, 1, "one of one model"),
+        (1, 1, "the one model"),
         (12, 12, "twelve of twelve models"),
         (3, 13, "3 of 13 models"),  # both in words or both in digits
         (13, 13, "13 of 13 models"),

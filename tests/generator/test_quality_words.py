@@ -37,7 +37,7 @@ FADES, COLLAPSES = "Quality fades before it ends: at", "Quality collapses rather
         (["==×", "==∅", "=−×"], f"{COLLAPSES} 90 % 3 of 3 model-task pairs answer no better than unread."),
         # Half is enough; a pair that ends later is not counted.
         (["=×=", "=−−"], f"{COLLAPSES} 50 % 1 of 2 model-task pairs answer no better than unread."),
-        (["×"], f"{COLLAPSES} 10 % 1 of 1 model-task pair answers no better than unread."),
+        (["×"], "At 10 % the one model-task pair answers no better than unread."),
         (["==−", "=−−", "==×"], "At 90 %, the highest level tried, 2 of 3 model-task pairs still answer "
          "better than unread."),
         ([], ""),

@@ -96,7 +96,7 @@ def test_an_example_names_the_smallest_rival_and_only_where_it_wins(
         ([MINILM, LED, LED], "Zeros can save more than fewer bits do: 90 % in bit masks beat the file of "
          "fewer bits for two of three models."),
         ([LED], "Zeros can save more than fewer bits do: 90 % in bit masks beat the file of fewer bits "
-         "for one of one model."),
+         "for the one model."),
         ([PLAIN], ""),
         ([], ""),
         ([weighed(91, 91, 45, {0.5: 73})], ""),  # 90 % is said of 90 %, not of the highest level
