@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from generator.figures.labels import End, name_ends, plain
-from generator.figures.style import INK, look, percent_axis, plain_log_axis
+from generator.figures.style import INK, WIDTH, look, percent_axis, plain_log_axis
 
 Interval = tuple[float, float]
 
@@ -68,7 +68,7 @@ class Panel:
 def draw(panels: Sequence[Panel], *, cost: str) -> Figure:
     """`cost` names the x axis. Filled points are on the frontier."""
     rows = max(len(panels), 1)
-    figure = Figure(figsize=(5.0, 0.5 + 2.6 * rows))
+    figure = Figure(figsize=(WIDTH, 0.5 + 2.6 * rows))
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         _panel(axes, panel)
         axes.set_xlabel(cost if panel is panels[-1] else "")
@@ -128,7 +128,7 @@ def _name_points(axes: Axes, lines: Sequence[Line], best: Sequence[Point]) -> No
     """Names on the right, at the height of the dense point; levels along the frontier where there is room."""
     name_ends(
         axes,
-        [End(line.points[0].cost, line.points[0].value, line.label, line.place) for line in lines],
+        [End(line.points[0].value, line.label, look(line.place)["color"]) for line in lines],
     )
     to_axes = axes.transData + axes.transAxes.inverted()
     named: list[tuple[float, float]] = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from generator.figures.labels import plain
-from generator.figures.style import INK, MUTED, look, percent_axis
+from generator.figures.style import INK, MUTED, WIDTH, look, percent_axis
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Row:
 
 def draw(rows: Sequence[Row]) -> Figure:
     """Methods have a colour and a marker each; of several seeds the range is a bar."""
-    figure = Figure(figsize=(5.0, 1.3 + 0.34 * max(len(rows), 1)))
+    figure = Figure(figsize=(WIDTH, 1.3 + 0.34 * max(len(rows), 1)))
     axes = figure.subplots()
     methods = list(dict.fromkeys(name for row in rows for name, _ in row.kept))
     for place, method in enumerate(methods):

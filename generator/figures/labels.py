@@ -3,23 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from matplotlib.axes import Axes
 
-from generator.figures.style import look
-
-APART = 0.085  # of the axes' height, between two names
+SIZE = 9.0  # points of a name
+LINE = 1.25  # times that, from one name to the next
 
 
 @dataclass(frozen=True)
 class End:
-    """Where a line ends, in data, what it is called, and its place in the study."""
+    """How high a line ends, in data, what it is called, and its colour."""
 
-    x: float
     y: float
     name: str
-    place: int
+    colour: str
 
 
 def spread(places: Sequence[float], apart: float, most: float = 1.0) -> list[float]:
@@ -49,12 +46,14 @@ def name_ends(axes: Axes, ends: Sequence[End]) -> None:
     if not ends:
         return
     to_axes = axes.transData + axes.transAxes.inverted()
-    heights = [_inside(float(to_axes.transform((end.x, end.y))[1])) for end in ends]
-    for end, height in zip(ends, spread(heights, APART)):
-        ink: dict[str, Any] = {"color": look(end.place)["color"], "fontsize": 9}
+    x = axes.get_xlim()[0]
+    heights = [_inside(float(to_axes.transform((x, end.y))[1])) for end in ends]
+    tall = axes.get_window_extent().height or 1.0
+    apart = LINE * SIZE * axes.figure.dpi / 72 / tall
+    for end, height in zip(ends, spread(heights, apart)):
         axes.annotate(
             plain(end.name), (1.015, height), xycoords="axes fraction", va="center", ha="left",
-            annotation_clip=False, **ink,
+            annotation_clip=False, color=end.colour, fontsize=SIZE,
         )  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """One model by level: what is left of its answers, how fast it runs, what it weighs; panels on one axis."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from generator.exhibits import spread
-from generator.figures.style import GRID, INK, MUTED, SERIES, WIDTH, label_ends, look, percent_axis
+from generator.figures.labels import End, name_ends
+from generator.figures.style import GRID, INK, MUTED, SERIES, WIDTH, look, percent_axis
 
 LOWEST = -0.25  # of the gain: what is farther below stands at the edge
-LONGEST = 22  # letters of a name beside a panel
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,10 @@ def draw(strip: Strip) -> Figure:
     return figure
 
 
-def _lines(axes: Axes, strip: Strip, lines: Sequence[Line]) -> list[tuple[float, float, str, str]]:
+def _lines(axes: Axes, strip: Strip, lines: Sequence[Line]) -> list[End]:
     """Draw lines with their intervals; where each ends, and its name."""
     at = {level: place for place, level in enumerate(strip.levels)}
-    ends: list[tuple[float, float, str, str]] = []
+    ends = []
     for place, line in enumerate(lines):
         points = [(at[one[0]], *one[1:]) for one in line.points if one[0] in at]
         if not points:
@@ -79,17 +78,8 @@ def _lines(axes: Axes, strip: Strip, lines: Sequence[Line]) -> list[tuple[float,
         gone = [(point[0], point[1]) for point in points if strip.levels[point[0]] in line.dead]
         if gone:
             axes.plot(*zip(*gone), linestyle="none", marker="x", markersize=9, color=INK, zorder=4)
-        ends.append((x[-1], y[-1], shortened(line.label), str(style["color"])))
+        ends.append(End(y[-1], line.label, style["color"]))
     return ends
-
-
-def shortened(name: str) -> str:
-    """A name that fits beside a panel.
-
-    >>> shortened("a" * 30)
-    'aaaaaaaaaaaaaaaaaaaaa…'
-    """
-    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def _quality(axes: Axes, strip: Strip) -> None:
@@ -108,7 +98,7 @@ def _quality(axes: Axes, strip: Strip) -> None:
     axes.set_yticks([0, 0.5, 1])
     percent_axis(axes)
     axes.set_title("quality: × no better than a fixed answer (0 %)")
-    label_ends(axes, ends)
+    name_ends(axes, ends)
 
 
 def _bounded(gain: float) -> float:
@@ -124,7 +114,7 @@ def _speed(axes: Axes, strip: Strip) -> None:
     axes.set_ylim(min([0.9, *values]) - 0.05, max([1.2, *values]) * 1.08)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     axes.set_title("speed: dense = 1×, grey: noise")
-    label_ends(axes, ends)
+    name_ends(axes, ends)
 
 
 def _sizes(axes: Axes, strip: Strip) -> None:
@@ -133,9 +123,9 @@ def _sizes(axes: Axes, strip: Strip) -> None:
     for place, (name, value) in enumerate(strip.rivals, start=len(strip.sizes)):
         colour = SERIES[place % len(SERIES)]
         axes.axhline(value, color=colour, linestyle=(0, (4, 3)), linewidth=1.2)
-        ends.append((math.inf, value, name, colour))
+        ends.append(End(value, name, colour))
     tops = [value for line in strip.sizes for _, value, *_ in line.points]
     axes.set_ylim(0, 1.12 * max([*tops, *(value for _, value in strip.rivals)], default=1) or 1)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_title("bytes: megabytes of the file")
-    label_ends(axes, ends)
+    name_ends(axes, ends)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from generator.figures.labels import End, name_ends, plain
-from generator.figures.style import MUTED, look, percent_axis, plain_log_axis
+from generator.figures.style import MUTED, WIDTH, look, percent_axis, plain_log_axis
 
 PERPLEXITY = "perplexity"
 
@@ -42,7 +42,7 @@ class Panel:
 def draw(panels: Sequence[Panel]) -> Figure:
     """Levels stand at equal steps: what matters happens in the last percents."""
     rows = max(len(panels), 1)
-    figure = Figure(figsize=(5.0, 0.5 + 2.3 * rows))
+    figure = Figure(figsize=(WIDTH, 0.5 + 2.3 * rows))
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         _panel(axes, panel)
         axes.set_xlabel("prunable weights removed" if panel is panels[-1] else "")
@@ -79,7 +79,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
                 xytext=(6, 7), textcoords="offset points", fontsize=8.5, color=look(line.place)["color"],
             )  # fmt: skip
         elif x:
-            ends.append(End(x[-1], y[-1], line.label, line.place))
+            ends.append(End(y[-1], line.label, look(line.place)["color"]))
     _scale(axes, panel)
     axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
     axes.tick_params(axis="x", labelsize=8.5)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from generator.figures.style import INK, WIDTH, label_ends, look, percent_axis
+from generator.figures.labels import End, name_ends
+from generator.figures.style import INK, WIDTH, look, percent_axis
 
 FARTHEST = 3.0  # times the RMS: beyond it lies next to nothing
 STEPS = 60
@@ -39,17 +40,17 @@ def draw(curves: Sequence[Curve]) -> Figure:
     multiples = [last * step / STEPS for step in range(STEPS + 1)]
     normal = [below(x) for x in multiples]
     axes.plot(multiples, normal, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
-    ends = [(last, normal[-1], "normal", INK)]
+    ends = [End(normal[-1], "normal", INK)]
     for curve in curves:
         points = [(x, y) for x, y in curve.points if x <= last]
         if points:
             style = {**look(curve.place), "markersize": 4, "linewidth": 1.2}
             axes.plot(*zip(*points), **style)
-            ends.append((*points[-1], curve.label, str(style["color"])))
+            ends.append(End(points[-1][1], curve.label, style["color"]))
     axes.set_xlim(0, last)
-    axes.set_ylim(0, max([normal[-1], *(y for _, y, _, _ in ends)]) * 1.05)
+    axes.set_ylim(0, max([normal[-1], *(end.y for end in ends)]) * 1.05)
     axes.set_xlabel("times the RMS of its own matrix")
     axes.set_ylabel("weights below")
     percent_axis(axes)
-    label_ends(axes, ends)
+    name_ends(axes, ends)
     return figure

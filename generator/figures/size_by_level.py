@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from generator.figures.labels import APART, plain, spread
-from generator.figures.style import MUTED, look
+from generator.figures.labels import End, name_ends, plain
+from generator.figures.style import MUTED, WIDTH, look
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Panel:
 def draw(panels: Sequence[Panel]) -> Figure:
     """Linear from nothing: what is half as high takes half the bytes. Levels at equal steps."""
     rows = max(len(panels), 1)
-    figure = Figure(figsize=(5.0, 0.5 + 2.1 * rows))
+    figure = Figure(figsize=(WIDTH, 0.5 + 2.1 * rows))
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         _panel(axes, panel)
         axes.set_xlabel("prunable weights removed" if panel is panels[-1] else "")
@@ -52,12 +52,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
     axes.set_ylim(0, 1.12 * max([1e-6, *(height for height, _, _ in names), *(
         size / 1e6 for line in panel.lines for _, size in line.points
     )]))  # fmt: skip
-    top = axes.get_ylim()[1]
-    for (_, name, colour), height in zip(names, spread([y / top for y, _, _ in names], APART)):
-        axes.annotate(
-            plain(name), (1.015, height), xycoords="axes fraction", va="center", color=colour, fontsize=9,
-            annotation_clip=False,
-        )  # fmt: skip
+    name_ends(axes, [End(y, name, colour) for y, name, colour in names])
     axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
     axes.tick_params(axis="x", labelsize=8.5)
     axes.set_ylabel("MB")

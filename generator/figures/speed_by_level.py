@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from generator.figures.labels import End, name_ends
-from generator.figures.style import INK, MUTED, look, plain_log_axis
+from generator.figures.style import INK, MUTED, WIDTH, look, plain_log_axis
 
 HEADROOM = 1.15
 
@@ -33,7 +33,7 @@ class Panel:
 def draw(panels: Sequence[Panel]) -> Figure:
     """Logarithmic, above 1 is faster; levels at equal steps."""
     rows = max(len(panels), 1)
-    figure = Figure(figsize=(5.0, 0.5 + 2.2 * rows))
+    figure = Figure(figsize=(WIDTH, 0.5 + 2.2 * rows))
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         _panel(axes, panel)
         axes.set_xlabel("prunable weights removed" if panel is panels[-1] else "")
@@ -58,7 +58,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
         )
         axes.errorbar(x, y, yerr=arms, capsize=2, elinewidth=1, **look(line.place))
         if x:
-            ends.append(End(x[-1], y[-1], line.label, line.place))
+            ends.append(End(y[-1], line.label, look(line.place)["color"]))
     high = HEADROOM * max([1.5, *(point[3] for point in points)])
     low = min([1.0, *(point[2] for point in points if point[2] > 0)]) / HEADROOM
     limits = [(step[level], 1 / (1 - level)) for level in levels if level < 1]

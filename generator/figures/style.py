@@ -6,7 +6,7 @@ Pure: a figure becomes SVG text, the same bytes every time.
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -182,46 +182,6 @@ def _plain_digits(value: float) -> str:
         digits, _, power = f"{value:.0e}".partition("e")
         return f"{digits}e{int(power)}"
     return f"{value:,.0f}".replace(",", "\u202f") if value >= 1000 else f"{value:g}"
-
-
-def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Name lines where they end: x, y, name and colour of each; names that would touch are moved apart.
-
-    The axes' limits are those that they keep.
-    """
-    low, high = (axes.transData.transform((0, y))[1] for y in axes.get_ylim())
-    height = axes.get_window_extent().height or 1.0
-    least = 1.25 * LABEL * axes.figure.dpi / 72 / height
-    order = sorted(range(len(ends)), key=lambda i: ends[i][1])
-    at = [(axes.transData.transform((0, ends[i][1]))[1] - low) / ((high - low) or 1) for i in order]
-    at = apart([min(max(y, 0.0), 1.0) for y in at], least)
-    for i, y in zip(order, at):
-        _, _, name, colour = ends[i]
-        axes.annotate(
-            name, (1, y), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
-            va="center", color=colour, fontsize=LABEL, annotation_clip=False,
-        )  # fmt: skip
-
-
-LABEL = 9.0  # points of a name at the end of its line
-
-
-def apart(places: Sequence[float], least: float) -> list[float]:
-    """Rising places, each at least so far from the one before, moved as little as that takes.
-
-    >>> apart([0.0, 0.0, 1.0], 0.5)
-    [-0.25, 0.25, 1.0]
-    """
-    groups: list[list[float]] = []  # each: where it begins, and how many stand in it
-    for place in places:
-        groups.append([place, 1])
-        while len(groups) > 1 and groups[-2][0] + groups[-2][1] * least > groups[-1][0]:
-            (start, count), (after, more) = groups[-2], groups[-1]
-            whole = count + more
-            middle = (count * (start + (count - 1) * least / 2)
-                      + more * (after + (more - 1) * least / 2)) / whole  # fmt: skip
-            groups[-2:] = [[middle - (whole - 1) * least / 2, whole]]
-    return [start + step * least for start, count in groups for step in range(int(count))]
 
 
 def text_on(fraction: float) -> str:

@@ -20,15 +20,15 @@ from generator.figures import (
     heat_map,
     kept_by_method,
     labels,
-    magnitude_curve,
+    level_strip,
     magnitude_density,
     quality_by_level,
+    rms_curve,
     size_by_level,
     speed_by_level,
     style,
 )
 from generator.figures.heat_map import label
-from generator.figures.magnitude_curve import Curve
 from generator.figures.quality_by_level import Line, Panel
 
 LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
@@ -76,14 +76,18 @@ def cost(
     return frontier.draw([frontier.Panel(title, metric, lines)], cost="megabytes")
 
 
-def curve(
-    names: Sequence[str] = ("a", "b"),
-    *,
-    levels: Sequence[float] = LEVELS,
-    below: Sequence[float] = RISING,
+def curve(names: Sequence[str] = ("a", "b"), *, below: Sequence[float] = RISING) -> Figure:
+    points = tuple(zip((0.0, 0.25, 0.5, 1.0, 2.0, 5.0), below))
+    return rms_curve.draw([rms_curve.Curve(name, points, at) for at, name in enumerate(names)])
+
+
+def strip(
+    names: Sequence[str] = ("a", "b"), *, levels: Sequence[float] = LEVELS, value: float = 0.8
 ) -> Figure:
-    points = tuple(zip(THRESHOLDS, below))
-    return magnitude_curve.draw([Curve(name, points) for name in names], levels)
+    points = tuple((level, value, 0.9 * value, 1.1 * value) for level in (0.0, *levels))
+    lines = tuple(level_strip.Line(name, points, levels[-1:]) for name in names)
+    rivals = tuple((f"{name}, dense", 2 * value) for name in names)
+    return level_strip.draw(level_strip.Strip((0.0, *levels), lines, lines, 0.03, lines, rivals))
 
 
 def density(*, levels: Sequence[float] = LEVELS, below: Sequence[float] = RISING) -> Figure:
@@ -152,14 +156,19 @@ CASES: dict[str, Draw] = {
     "speed of zeros": partial(speed, value=0.0),
     "speed of one level": partial(speed, levels=(0.5,)),
     "speed of many models": partial(speed, MANY[:12]),
-    "magnitude curve": curve,
-    "magnitude curve of hostile names": partial(curve, HOSTILE),
-    "magnitude curve of nothing": partial(curve, ()),
-    "magnitude curve without points": lambda: magnitude_curve.draw([Curve("a", ())], LEVELS),
-    "magnitude curve of zeros": partial(curve, below=[0.0] * 6),
-    "magnitude curve of zeros alone": partial(curve, below=[1.0] * 6),
-    "magnitude curve of one level": partial(curve, levels=(0.5,)),
-    "magnitude curve of many models": partial(curve, MANY[:12]),
+    "rms curve": curve,
+    "rms curve of hostile names": partial(curve, HOSTILE),
+    "rms curve of nothing": partial(curve, ()),
+    "rms curve without points": lambda: rms_curve.draw([rms_curve.Curve("a", ())]),
+    "rms curve of zeros": partial(curve, below=[0.0] * 6),
+    "rms curve of zeros alone": partial(curve, below=[1.0] * 6),
+    "rms curve of many models": partial(curve, MANY[:12]),
+    "strip": strip,
+    "strip of hostile names": partial(strip, HOSTILE),
+    "strip of nothing": partial(level_strip.draw, level_strip.Strip(())),
+    "strip of zeros": partial(strip, value=0.0),
+    "strip of one level": partial(strip, levels=(0.5,)),
+    "strip of many levels": partial(strip, levels=tuple(step / 40 for step in range(1, 40))),
     "magnitude density": density,
     "magnitude density of nothing": partial(magnitude_density.draw, [], []),
     "magnitude density of zeros": partial(density, below=[0.0] * 6),
@@ -191,8 +200,8 @@ CASES: dict[str, Draw] = {
     "size of many formats": partial(bytes_, MANY[:12]),
 }
 ONE_OF_EACH = [
-    "frontier", "heat map", "magnitude curve", "magnitude density", "methods", "perplexity", "quality",
-    "size", "speed",
+    "frontier", "heat map", "magnitude density", "methods", "perplexity", "quality", "rms curve", "size",
+    "speed", "strip",
 ]  # fmt: skip
 HOSTILE_CASES = [name for name in CASES if name.endswith("hostile names")]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -212,8 +221,8 @@ def faces(draw: Draw) -> dict[str, bytes]:
 def test_every_figure_of_the_site_is_tested_here() -> None:
     modules = {path.stem for path in Path(style.__file__).parent.glob("*.py")}
     tested = {module.__module__ for module in (frontier.draw, heat_map.draw, kept_by_method.draw,
-              magnitude_curve.draw, magnitude_density.draw, quality_by_level.draw, size_by_level.draw,
-              speed_by_level.draw)}  # fmt: skip
+              level_strip.draw, magnitude_density.draw, quality_by_level.draw, rms_curve.draw,
+              size_by_level.draw, speed_by_level.draw)}  # fmt: skip
     assert modules - {"__init__", "style", "labels"} == {one.rpartition(".")[2] for one in tested}
 
 
