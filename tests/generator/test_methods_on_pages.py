@@ -166,7 +166,10 @@ def test_methods_have_a_row_each_and_none_is_said_to_be_missing(files: dict[str,
     assert {row[key] for row in rows for key in row if key.endswith("asked")} == {"4"}
     alone = site.render(one())["methods.md"].decode()
     missing = "none is on record here yet"
-    assert [missing in " ".join(page.split()) for page in (files["methods.md"], alone)] == [False, True]
+    assert [missing in " ".join(page.split()) for page in (files["methods.md"], alone)] == [
+        False,
+        True,
+    ]
 
 
 def test_the_frontier_has_a_row_and_a_sentence_a_method(files: dict[str, str]) -> None:
