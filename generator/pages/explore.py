@@ -21,6 +21,7 @@ class Context:
     data: Table | None
     states: Markdown
     signs: Markdown
+    note: Markdown
 
 
 def context(report: Report) -> Context:
@@ -30,6 +31,7 @@ def context(report: Report) -> Context:
     return Context(
         data=explorer.table(every) if every else None,
         states=_states(report, asked) if asked else Markdown(""),
+        note=report.note(curve.row for curve in asked),
         signs=Markdown(" · ".join(f"{one.sign} {one.value}" for one in State)),
     )
 

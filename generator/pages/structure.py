@@ -271,6 +271,6 @@ def _heat(report: Report, row: StudyModel) -> Drawing:
         name=f"near-zero-{report.stem(row)}",
         title=title,
         subtitle="Percent of weights below 0.1 of their matrix's RMS, by kind of matrix and block.",
-        alt=f"{escape(title)}. Drawn: percent of weights below 0.1 RMS by kind of matrix and block.",
+        alt=f"{title}. Drawn: percent of weights below 0.1 RMS by kind of matrix and block.",
         draw=partial(heat_map.draw, kinds, chosen, values, axis="block", top=0.2),
     )

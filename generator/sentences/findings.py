@@ -135,8 +135,10 @@ def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float
     """How many pairs show no loss at a level, and what the models do there in time."""
     states = [one for outcome in outcomes if (one := outcome.course.at(level))]
     count = states.count(State.NO_LOSS)
-    show = "show" if len(states) != 1 else "shows"
-    what = f"At {level_name(level)} zeros {count} of {_pairs(len(states))} {show} no loss."
+    some = f"{count} of {_pairs(len(states))} show"
+    if len(states) == 1:
+        some = "the one model-task pair shows"
+    what = f"At {level_name(level)} zeros {some} no loss."
     there = [one for model in ran for one in model if one.level == level]
     if not there:
         return Markdown(what)
@@ -145,12 +147,16 @@ def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float
         slower = sum(one.verdict is Speed.SLOWER for one in there)
         also = f", {in_words(slower, 'model')} slower" if slower else ""
         return Markdown(f"{what} No model runs faster there{also}.")
+    if len(faster) == len(there) == 1:
+        return Markdown(f"{what} The model runs faster there, {span(faster)} times as fast.")
     if len(faster) == len(there):
         return Markdown(f"{what} All models run faster there, {span(faster)} times as fast.")
     run = "runs" if len(faster) == 1 else "run"
-    some = some_of(len(faster), len(there))
+    models = some_of(len(faster), len(there))
     most = percent(max(one.ratio for one in faster) - 1, 0)
-    return Markdown(f"{what} {some[0].upper()}{some[1:]} {run} faster there, by at most {most}.")
+    return Markdown(
+        f"{what} {models[0].upper()}{models[1:]} {run} faster there, by at most {most}."
+    )
 
 
 def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float) -> Markdown:
@@ -160,14 +166,18 @@ def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: flo
     which = "pretrained" if any(one.pretrained for one in outcomes) else "model-task"
     states = [one for outcome in judged if (one := outcome.course.at(level))]
     alive = sum(not one.dead for one in states)
-    run = f"At {level_name(level)} the models run {span(there)} times as fast."
+    run = f"At {level_name(level)} {_run(ran)} {span(there)} times as fast."
     if not states:
         return Markdown(run)
+    if len(states) == 1:
+        beats = "beats" if alive else "does not beat"
+        return Markdown(
+            f"{run} The one {which} pair {beats} an answer given without reading there."
+        )
     who = "None" if not alive else "Every one" if alive == len(states) else str(alive)
     verb = "beats" if alive in (0, 1, len(states)) else "beat"
     return Markdown(
-        f"{run} {who} of the {len(states)} {which} pair{'s' * (len(states) > 1)} {verb} an answer given "
-        "without reading there."
+        f"{run} {who} of the {len(states)} {which} pairs {verb} an answer given without reading there."
     )
 
 

@@ -45,14 +45,14 @@ def paying(found: Sequence[Cheapest]) -> Markdown:
     parts, every = [], 0
     for what, known in asked.items():
         if known:
-            of = f" of {_pairs(len(known))}" if len(known) != every else ""
-            parts.append(f"{what} for {sum(known) or 'none'}{of}")
+            some = f"{sum(known) or 'none'}"
+            if len(known) != every and len(known) > 1:
+                some = f"{some} of {len(known)} model-task pairs"
+            elif len(known) != every:
+                some = f"{'the one' if any(known) else 'no'} model-task pair"
+            parts.append(f"{what} for {some}")
             every = len(known)
     return Markdown(f"Where no loss is seen, zeros make {', '.join(parts)}." if parts else "")
-
-
-def _pairs(count: int) -> str:
-    return f"{count} model-task pair{'s' * (count > 1)}"
 
 
 def _cheapest(pair: Pair) -> Cheapest:

@@ -73,11 +73,14 @@ def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
     at = half_dead(courses) or levels[-1]
     states = [one for course in courses if (one := course.at(at))]
     alive = sum(not one.dead for one in states)
-    pair = ("pretrained" if pretrained else "miniature") + " pair" + "s" * (len(states) > 1)
-    verb = "answers" if alive < 2 else "answer"
-    return Markdown(
-        f"At {level_name(at)} zeros {alive or 'none'} of {len(states)} {pair} {verb} better than unread"
-    )
+    which = "pretrained" if pretrained else "miniature"
+    if len(states) == 1:
+        still = "still answers" if alive else "answers no"
+        return Markdown(
+            f"At {level_name(at)} zeros the one {which} pair {still} better than unread"
+        )
+    some = f"{alive or 'none'} of {len(states)} {which} pairs answer{'s' * (alive < 2)}"
+    return Markdown(f"At {level_name(at)} zeros {some} better than unread")
 
 
 def half_dead(courses: Sequence[Course]) -> float | None:

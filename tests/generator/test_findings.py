@@ -162,6 +162,8 @@ def test_at_a_level_both_what_is_kept_and_what_is_gained_is_said(
         ([asked("==−", pretrained=False), asked("==×", pretrained=False), asked("===", pretrained=False)],
          " 2 of the 3 model-task pairs beat an answer given without reading there."),
         ([asked("=−", levels=(0.1, 0.5))], ""),  # not asked at 90 %
+        ([asked("==×")], " The one pretrained pair does not beat an answer given without reading there."),
+        ([asked("==−")], " The one pretrained pair beats an answer given without reading there."),
     ],
 )  # fmt: skip
 def test_speed_is_said_with_what_still_answers_there(outcomes: list[Outcome], said: str) -> None:
