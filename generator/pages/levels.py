@@ -282,8 +282,8 @@ def _table(report: Report, row: StudyModel) -> Table:
         name=f"levels-{report.pruned_stem(row)}",
         caption=f"{report.pruned_title(row)} by level of {report.method}. {_legend(report, row)}",
         columns=tuple(columns),
-        rows=rows,
-        picked=spread(len(rows), MOST),
+        rows=rows if len(columns) > 1 else (),
+        picked=spread(len(rows), MOST) if len(columns) > 1 else None,
     )
 
 

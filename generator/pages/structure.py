@@ -120,8 +120,10 @@ def _drawing(
         title=title,
         subtitle=f"Share of prunable weights below multiples of their matrix's RMS, {count}, beside a "
         f"normal distribution. {_dates(report, rows)}",
-        alt=f"{title}. Drawn: the share of weights below multiples of their matrix's RMS, of {count}, and "
-        "of a normal distribution.",
+        alt=Markdown(
+            f"{escape(title)}. Drawn: the share of weights below multiples of their RMS, of {count}, "
+            "and of a normal distribution."
+        ),
         draw=partial(rms_curve.draw, curves),
     )
 

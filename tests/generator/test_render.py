@@ -372,14 +372,14 @@ TWO = (
 
 
 def test_a_table_has_a_caption_and_its_headings_a_scope() -> None:
-    """By hand: names stand left, numbers have no class, a look names its own."""
+    """By hand: the row's name and numbers have no class, a look names its own."""
     rows = (("a", 1000, "good", "x"), ("b", 2, "bad", "y"))
     assert Table("t", TWO, rows, caption="What it shows").html() == (
         "<table><caption>What it shows</caption>\n"
-        '<thead><tr><th scope="col" class="l">model</th><th scope="col">n</th>'
+        '<thead><tr><th scope="col">model</th><th scope="col">n</th>'
         '<th scope="col">state</th></tr></thead>\n<tbody>\n'
-        '<tr><th scope="row" class="l">a</th><td>1\u202f000</td><td class="s0">good</td></tr>\n'
-        '<tr><th scope="row" class="l">b</th><td>2</td><td>bad</td></tr>\n'
+        '<tr><th scope="row">a</th><td>1\u202f000</td><td class="s0">good</td></tr>\n'
+        '<tr><th scope="row">b</th><td>2</td><td>bad</td></tr>\n'
         "</tbody></table>"
     )
     assert "<caption>" not in Table("t", TWO, rows).html()

@@ -160,10 +160,12 @@ CSV = re.compile(r"\]\(((?:\.\./)?data/.+?\.csv)\)")
 
 
 def tables_of(text: str) -> list[tuple[int, str]]:
-    """Of each table of a page how many rows it has, and what the line after it links to as its CSV."""
+    """Of each table of a page how many rows it has, and what is linked to after it as its CSV."""
+    tables = list(TABLE.finditer(text))
+    ends = [table.start() for table in tables[1:]] + [len(text)]
     found = []
-    for table in TABLE.finditer(text):
-        after = CSV.search(text[table.end() :].strip().partition("\n")[0])
+    for table, end in zip(tables, ends):
+        after = CSV.search(text, table.end(), end)
         found.append((table[0].count("<tr") - 1, after[1].removeprefix("../") if after else ""))
     return found
 

@@ -257,7 +257,7 @@ def test_a_text_that_is_predicted_has_its_numbers_beside_tasks_of_labels() -> No
     files = site.render(synthetic.held(("GPT-2",), tasks=("reviews", "novel")))
     page = files["quality.md"].decode()
     for part in (
-        '<th scope="row" class="l">GPT-2 <small>novel</small></th>'
+        '<th scope="row">GPT-2 <small>novel</small></th>'
         "<td>20.00 <small>+2.00/−2.00</small></td><td>50\u00a0%</td>",
         "- **novel**, GPT-2: 1\u202f500 tokens scored in 2 windows of at most 512, of which the first",
         "GPT-2, novel&#58; read novel before.",
@@ -392,10 +392,8 @@ def test_a_row_is_shown_with_its_note_its_licence_and_its_sources() -> None:
     for part in (
         "because GPT-2",
         "Licence: MIT GPT-2.",
-        "1.5 M",
         "(https://example.org/model)",
-        "[Radford et al. 2019](references.md#radford2019language)",
-        "<code>build/a</code>",
+        "references.md#radford2019language)",
         "<code>build/b</code>",
     ):
         assert part in text, part
@@ -415,7 +413,7 @@ def test_the_first_screen_says_that_zeros_alone_save_neither_time_nor_bytes() ->
     assert "Dense arithmetic on zeros takes the time of dense: 1.00 times as fast" in time
     assert "<td>3.0× <small>+0.06/−0.09</small></td>" in time
     assert "a masked dense file is as large as before" in stored
-    assert "GPT-2 unpruned in 16 bits (50 kB) is smaller than with 90 % zeros" in stored
+    assert "GPT-2 unpruned in fewer bits (50 kB) is smaller than with 90 % zeros" in stored
     assert "<td>100 kB</td><td>120 kB</td><td>50 kB</td><td>60 kB</td><td>30 kB</td>" in stored
 
 
