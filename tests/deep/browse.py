@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 WIDTHS = (360, 768, 1440)
 SCHEMES = ("light", "dark")
 MEDIA = ("print", "screen")
+PAPER = 700  # pixels: no paper is narrower
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
 # What is folded is opened, what moves stands still, and pictures are waited for.
@@ -107,7 +108,7 @@ def laid_out(page: Page, scheme: str, picture: Path | None) -> Iterator[str]:
     """What is wrong with a page at every width, on paper and on a screen."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        for medium in MEDIA:
+        for medium in MEDIA if width >= PAPER else MEDIA[1:]:
             page.emulate_media(media=medium, color_scheme=scheme)  # type: ignore[arg-type]
             face = "light" if medium == "print" else scheme
             yield from (f"{width}, {medium}: {fault}" for fault in page.evaluate(LOOK, face))
