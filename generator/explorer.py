@@ -16,6 +16,7 @@ from generator.exhibits import Column, Table
 from generator.render import Markdown, escape_controls, level_name
 from generator.report import Report, stems
 from generator.sentences import level as sentences
+from generator.sentences import tasks as titles
 from generator.verdicts import Speed, State
 
 GLOBAL = "SPARSITY"
@@ -133,7 +134,9 @@ def data(report: Report) -> dict[str, Any]:
         "speeds": [one.value for one in Speed],
         "models": [[report.stem(row), plain(row.name), report.origin(row.name)] for row in models],
         "methods": [[key, plain(one)] for key, one in zip(stems(methods), methods)],
-        "tasks": [[report.stem(task), plain(task.name), plain(task.question)] for task in tasks],
+        "tasks": [
+            [report.stem(task), plain(titles.title(task)), plain(task.question)] for task in tasks
+        ],
         "shapes": [[f"{batch}x{tokens}", f"{batch} × {tokens}"] for batch, tokens in shapes],
         "records": [plain(one) for one in records],
         "columns": table(()).headings(),

@@ -12,7 +12,7 @@
   const LISTS = { model: DATA.models, task: DATA.tasks, method: DATA.methods, shape: DATA.shapes }
   const TITLES = { model: "Model", task: "Task", method: "Method", shape: "Batch × tokens" }
   const TALL = 230
-  const EDGE = { left: 46, right: 16, top: 12, bottom: 24 }
+  const EDGE = { left: 52, right: 16, top: 12, bottom: 24 }
 
   // ---- curves by what they are of ------------------------------------------------------------
 

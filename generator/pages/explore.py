@@ -8,6 +8,7 @@ from generator.curves import Curve, curves, levels_of
 from generator.exhibits import Column, Table
 from generator.render import Markdown, escape, level_name
 from generator.report import Report
+from generator.sentences import tasks
 from generator.verdicts import State
 
 MOST_LEVELS = 6  # columns beside the model and the task
@@ -54,7 +55,7 @@ def _states(report: Report, asked: Sequence[Curve]) -> Markdown:
     for curve in asked:
         at = {point.level: point for point in curve.points}
         view = report.under(curve.method)
-        task = curve.task.name if curve.task else ""
+        task = tasks.title(curve.task) if curve.task else ""
         cells = [
             _cell(at[level].verdict, at[level].shown[0]) if level in at else "" for level in levels
         ]
