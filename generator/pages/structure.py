@@ -26,7 +26,7 @@ class Context:
     """What the page shows."""
 
     finding: Markdown
-    of: str
+    of: Markdown
     curve: Drawing | None
     no_curve: bool
     totals: Table
@@ -75,12 +75,12 @@ def _inspection(report: Report, row: StudyModel) -> Inspection:
     return found
 
 
-def _of(main: Sequence[StudyModel], rows: Sequence[StudyModel]) -> str:
+def _of(main: Sequence[StudyModel], rows: Sequence[StudyModel]) -> Markdown:
     """Of which models the finding is."""
     if not main:
-        return ""
+        return Markdown("")
     names = listed([row.name for row in main]) if len(main) < 4 else f"{len(main)} models"
-    return f"{names}{', pretrained' if len(main) < len(rows) else ''}"
+    return Markdown(f"{names}{', pretrained' if len(main) < len(rows) else ''}")
 
 
 # ---- the distribution ---------------------------------------------------------------------------
