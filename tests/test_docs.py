@@ -214,13 +214,8 @@ def test_a_file_that_a_table_is_to_list_has_its_line_there(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_page_is_in_the_site_s_navigation_and_linked_from_the_overview(
-    page: site.Any,
-) -> None:
-    assert re.search(rf"^  - {page.title}: {page.name}\.md$", text("mkdocs.yml"), re.M)
-    if page.name != "index":
-        overview = text("generator/templates/index.md.jinja")
-        assert f"]({page.name}.md" in overview
+def test_every_page_is_in_the_site_s_navigation(page: site.Any) -> None:
+    assert re.search(rf"^ +- {page.title}: {page.name}\.md$", text("mkdocs.yml"), re.M)
 
 
 # ---- links ------------------------------------------------------------------------------------

@@ -45,7 +45,10 @@ def test_every_number_of_the_script_is_the_csv_s_to_five_digits(published: Repor
     data = shipped(published)
     table = list(csv.DictReader(io.StringIO(explorer.table(curves(published)).csv())))
     whole = [
-        float(row["value"]) for measure in data["curves"] for row in table if row["measure"] == measure
+        float(row["value"])
+        for measure in data["curves"]
+        for row in table
+        if row["measure"] == measure
     ]
     drawn = [
         point[VALUE] for some in data["curves"].values() for one in some for point in one[POINTS]

@@ -300,15 +300,7 @@ def test_a_report_without_gaps_warns_of_none(here: Path) -> None:
 
 
 def test_the_site_can_be_built_to_be_read_from_the_file_system(here: Path, tmp_path: Path) -> None:
-    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    for name in ("explore.md", "publish.md"):  # linked, and written by others
-        if not (here / "docs" / name).exists():
-            (here / "docs" / name).write_text("# Later\n")
-            if f": {name}\n" not in settings:
-                settings = settings.replace(
-                    "not_in_nav: models/*", f"not_in_nav: |\n  models/*\n  {name}"
-                )
-    (here / "mkdocs.yml").write_text(settings, encoding="utf-8")
+    shutil.copy(ROOT / "mkdocs.yml", here)
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", tmp_path / "offline"],
         cwd=here, capture_output=True, text=True, check=False, env=os.environ | {"OFFLINE": "true"},
