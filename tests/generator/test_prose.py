@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 CITED = re.compile(r" ?\((?:\[[^\]]+\]\(references\.md#\w+\)(?:; )?)+\)")
 # By page: how many words it shows, folded notes among them, and how many kilobytes its Markdown has.
 LIMITS = {
-    "index": (350, 6),
+    "index": (350, 8),  # nine levels in the grid of states, where five were planned
     "quality": (700, 14),
     "time": (600, 9),
     "bytes": (500, 8),
@@ -132,7 +132,8 @@ def test_what_a_page_says_first_is_short(page: str, pages: dict[str, str]) -> No
     text = pages[f"{page}.md"]
     first = sentences(lead(text))
     assert first
-    assert too_long([*first, *bold(text)]) == []
+    claims = [one for claim in bold(text) for one in sentences(claim)]
+    assert too_long([*first, *claims]) == []
     assert too_long(titles(text), MOST_IN_TITLE) == []
 
 
