@@ -64,7 +64,10 @@ def heading(value: object) -> Markdown:
 
 def escape_controls(value: object) -> str:
     """A value's text without surrogates and control characters."""
-    text = str(value).encode("utf-8", "replace").decode()
+    text = str(value)
+    if text.isprintable():
+        return text
+    text = text.encode("utf-8", "replace").decode()
     return "".join(char if char.isprintable() else " " for char in text)
 
 

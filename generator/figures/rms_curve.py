@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from generator.figures.labels import End, name_ends
+from generator.figures.labels import End, first, name_ends
 from generator.figures.style import INK, WIDTH, look, percent_axis
 
 FARTHEST = 3.0  # times the RMS: beyond it lies next to nothing
@@ -35,6 +35,8 @@ def draw(curves: Sequence[Curve]) -> Figure:
     """Every model's points on the normal curve, or off it."""
     figure = Figure(figsize=(WIDTH, 3.2))
     axes = figure.subplots()
+    curves, others = first(curves)
+    axes.set_title(others.removeprefix(", "), fontsize=10)
     last = max((x for curve in curves for x, _ in curve.points), default=FARTHEST)
     last = min(last, FARTHEST) or FARTHEST
     multiples = [last * step / STEPS for step in range(STEPS + 1)]
