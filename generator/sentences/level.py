@@ -5,6 +5,7 @@ Pure. Numbers and fixed words alone, no name: the same text stands in HTML and i
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.footprint import FootprintRow
@@ -113,7 +114,7 @@ def answers(
     if state is None:
         return f"{value}; {UNDECIDED}"
     if state is State.NO_LABEL:
-        return f"not one of {whole(answer.n)}"
+        return f"{whole(answer.not_a_label)} of {whole(answer.n)}"
     if state is State.FLOOR:
         return f"{value}, {rival}"
     if loss is None:
@@ -166,11 +167,19 @@ def pace(row: LatencyRow, verdict: Speed) -> str:
 
 
 def file(row: FootprintRow, rivals: Sizes, *, pruned: bool) -> str:
-    """What the smallest file takes, beside those unpruned that it competes with."""
-    takes = f"the file takes {size(row.bytes)}"
+    """What the smallest file takes, beside those unpruned that it competes with: in two digits, or in
+    three where two would make it the same as the smallest of them.
+
+    >>> from types import SimpleNamespace as Any
+    >>> file(Any(bytes=27_700_000), Sizes(dense=90_900_000, as_came=90_900_000, half=45_400_000), pruned=True)
+    'the file takes 28 MB; unpruned in 16 bits 45 MB, as it came 91 MB'
+    """
+    alike = size(row.bytes, 2) == size(rivals.smallest, 2) and row.bytes != rivals.smallest
+    form = partial(size, digits=3 if alike else 2)
+    takes = f"the file takes {form(row.bytes)}"
     if not pruned:
         bits = " in 16 bits" if row.bytes == rivals.half else ""
-        came = "" if rivals.as_came == row.bytes else f", as it came {size(rivals.as_came)}"
+        came = "" if rivals.as_came == row.bytes else f", as it came {form(rivals.as_came)}"
         return f"{takes}{bits}{came}"
     named = {
         "unpruned in 16 bits": rivals.half,
@@ -180,8 +189,8 @@ def file(row: FootprintRow, rivals: Sizes, *, pruned: bool) -> str:
     weighed = {name: count for name, count in named.items() if count is not None}
     if rivals.smallest <= row.bytes:
         name = min(weighed, key=weighed.__getitem__)
-        return f"no smaller file: {size(row.bytes)}, {name} {size(rivals.smallest)}"
+        return f"no smaller file: {form(row.bytes)}, {name} {form(rivals.smallest)}"
     if len(set(weighed.values())) == 1:
-        return f"{takes}, unpruned {size(rivals.smallest)}"
-    others = ", ".join(f"{name} {size(count)}" for name, count in weighed.items())
+        return f"{takes}, unpruned {form(rivals.smallest)}"
+    others = ", ".join(f"{name} {form(count)}" for name, count in weighed.items())
     return f"{takes}; {others}"
