@@ -11,7 +11,7 @@
   const CHIPS = 8 // from more on a choice is a list
   const LISTS = { model: DATA.models, task: DATA.tasks, method: DATA.methods, shape: DATA.shapes }
   const TITLES = { model: "Model", task: "Task", method: "Method", shape: "Batch × tokens" }
-  const [TALL, LEFT, RIGHT, TOP, BOTTOM] = [230, 52, 16, 12, 24] // a picture's height and its edges, in pixels
+  const [TALL, LEFT, RIGHT, TOP, BOTTOM] = [230, 52, 16, 12, 24] // a picture's height and edges
 
   // ---- curves by what they are of
 
@@ -136,8 +136,7 @@
       }
     }
     const row = el("div", { class: "chips" }, ...chips)
-    const title = el("span", { id }, TITLES[name])
-    return el("div", { class: "choice", role: "group", "aria-labelledby": id }, title, row)
+    return el("div", { class: "choice", role: "group", "aria-label": TITLES[name] }, el("span", {}, TITLES[name]), row)
   }
 
   function levels() {
