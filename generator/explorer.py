@@ -140,7 +140,7 @@ def data(report: Report) -> dict[str, Any]:
         ],
         "shapes": [[f"{batch}x{tokens}", f"{batch} × {tokens}"] for batch, tokens in shapes],
         "records": [plain(one) for one in records],
-        "columns": table(()).headings(),
+        "columns": table(every).headings(),
         "curves": {
             measure: [shipped(curve) for curve in every if curve.measure == measure]
             for measure in ("quality", "speed", "bytes")

@@ -8,7 +8,7 @@
   const [LEVEL, VALUE, LOW, HIGH, RATIO, RATIO_LOW, RATIO_HIGH, VERDICT, SHOWN, AROUND, SAID, RECORD, STORED] =
     Array(13).keys()
   const LEVELS = DATA.levels
-  const CHIPS = 8 // from more on a choice is a list
+  const CHIPS = 8 // more make a list
   const LISTS = { model: DATA.models, task: DATA.tasks, method: DATA.methods, shape: DATA.shapes }
   const TITLES = { model: "Model", task: "Task", method: "Method", shape: "Batch × tokens" }
   const [TALL, LEFT, RIGHT, TOP, BOTTOM] = [230, 52, 16, 12, 24] // a picture's height and edges
