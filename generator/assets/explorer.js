@@ -373,7 +373,7 @@
 
   function field(value) {
     if (typeof value !== "string") return String(value ?? "")
-    const safe = /^\s*[=+\-@]/.test(value) ? `'${value}` : value // nothing that a spreadsheet would run
+    const safe = /^\s*[=+\-@]/.test(value) ? `'${value}` : value // no formula
     return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
   }
 
@@ -382,9 +382,10 @@
     for (const side of sides())
       for (const measure of Object.keys(PANELS)) {
         const one = curve(measure, side)
+        if (!one) continue
         const verdicts = measure === "quality" ? DATA.states.map(([name]) => name) : DATA.speeds
         const shape = measure === "speed" ? DATA.shapes[state.shape][0].split("x").map(Number) : [null, null]
-        for (const p of one ? one.points : [])
+        for (const p of one.points)
           rows.push([
             DATA.models[side.model][1], DATA.methods[side.method][1], Number(LEVELS[p[LEVEL]][0]), measure,
             measure === "quality" ? DATA.tasks[state.task][3] : null, ...shape, one.unit, p[STORED], p[VALUE], p[LOW], p[HIGH],

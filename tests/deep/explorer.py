@@ -6,6 +6,7 @@ The level answers within a tenth of a second on a made-up study of 40 models, 6 
 
 import csv
 import io
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -67,6 +68,7 @@ def main(docs: Path) -> None:
             restored(browser, page)
             unharmed(browser, page)
             bare(browser, page, len({(row["model"], row["task"]) for row in whole if row["task"]}))
+            few(browser, page)
             slowest = many(browser, page)
     assert not WRONG, WRONG
     print(f"explorer: {checked} numbers as in the CSV; the level answers within {slowest:.0f} ms")
@@ -264,25 +266,55 @@ def study() -> Iterator[Held]:
             yield one_held
 
 
+def given(browser: Browser, address: str, report: Report) -> Page:
+    """The page with the data of another report."""
+    page = watched(browser)
+    script = explorer.script(report)
+    page.route("**/explorer-data.js", lambda route: route.fulfill(body=script))
+    page.goto(address, wait_until="networkidle")
+    return page
+
+
 def many(browser: Browser, address: str) -> float:
     """A large study of hostile names in the same page: nothing runs; how long the level takes, in ms."""
     report = Report(study())
-    script = explorer.script(report)
     assert len({curve.row.name for curve in curves(report)}) == 40
-    page = watched(browser)
-    page.route("**/explorer-data.js", lambda route: route.fulfill(body=script))
-    page.goto(address, wait_until="networkidle")
+    page = given(browser, address, report)
     for place, name in enumerate(synthetic.HOSTILE):
         page.get_by_label("Model").select_option(str(place))
         expect(page.locator(".who")).to_contain_text(name.partition("\n")[0][:20])
         assert not page.locator("#explorer :is(script, img, a, iframe)").count()
     page.get_by_role("button", name="=1+1").click()
     assert {row["method"] for row in rows_of(page)} == {"'=1+1"}, "a spreadsheet would run it"
-    page.get_by_label("Compare with").select_option(index=5)
+    page.get_by_label("Compare with").select_option(index=6)
+    again = given(browser, page.url, report)
+    assert state(again) == state(page)
+    again.close()
     slowest = float(page.evaluate(ANSWER))
     assert slowest < SLOWEST, f"the level answers within {slowest:.0f} ms"
     page.close()
     return slowest
+
+
+def few(browser: Browser, address: str) -> None:
+    """Of a model, a level and one kind of answer: what there is is said, and nothing is a hole."""
+    kinds = ({"evaluation", "comparison"}, {"latency"}, {"footprint"})
+    for kind in kinds:
+        some = [
+            one_held
+            for one_held in synthetic.small()
+            if one_held.cell.kind in {"study", "inspection", *kind}
+        ]
+        page = given(browser, address, Report(some))
+        expect(page.locator(".panels svg")).to_have_count(1)
+        said = page.locator("#explorer").inner_text()
+        assert not re.search("undefined|null|NaN", said), said
+        assert "not measured" in said
+        assert rows_of(page), kind
+        page.close()
+    nothing = given(browser, address, Report(synthetic.small()[:1]))
+    expect(nothing.locator("#explorer > *")).to_have_count(0)
+    nothing.close()
 
 
 if __name__ == "__main__":
