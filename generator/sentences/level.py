@@ -48,6 +48,18 @@ def outward(loss: float, steps: int = 100) -> float:
     return math.ceil(loss * steps - 1e-9) / steps
 
 
+def ceiling(ratio: float) -> str:
+    """A ratio rounded up, so that it still bounds it: to hundredths below ten, else to two digits.
+
+    >>> ceiling(2.601), ceiling(12.1), ceiling(131), ceiling(130)
+    ('2.61', '13', '140', '130')
+    """
+    if ratio <= 9.99:
+        return f"{outward(ratio):.2f}"
+    unit = 10 ** (math.floor(math.log10(ratio)) - 1)
+    return about(math.ceil(ratio / unit - 1e-9) * unit)
+
+
 def spread(bounds: tuple[float, float] | None, value: float, form: Callable[[float], str]) -> str:
     """An interval around a value as +a/−b; nothing where there is none.
 
@@ -145,10 +157,9 @@ def text(
     _, most = change.ratio_interval
     if most <= 1:
         return f"{value}, no worse than dense"
-    bound = f"{outward(most):.2f}" if most < 10 else about(most * 1.05)
     if state is State.LOSS:
-        return f"{value}, {speedup(change.ratio)} times dense, {bound} at most"
-    return f"{value}, at most {bound} times dense"
+        return f"{value}, {speedup(change.ratio)} times dense, {ceiling(most)} at most"
+    return f"{value}, at most {ceiling(most)} times dense"
 
 
 def pace(row: LatencyRow, verdict: Speed) -> str:
