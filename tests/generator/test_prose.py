@@ -23,7 +23,7 @@ LIMITS = {
     "concepts": (1000, 9),
     "challenges": (700, 7),
 }
-PAGES = (*LIMITS, "how", "models", "reproduce")
+PAGES = (*LIMITS, "structure", "how", "models", "reproduce")
 MOST_WORDS, MOST_NUMBERS, MOST_IN_TITLE = 25, 3, 15
 LONG = 6  # words: up to there a sentence may stand again
 
