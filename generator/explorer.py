@@ -138,7 +138,9 @@ def data(report: Report) -> dict[str, Any]:
             [report.stem(one), plain(titles.title(one)), plain(one.question), plain(one.name)]
             for one in tasks
         ],
-        "shapes": [[f"{batch}x{tokens}", f"{batch} × {tokens}"] for batch, tokens in shapes],
+        "shapes": [
+            [f"{batch}x{tokens}", f"{batch}\u00a0×\u00a0{tokens}"] for batch, tokens in shapes
+        ],
         "records": [plain(one) for one in records],
         "columns": table(every).headings(),
         "curves": {

@@ -1,5 +1,5 @@
-// The Explore page. It draws window.SPARSITY (explorer-data.js), in which every verdict and its words stand
-// already: there are no rules here. Names become text alone, never markup.
+// The Explore page. It draws window.SPARSITY (explorer-data.js), where verdicts and their words stand already:
+// there are no rules here. Names become text alone, never markup.
 (() => {
   const DATA = window.SPARSITY
   const root = document.getElementById("explorer")
@@ -8,10 +8,9 @@
   const [LEVEL, VALUE, LOW, HIGH, RATIO, RATIO_LOW, RATIO_HIGH, VERDICT, SHOWN, AROUND, SAID, RECORD, STORED] =
     Array(13).keys()
   const LEVELS = DATA.levels
-  const CHIPS = 8 // more make a list
   const LISTS = { model: DATA.models, task: DATA.tasks, method: DATA.methods, shape: DATA.shapes }
   const TITLES = { model: "Model", task: "Task", method: "Method", shape: "Batch × tokens" }
-  const [TALL, LEFT, RIGHT, TOP, BOTTOM] = [230, 52, 16, 12, 24] // a picture's height and edges
+  const [TALL, LEFT, RIGHT, TOP, BOTTOM] = [230, 52, 16, 12, 24] // of a picture
 
   // ---- curves by what they are of
 
@@ -84,7 +83,7 @@
     try {
       history.replaceState(history.state, "", address())
     } catch {
-      location.replace(address()) // where a page from a file may not
+      location.replace(address()) // from a file
     }
   }
 
@@ -115,7 +114,7 @@
   function choice(name) {
     const list = LISTS[name]
     const id = `explorer-${name}`
-    if (list.length > CHIPS) {
+    if (list.length > 8) {
       const select = el("select", { id }, ...list.map((one, place) => el("option", { value: place }, one[1])))
       select.addEventListener("change", () => choose(name, Number(select.value)))
       controls[name] = () => {
@@ -129,13 +128,15 @@
       chip.addEventListener("click", () => choose(name, place))
       return chip
     })
+    const row = el("div", { class: "chips" }, ...chips)
     controls[name] = () => {
       for (const [place, chip] of chips.entries()) {
+        const chosen = place === state[name]
         chip.hidden = !offered[name](place)
-        chip.setAttribute("aria-pressed", String(place === state[name]))
+        chip.setAttribute("aria-pressed", chosen)
+        if (chosen) row.scrollLeft = chip.offsetLeft - row.offsetLeft - 30
       }
     }
-    const row = el("div", { class: "chips" }, ...chips)
     return el("div", { class: "choice", role: "group", "aria-label": TITLES[name] }, el("span", {}, TITLES[name]), row)
   }
 
