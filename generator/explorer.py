@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from experiments.records.study import StudyModel, StudyTask
+from experiments.records.study import StudyModel
 from generator import verdicts
 from generator.curves import Curve, Point, curves, levels_of
 from generator.exhibits import Column, Table
@@ -72,18 +72,13 @@ def _row(curve: Curve, point: Point) -> tuple[Any, ...]:
     )
 
 
-def address(
-    report: Report, row: StudyModel, task: StudyTask | None = None, level: float | None = None
-) -> Markdown:
-    """Where the page shows a row, a task and a level, as a link of Markdown leads there.
+def address(report: Report, row: StudyModel) -> Markdown:
+    """Where the page shows a row, as a link of Markdown leads there.
 
     It is a query, since an anchor that a page does not have is a broken link; the page keeps its own
     state behind the anchor sign.
     """
-    asked = {"model": report.stem(row)}
-    asked |= {"task": report.stem(task)} if task else {}
-    asked |= {} if level is None else {"level": f"{level:.10g}"}
-    return Markdown(f"explore.md?{urlencode(asked)}")
+    return Markdown(f"explore.md?{urlencode({'model': report.stem(row)})}")
 
 
 def script(report: Report) -> bytes:

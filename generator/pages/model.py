@@ -8,7 +8,7 @@ from experiments.records.inspection import Inspection, TensorRow
 from experiments.records.record import Provenance
 from experiments.records.share import share
 from experiments.records.study import StudyModel
-from generator import layers
+from generator import explorer, layers
 from generator.bibliography import link
 from generator.exhibits import Column, Table, spread
 from generator.exports import cards
@@ -27,6 +27,7 @@ class Context:
 
     row: StudyModel
     card: Markdown
+    explore: Markdown
     miniature: bool
     inspection: Inspection
     source: Markdown
@@ -54,6 +55,7 @@ def context(report: Report, row: StudyModel) -> Context:
     return Context(
         row=row,
         card=cards.link(report, row),
+        explore=explorer.address(report, row),
         miniature=is_miniature(row),
         inspection=found,
         source=link(row.source, "source") if row.source else Markdown(""),

@@ -149,3 +149,12 @@ def test_of_many_levels_a_few_have_a_column_and_dense_is_one() -> None:
     levels = [step / 20 for step in range(20)]
     shown = explore.shown_levels(levels)
     assert (len(shown), shown[0], shown[-1]) == (explore.MOST_LEVELS, 0.0, 0.95)
+
+
+def test_an_address_is_of_the_row_s_key_whatever_its_name() -> None:
+    report = Report(hostile())
+    keys = [key for key, *_ in shipped(report)["models"]]
+    found = [explorer.address(report, row) for row in report.measured]
+    assert found == [f"explore.md?model={key}" for key in keys]
+    assert not any(sign in address for address in found for sign in "<>() \u2028")
+    assert len(set(found)) == 3
