@@ -186,8 +186,10 @@ def bytes_kept(every: Sequence[Asked], weighed: Footprint, rivals: Sizes) -> Mar
             f"No file without a loss is smaller than the one that came, {size(rivals.as_came, 2)}."
         )
     how = f"in {PRECISION.get(best.dtype, best.dtype)}"
-    if best.format == "dense":
-        return Markdown(f"Its smallest file without a loss is dense {how}: {size(best.bytes, 2)}.")
+    if not best.level:
+        return Markdown(
+            f"Its smallest file without a loss is unpruned, {how}: {size(best.bytes, 2)}."
+        )
     rival = f", against {size(rivals.half, 2)} dense" if rivals.half else ""
     return Markdown(
         f"Without a loss bit masks {how} take {size(best.bytes, 2)} at {level_name(level)}{rival}."
