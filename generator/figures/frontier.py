@@ -96,7 +96,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
     _scales(axes, panel.metric)
     _name_points(axes, lines, best)
     axes.set_ylabel("perplexity" if less else panel.metric)
-    axes.set_title(f"{plain(panel.title)}{others}", fontsize=10)
+    axes.set_title(f"{plain(panel.title, 36)}{others}", fontsize=10)
 
 
 def frontier(points: Sequence[Point], *, less: bool) -> Iterator[Point]:

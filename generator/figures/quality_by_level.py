@@ -85,7 +85,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
     axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
     axes.tick_params(axis="x", labelsize=8.5)
     metric = "" if panel.title == panel.metric else f", {panel.metric}"
-    axes.set_title(f"{plain(panel.title)}{metric}{others}", fontsize=10)
+    axes.set_title(f"{plain(panel.title, 36)}{metric}{others}", fontsize=10)
     name_ends(axes, ends)
 
 
