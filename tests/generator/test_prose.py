@@ -22,8 +22,12 @@ LIMITS = {
     "methods": (700, 12),
     "concepts": (1000, 9),
     "challenges": (700, 7),
+    "structure": (500, 8),
+    "models": (350, 6),
+    "how": (600, 8),
 }
-PAGES = (*LIMITS, "structure", "how", "models", "reproduce")
+MODEL = (500, 25)
+PAGES = (*LIMITS, "reproduce")
 MOST_WORDS, MOST_NUMBERS, MOST_IN_TITLE = 25, 3, 15
 LONG = 6  # words: up to there a sentence may stand again
 
@@ -117,6 +121,18 @@ def test_a_page_keeps_its_limits(page: str, pages: dict[str, str]) -> None:
     prose = re.sub(r"<tbody>.*?</tbody>", "", text, flags=re.S)  # a table's cells are data
     assert most / 5 < len(words(shown(prose))) <= most
     assert len(text.encode()) <= 1000 * kilobytes
+
+
+def test_the_page_of_each_model_keeps_its_limits(pages: dict[str, str]) -> None:
+    found = {name: text for name, text in pages.items() if name.startswith("models/")}
+    assert len(found) > 5
+    for name, text in found.items():
+        prose = re.sub(r"<tbody>.*?</tbody>", "", text, flags=re.S)
+        assert 50 < len(words(shown(prose))) <= MODEL[0], name
+        assert len(text.encode()) <= 1000 * MODEL[1], name
+        assert too_long([x for claim in bold(text) for x in sentences(claim)]) == [], name
+        assert too_long(sentences(lead(text))) == [], name
+        assert too_long(titles(text), MOST_IN_TITLE) == [], name
 
 
 def test_references_keep_their_limit_and_offer_all_sources(pages: dict[str, str]) -> None:
