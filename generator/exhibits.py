@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from generator.render import Markdown, escape, escape_controls
@@ -125,6 +126,10 @@ class Table:
 
     def csv(self) -> str:
         """The raw values, a row a line."""
+        return self._csv
+
+    @cached_property
+    def _csv(self) -> str:  # for its file, and for what describes that
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.headings())

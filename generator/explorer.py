@@ -135,11 +135,14 @@ def data(report: Report) -> dict[str, Any]:
         "models": [[report.stem(row), plain(row.name), report.origin(row.name)] for row in models],
         "methods": [[key, plain(one)] for key, one in zip(stems(methods), methods)],
         "tasks": [
-            [report.stem(task), plain(titles.title(task)), plain(task.question)] for task in tasks
+            [report.stem(one), plain(titles.title(one)), plain(one.question), plain(one.name)]
+            for one in tasks
         ],
-        "shapes": [[f"{batch}x{tokens}", f"{batch} × {tokens}"] for batch, tokens in shapes],
+        "shapes": [
+            [f"{batch}x{tokens}", f"{batch}\u00a0×\u00a0{tokens}"] for batch, tokens in shapes
+        ],
         "records": [plain(one) for one in records],
-        "columns": table(()).headings(),
+        "columns": table(every).headings(),
         "curves": {
             measure: [shipped(curve) for curve in every if curve.measure == measure]
             for measure in ("quality", "speed", "bytes")

@@ -11,10 +11,7 @@ from experiments.records.share import share
 
 NEAR = 0.1  # times a tensor's RMS: what is below it is called near zero, everywhere
 NORMAL = math.sqrt(2 / math.pi)  # mean |w| / RMS of a normal distribution around zero
-BELL = (
-    0.55,
-    0.84,
-)  # of the same: below lie few large among many tiny, above it nears a uniform's 0.87
+BELL = (0.55, 0.84)  # of the same: below are a few large among tiny ones, a uniform has 0.87
 
 
 def prunable(found: Inspection) -> list[TensorRow]:

@@ -135,7 +135,9 @@ def timed_rows(views: Iterable[tuple[Report, StudyModel]]) -> list[LatencyRow]:
 def noise_of(report: Report, row: StudyModel) -> float:
     """The noise threshold of the machine that a row was timed on."""
     own = timer(report, row)
-    return verdicts.noise(timed_rows(timed_on(report, report.measured, own)))
+    if own not in report.noises:
+        report.noises[own] = verdicts.noise(timed_rows(timed_on(report, report.measured, own)))
+    return report.noises[own]
 
 
 @dataclass(frozen=True)

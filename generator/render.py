@@ -64,7 +64,10 @@ def heading(value: object) -> Markdown:
 
 def escape_controls(value: object) -> str:
     """A value's text without surrogates and control characters."""
-    text = str(value).encode("utf-8", "replace").decode()
+    text = str(value)
+    if text.isprintable():
+        return text
+    text = text.encode("utf-8", "replace").decode()
     return "".join(char if char.isprintable() else " " for char in text)
 
 
@@ -156,10 +159,10 @@ def perplexity(value: float | None) -> Markdown:
 def speedup(ratio: float) -> Markdown:
     """How many times as fast, or as much, in two digits; 1 only when it is that.
 
-    >>> speedup(2.34), speedup(12.4), speedup(171.4), speedup(0.941), speedup(1.004)
-    ('2.3', '12', '170', '0.94', '1.00')
+    >>> speedup(2.34), speedup(12.4), speedup(171.4), speedup(0.941), speedup(1.059)
+    ('2.3', '12', '170', '0.94', '1.06')
     """
-    if 0.995 <= ratio < 1.05 or ratio < 1:
+    if ratio < 1.095:
         return Markdown(f"{ratio:.2f}")
     return Markdown(f"{ratio:.1f}" if ratio < 9.95 else f"{float(f'{ratio:.2g}'):.0f}")
 

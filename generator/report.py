@@ -40,6 +40,7 @@ class Report:
     def __init__(self, held: Iterable[Held], gaps: Sequence[str] = ()) -> None:
         self.held = list(held)
         self.gaps = tuple(gaps)
+        self.noises: dict[object, float] = {}  # by what timed a row, once it was asked for
         self.by_cell = {one.cell: one for one in self.held}
         self.by_question: dict[tuple[object, ...], list[Held]] = {}
         for one in self.by_cell.values():

@@ -27,7 +27,7 @@ class State(Enum):
     NO_LOSS = "no loss seen"
     LOSS = "loss"
     FLOOR = "no better than a fixed answer"
-    NO_LABEL = "no answer is a label"
+    NO_LABEL = "most answers are no label"
 
     @property
     def dead(self) -> bool:
@@ -58,9 +58,14 @@ def bounds_of(held: Comparison) -> Interval:
 
 def above_floor(answer: Evaluation, against_fixed: Comparison) -> bool:
     """Whether an answer is surely better than saying one label to every sentence, read or not."""
-    if answer.constant_prediction or answer.not_a_label == answer.n:
+    if answer.constant_prediction or mostly_silent(answer):
         return False
     return bounds_of(against_fixed)[0] > 0
+
+
+def mostly_silent(answer: Evaluation) -> bool:
+    """Whether most answers are no label at all: whatever is right among the others, it no longer answers."""
+    return 2 * answer.not_a_label > answer.n
 
 
 def state(
@@ -71,7 +76,7 @@ def state(
     Loss is decided by the paired difference from dense (None: dense itself, which has none), the floor
     by the paired difference from a fixed answer. What is on the floor is so however little it lost.
     """
-    if answer.not_a_label == answer.n:
+    if mostly_silent(answer):
         return State.NO_LABEL
     if answer.constant_prediction:
         return State.FLOOR

@@ -1,6 +1,7 @@
 """Made-up records for tests of the site: small factories, every number by hand, nothing measured."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 
 from experiments.records.cell import FIXED, Cell
 from experiments.records.evaluation import Comparison, Evaluation
@@ -59,7 +60,7 @@ def held(
     origins = origins or {}
     models = [
         study_model(name, tasks, family=family)
-        for name, family in zip(names, ("decoder-only", "encoder-decoder", "encoder-only"))
+        for name, family in zip(names, cycle(("decoder-only", "encoder-decoder", "encoder-only")))
     ]
     study = Study(
         title=title,

@@ -41,7 +41,10 @@ def content(report: Report, row: StudyModel) -> bytes:
     import yaml
 
     index = [{"name": escape_controls(row.name), "results": list(_results(report, row))}]
-    text = yaml.safe_dump({"model-index": index}, sort_keys=False, allow_unicode=True, width=100)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same bytes, ten times as fast
+    text = yaml.dump(
+        {"model-index": index}, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100
+    )
     return (HEAD + text).encode()
 
 

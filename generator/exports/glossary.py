@@ -30,7 +30,7 @@ MEANINGS: tuple[tuple[str, Meaning], ...] = (
     (r".*/masks at .*", Meaning("the file in bit masks at this level", "B")),
     (r".*/unpruned, 16 bits", Meaning("the file unpruned in 16 bits", "B")),
     (r".*/as it came", Meaning("the file that was published", "B")),
-    (r".*/beats all from.*", Meaning("level from which bit masks are smaller than every rival", SHARE)),
+    (r".*/smaller than all.*", Meaning("level from which bit masks are smaller than all rivals", SHARE)),
     (r".*/unpruned score", Meaning("score of the unpruned model", "in its metric")),
     (r".*/unpruned metric", Meaning("the metric of that score")),
     (r"near-zero.*/≥ .* RMS", Meaning("share of weights not below so many times their matrix's RMS", "1")),

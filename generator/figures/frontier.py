@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from generator.figures.labels import End, name_ends, plain
+from generator.figures.labels import End, first, name_ends, plain
 from generator.figures.style import INK, WIDTH, look, percent_axis, plain_log_axis
 
 Interval = tuple[float, float]
@@ -76,7 +76,8 @@ def draw(panels: Sequence[Panel], *, cost: str) -> Figure:
 
 
 def _panel(axes: Axes, panel: Panel) -> None:
-    for line in panel.lines:
+    lines, others = first(panel.lines)
+    for line in lines:
         axes.errorbar(
             [point.cost for point in line.points],
             [point.value for point in line.points],
@@ -85,17 +86,17 @@ def _panel(axes: Axes, panel: Panel) -> None:
             **look(line.place) | {"linewidth": 1.2},
         )  # fmt: skip
     less = panel.metric == PERPLEXITY
-    best = list(frontier([point for line in panel.lines for point in line.points], less=less))
-    for line in panel.lines:
+    best = list(frontier([point for line in lines for point in line.points], less=less))
+    for line in lines:
         some = [point for point in line.points if point in best]
         axes.plot(
             [point.cost for point in some], [point.value for point in some], linestyle="none",
             **look(line.place),
         )  # fmt: skip
     _scales(axes, panel.metric)
-    _name_points(axes, panel.lines, best)
+    _name_points(axes, lines, best)
     axes.set_ylabel("perplexity" if less else panel.metric)
-    axes.set_title(plain(panel.title), fontsize=10)
+    axes.set_title(f"{plain(panel.title, 36)}{others}", fontsize=10)
 
 
 def frontier(points: Sequence[Point], *, less: bool) -> Iterator[Point]:

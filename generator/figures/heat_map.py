@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from generator.figures.style import HEAT, INK, WIDTH, text_on
 
-MOST = 16  # columns whose numbers can be read
+MOST = 12  # columns whose numbers can be read
 LINE = 60  # letters that stand beside each other below a map; labels of more are turned
 
 
@@ -19,8 +19,12 @@ def draw(
     *,
     axis: str,
     top: float = 1.0,
+    bottom: float = 0.0,
 ) -> Figure:
-    """`values` holds fractions, one list a row; None leaves a cell empty. `top` has the deepest ink."""
+    """`values` holds fractions, one list a row; None leaves a cell empty.
+
+    The palest ink is that of `bottom`, the deepest that of `top`.
+    """
     widths = [max(map(len, column.split("\n"))) for column in columns]
     crowded = sum(widths) + 2 * len(widths) > LINE
     letters = max(widths, default=0) if crowded else 0
@@ -30,13 +34,13 @@ def draw(
     grid = np.array(
         [[np.nan if value is None else value for value in row] for row in values], float
     ).reshape(len(rows), len(columns))
-    axes.pcolormesh(grid, cmap=HEAT, vmin=0, vmax=top, edgecolor="none")
+    axes.pcolormesh(grid, cmap=HEAT, vmin=bottom, vmax=top, edgecolor="none")
     for y, row in enumerate(values):
         for x, value in enumerate(row):
             if value is not None:
                 axes.text(
                     x + 0.5, y + 0.5, label(value), ha="center", va="center", fontsize=8.5,
-                    color=text_on(value / top),
+                    color=text_on((value - bottom) / (top - bottom)),
                 )  # fmt: skip
     turned: dict[str, Any] = {"rotation": 90} if crowded else {}
     axes.set_xticks(np.arange(len(columns)) + 0.5, columns, color=INK, **turned)

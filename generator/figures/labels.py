@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 from matplotlib.axes import Axes
 
+L = TypeVar("L")
+MOST = 12  # lines of a panel
 SIZE = 9.0  # points of a name
 LINE = 1.25  # times that, from one name to the next
 
@@ -17,6 +20,16 @@ class End:
     y: float
     name: str
     colour: str
+
+
+def first(lines: Sequence[L]) -> tuple[Sequence[L], str]:
+    """The lines that have room to be named, and what a title says of those that have none.
+
+    >>> first(["a"]), first([str(place) for place in range(40)])[1]
+    ((['a'], ''), ', the first 12 of 40')
+    """
+    some = lines[:MOST]
+    return some, "" if len(some) == len(lines) else f", the first {MOST} of {len(lines)}"
 
 
 def spread(places: Sequence[float], apart: float, most: float = 1.0) -> list[float]:

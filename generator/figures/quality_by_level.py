@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from generator.figures.labels import End, name_ends, plain
+from generator.figures.labels import End, first, name_ends, plain
 from generator.figures.style import MUTED, WIDTH, look, percent_axis, plain_log_axis
 
 PERPLEXITY = "perplexity"
@@ -60,12 +60,13 @@ def capped(panel: Panel, value: float) -> float:
 
 
 def _panel(axes: Axes, panel: Panel) -> None:
-    levels = sorted({point[0] for line in panel.lines for point in line.points})
+    lines, others = first(panel.lines)
+    levels = sorted({point[0] for line in lines for point in line.points})
     step = {level: index for index, level in enumerate(levels)}
-    apart = min(0.09, 0.6 / max(len(panel.lines), 1))
+    apart = min(0.09, 0.6 / max(len(lines), 1))
     ends = []
-    for index, line in enumerate(panel.lines):
-        shift = apart * (index - (len(panel.lines) - 1) / 2)
+    for index, line in enumerate(lines):
+        shift = apart * (index - (len(lines) - 1) / 2)
         x = [step[level] + shift for level, *_ in line.points]
         y, low, high = ([capped(panel, point[part]) for point in line.points] for part in (1, 2, 3))
         arms = [
@@ -84,7 +85,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
     axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
     axes.tick_params(axis="x", labelsize=8.5)
     metric = "" if panel.title == panel.metric else f", {panel.metric}"
-    axes.set_title(f"{plain(panel.title)}{metric}", fontsize=10)
+    axes.set_title(f"{plain(panel.title, 36)}{metric}{others}", fontsize=10)
     name_ends(axes, ends)
 
 

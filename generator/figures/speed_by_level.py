@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from generator.figures.labels import End, name_ends
+from generator.figures.labels import End, first, name_ends
 from generator.figures.style import INK, MUTED, WIDTH, look, plain_log_axis
 
 HEADROOM = 1.15
@@ -41,15 +41,16 @@ def draw(panels: Sequence[Panel]) -> Figure:
 
 
 def _panel(axes: Axes, panel: Panel) -> None:
-    points = [point for line in panel.lines for point in line.points]
+    lines, others = first(panel.lines)
+    points = [point for line in lines for point in line.points]
     levels = sorted({point[0] for point in points})
     step = {level: index for index, level in enumerate(levels)}
-    apart = min(0.08, 0.5 / max(len(panel.lines), 1))
+    apart = min(0.08, 0.5 / max(len(lines), 1))
     axes.axhspan(1 / (1 + panel.noise), 1 + panel.noise, color=MUTED, alpha=0.25, linewidth=0)
     axes.axhline(1, color=INK, linewidth=0.8)
     ends = []
-    for index, line in enumerate(panel.lines):
-        shift = apart * (index - (len(panel.lines) - 1) / 2)
+    for index, line in enumerate(lines):
+        shift = apart * (index - (len(lines) - 1) / 2)
         x = [step[level] + shift for level, *_ in line.points]
         y = [ratio for _, ratio, _, _ in line.points]
         arms = (
@@ -74,5 +75,5 @@ def _panel(axes: Axes, panel: Panel) -> None:
     axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
     axes.tick_params(axis="x", labelsize=8.5)
     axes.set_ylabel("times as fast")
-    axes.set_title(panel.title, fontsize=10)
+    axes.set_title(f"{panel.title}{others}", fontsize=10)
     name_ends(axes, ends)

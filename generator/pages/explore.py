@@ -73,8 +73,10 @@ def _states(report: Report, asked: Sequence[Curve]) -> Markdown:
     return table.html()
 
 
-def _cell(verdict: object, shown: str) -> str:
-    return f"{shown} {verdict.sign}" if isinstance(verdict, State) else shown
+def _cell(verdict: object, shown: str) -> Markdown:
+    """A score, its state's sign behind it: before it a minus sign would be the number's."""
+    sign = f"&nbsp;{verdict.sign}" if isinstance(verdict, State) else ""
+    return Markdown(f"{escape(shown)}{sign}")
 
 
 def _or_dash(text: str) -> str:

@@ -12,6 +12,7 @@ from generator.report import Report, is_miniature
 from generator.sentences import findings as sentences
 from generator.sentences import quality, sizes, speed, tasks
 from generator.sentences.findings import Outcome, Ran, level_span
+from generator.sentences.sizes import unharmed_up_to
 from generator.verdicts import Speed, State
 
 LOOKS = {State.NO_LOSS: "s0", State.LOSS: "s1", State.FLOOR: "s2", State.NO_LABEL: "s2"}
@@ -197,7 +198,7 @@ def _verdicts(report: Report) -> Table:
                 (view.pruned_label(row), report.stem(row)),
                 inspected.totals.parameters_deduplicated.count,
                 level_span(kept) if some else None,
-                _there(view, row, kept) if here else None,
+                _there(view, row, unharmed_up_to(some)) if here and some else None,
                 level_span(dead, "never") if some else None,
                 sizes.smallest(view, row, some),
             )
@@ -205,7 +206,7 @@ def _verdicts(report: Report) -> Table:
     return Table(
         name="verdicts",
         caption=Markdown(
-            "How far each model goes, over the tasks it is not weak on."
+            "How far each model goes, over tasks with something to lose; speed and file without a loss."
             + (f" Speeds: those of {name} alone." if (name := _named(report)) else "")
         ),
         columns=(
@@ -214,7 +215,7 @@ def _verdicts(report: Report) -> Table:
             Column("no loss seen up to", _or_none, about="least and most over its tasks"),
             Column("speed there", _or_none, about="one sentence of 32 tokens, times dense"),
             Column("no better than a fixed answer from", _or_none),
-            Column("smallest file that still answers", _or_none),
+            Column("smallest file without loss", _or_none),
         ),
         rows=tuple(rows),
     )
@@ -230,13 +231,13 @@ def _or_none(value: object) -> str:
     return escape("–" if value is None else value)
 
 
-def _there(view: Report, row: StudyModel, kept: Sequence[float | None]) -> Markdown | None:
-    """The speed at the highest level without a loss seen."""
-    levels = [level for level in kept if level is not None]
-    one = pairs.speeds(view, row).get(max(levels)) if levels else None
-    if one is None:
+def _there(view: Report, row: StudyModel, level: float) -> Markdown | None:
+    """The speed at the highest level without a loss on any task; None where it was not timed."""
+    found = pairs.speeds(view, row)
+    if not found:
         return None
-    if one.verdict is Speed.SAME:
+    one = found.get(level)
+    if one is None or one.verdict is Speed.SAME:
         return Markdown("no faster")
     return Markdown(f"{speedup(one.row.ratio)} times")
 

@@ -13,7 +13,7 @@ from generator.exhibits import Column, Drawing, Table, spread
 from generator.figures import heat_map
 from generator.pairs import pretrained
 from generator.render import Markdown, level_name, number, whole
-from generator.report import Report, is_miniature
+from generator.report import Report
 from generator.sentences import structure as sentences
 
 MOST = 12  # rows of a folded table
@@ -75,7 +75,6 @@ def _uneven(view: Report, row: StudyModel) -> Uneven | None:
     kinds, blocks, values = _grid(one, found)
     if not kinds:
         return None
-    said = sentences.uneven([one], found, method=view.method, miniature=is_miniature(row))
     title = f"At {level_name(one.level)} overall, layers lose from {_span(one)}"
     return Uneven(
         heat=Drawing(
@@ -85,9 +84,9 @@ def _uneven(view: Report, row: StudyModel) -> Uneven | None:
             f"{whole(one.prunable)} prunable weights, by {view.method}.",
             alt=f"{title}. Drawn: percent of zeros by kind of matrix and block of "
             f"{view.pruned_title(row)}.",
-            draw=partial(heat_map.draw, kinds, blocks, values, axis="block"),
+            draw=partial(heat_map.draw, kinds, blocks, values, axis="block", bottom=_pale(values)),
         ),
-        said=said,
+        said=sentences.ends(one),
     )
 
 
@@ -114,6 +113,16 @@ def _grid(
         blocks = [blocks[at] for at in picked]
     values = [[_share(zeros.get((kind, block))) for block in blocks] for kind in kinds]
     return kinds, blocks, values
+
+
+def _pale(values: Sequence[Sequence[float | None]]) -> float:
+    """Where a heat map's ink begins: below the least share, in steps of a tenth, short of all.
+
+    >>> _pale([[0.69, 0.99]]), _pale([[1.0, None]]), _pale([[0.05]])
+    (0.6, 0.9, 0.0)
+    """
+    least = min((one for line in values for one in line if one is not None), default=0.0)
+    return min(int(10 * least), 9) / 10
 
 
 def _share(counted: tuple[int, int] | None) -> float | None:

@@ -18,6 +18,7 @@ from generator.pairs import Shape, is_weak, noise_of, shapes, speeds
 from generator.render import (
     NONE,
     Markdown,
+    escape,
     level_name,
     perplexity,
     quiet,
@@ -137,13 +138,12 @@ def _drawing(
         name=f"by-level-{report.pruned_stem(row)}",
         title=sentences.title(every, faster),
         subtitle=f"{report.pruned_title(row)}. {_measured(report, row)}",
-        alt=f"{_plain(verdict)} Drawn by level: quality, speed and bytes of {report.pruned_title(row)}.",
+        alt=Markdown(
+            f"{verdict} Drawn by level: quality, speed and bytes of "
+            f"{escape(report.pruned_title(row))}."
+        ),
         draw=partial(level_strip.draw, strip),
     )
-
-
-def _plain(sentence: Markdown) -> Markdown:
-    return Markdown(sentence.replace("**", ""))
 
 
 def _measured(report: Report, row: StudyModel) -> str:
@@ -298,8 +298,9 @@ def _legend(report: Report, row: StudyModel) -> str:
 def _score_column(report: Report, row: StudyModel, task: StudyTask) -> Column:
     answer = report.dense(row.name, task.name)
     metric = answer.metric if answer else task.metric
+    name, unit = tasks.title(task), UNITS.get(metric, metric)
     return Column(
-        f"{tasks.title(task)}, {UNITS.get(metric, metric)}",
+        name if name == unit else f"{name}, {unit}",
         partial(_score_cell, metric),
         parts=("score", "low", "high", "state"),
         about="score, bounds of its 95 % interval, state",
@@ -310,7 +311,7 @@ def _score_cell(metric: str, value: Scored | None) -> Markdown:
     """A score, its interval and the sign of its state.
 
     >>> _score_cell("mcc", Scored(0.5, 0.4, 0.75, "loss"))
-    '0.500 <small>+0.250/−0.100</small> −'
+    '0.500 <small>+0.250/−0.100</small>\xa0−'
     """
     if value is None:
         return Markdown(NONE)
@@ -323,8 +324,9 @@ def _score_cell(metric: str, value: Scored | None) -> Markdown:
     known = value.low is not None and value.high is not None
     bounds = (value.low or 0.0, value.high or 0.0) if known else None
     sign = next((one.sign for one in State if one.value == value.state), "")
-    parts = [form(value.score), quiet(bounds, value.score, form), sign]
-    return Markdown(" ".join(part for part in parts if part))
+    parts = [form(value.score), quiet(bounds, value.score, form)]
+    shown = " ".join(part for part in parts if part)
+    return Markdown(f"{shown}\N{NO-BREAK SPACE}{sign}" if sign else shown)
 
 
 def _scored(report: Report, row: StudyModel, task: StudyTask, level: float) -> Scored | None:

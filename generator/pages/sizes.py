@@ -43,7 +43,7 @@ def context(report: Report) -> Context:
     first = [one for view, one in found if view.method == report.method]
     return Context(
         lead=sentences.lead(report),
-        examples=tuple(filter(None, map(sentences.example, first)))[:2],
+        examples=tuple(filter(None, map(sentences.example, first)))[:MOST_PANELS],
         compressed=sentences.compressed(report),
         sparse_rows=sentences.sparse_rows(
             [files for row in report.measured if (files := report.footprint(row.name))]
@@ -113,8 +113,8 @@ def _table(found: Found, levels: Sequence[float]) -> Table:
             Column("unpruned, 16 bits", _size, unit="B"),
             Column(f"masks at {at}", _size, unit="B"),
             Column(f"masks at {at}, 16 bits", _size, unit="B"),
-            Column("beats all from", _level),
-            Column("beats all from, 16 bits", _level),
+            Column("smaller than all from", _level),
+            Column("smaller than all from, 16 bits", _level),
         ),
         rows=tuple(rows),
         records=tuple(records),

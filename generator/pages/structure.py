@@ -18,6 +18,7 @@ from generator.report import Report
 from generator.sentences import structure as sentences
 
 MOST = 8  # rows of a table
+JOINED = "\u2060–\u2060"  # a dash at which no line ends
 HEATS = 3  # heat maps; every model's page has its own numbers
 
 
@@ -118,11 +119,11 @@ def _drawing(
     return Drawing(
         name="rms-curve",
         title=title,
-        subtitle=f"Share of prunable weights below multiples of their matrix's RMS, {count}, beside a "
+        subtitle=f"Prunable weights by magnitude in units of their matrix's RMS, {count}, beside a "
         f"normal distribution. {_dates(report, rows)}",
         alt=Markdown(
-            f"{escape(title)}. Drawn: the share of weights below multiples of their RMS, of {count}, "
-            "and of a normal distribution."
+            f"{escape(title)}. Drawn: the weights of {count} by magnitude in units of their RMS, and "
+            "those of a normal distribution."
         ),
         draw=partial(rms_curve.draw, curves),
     )
@@ -177,14 +178,15 @@ def _row(report: Report, row: StudyModel) -> tuple[object, ...]:
 
 
 def _range(value: tuple[float, float] | None) -> Markdown:
-    """The least and the greatest share.
+    r"""The least and the greatest share.
 
     >>> _range((0.08, 0.157))
-    '8.0–15.7 %'
+    '8.0\u2060–\u206015.7 %'
     """
     if value is None:
         return Markdown(NONE)
-    return Markdown(f"{percent(value[0]).removesuffix(' %')}–{percent(value[1])}")
+    low, high = percent(value[0]).removesuffix(" %"), percent(value[1])
+    return Markdown(f"{low}{JOINED}{high}")
 
 
 def _least(value: Extreme | None) -> Markdown:
@@ -274,5 +276,15 @@ def _heat(report: Report, row: StudyModel) -> Drawing:
         title=title,
         subtitle="Percent of weights below 0.1 of their matrix's RMS, by kind of matrix and block.",
         alt=f"{title}. Drawn: percent of weights below 0.1 RMS by kind of matrix and block.",
-        draw=partial(heat_map.draw, kinds, chosen, values, axis="block", top=0.2),
+        draw=partial(heat_map.draw, kinds, chosen, values, axis="block", top=_deep(values)),
     )
+
+
+def _deep(values: Sequence[Sequence[float | None]]) -> float:
+    """Where a heat map's ink is deepest: above the greatest share, in steps of a tenth, and 20 % at least.
+
+    >>> _deep([[0.08, 0.157]]), _deep([[0.35]]), _deep([[1.0]])
+    (0.2, 0.4, 1.0)
+    """
+    most = max((one for line in values for one in line if one is not None), default=0.0)
+    return min(max(int(10 * most) + 1, 2), 10) / 10

@@ -67,9 +67,9 @@ def some_of(some: int, every: int, thing: str = "model") -> str:
 def headline(method: str, models: int, outcomes: Sequence[Outcome]) -> Markdown:
     """Whether a method's models get faster before they lose, over their model-task pairs.
 
-    >>> lost = Course(((0.5, State.LOSS),))
-    >>> headline("magnitude", 2, [Outcome(lost, (0.5,)), Outcome(lost, (0.5,))])
-    'Pruned in one shot by magnitude, these two models lose before they get faster, on both tasks asked.'
+    >>> lost = Outcome(Course(((0.5, State.LOSS),)), (0.5,))
+    >>> headline("magnitude", 1, [lost]).removeprefix("Pruned in one shot by magnitude, ")
+    'no level tried is both faster and without loss, on the one task asked.'
     """
     timed = [one for one in outcomes if one.faster is not None]
     by = f"Pruned in one shot by {escape(method)}, "
@@ -95,8 +95,9 @@ def headline(method: str, models: int, outcomes: Sequence[Outcome]) -> Markdown:
     if not lost:
         show, run = ("shows", "runs") if models == 1 else ("show", "run")
         return Markdown(f"{by}{these} {show} no loss and {run} no faster, at any level tried.")
-    verb, they = ("loses", "it gets") if models == 1 else ("lose", "they get")
-    return Markdown(f"{by}{these} {verb} before {they} faster, {_on(lost, len(timed))}.")
+    return Markdown(
+        f"{by}no level tried is both faster and without loss, {_on(len(timed) - paying, len(timed))}."
+    )
 
 
 def _pairs(count: int) -> str:
@@ -105,10 +106,10 @@ def _pairs(count: int) -> str:
 
 def _on(some: int, every: int) -> str:
     if some < every:
-        return f"in {some} of {_pairs(every)}"
+        return f"for {some} of {_pairs(every)}"
     if every == 1:
         return "on the one task asked"
-    return "on both tasks asked" if every == 2 else f"in all {_pairs(every)}"
+    return "for both model-task pairs" if every == 2 else f"for all {_pairs(every)}"
 
 
 def half_kept(outcomes: Sequence[Outcome]) -> float | None:
@@ -166,18 +167,18 @@ def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: flo
     which = "pretrained" if any(one.pretrained for one in outcomes) else "model-task"
     states = [one for outcome in judged if (one := outcome.course.at(level))]
     alive = sum(not one.dead for one in states)
-    run = f"At {level_name(level)} {_run(ran)} {span(there)} times as fast."
+    run = f"At {level_name(level)} {_run(ran)} {span(there)} times as fast, by skipping zeros."
     if not states:
         return Markdown(run)
     if len(states) == 1:
         beats = "beats" if alive else "does not beat"
         return Markdown(
-            f"{run} The one {which} pair {beats} an answer given without reading there."
+            f"{run} There the one {which} pair {beats} an answer given without reading."
         )
-    who = "None" if not alive else "Every one" if alive == len(states) else str(alive)
+    who = "none" if not alive else "every one" if alive == len(states) else str(alive)
     verb = "beats" if alive in (0, 1, len(states)) else "beat"
     return Markdown(
-        f"{run} {who} of the {len(states)} {which} pairs {verb} an answer given without reading there."
+        f"{run} There {who} of the {len(states)} {which} pairs {verb} an answer given without reading."
     )
 
 

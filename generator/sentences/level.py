@@ -5,6 +5,7 @@ Pure. Numbers and fixed words alone, no name: the same text stands in HTML and i
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.footprint import FootprintRow
@@ -45,6 +46,18 @@ def outward(loss: float, steps: int = 100) -> float:
     (0.04, 0.03)
     """
     return math.ceil(loss * steps - 1e-9) / steps
+
+
+def ceiling(ratio: float) -> str:
+    """A ratio rounded up, so that it still bounds it: to hundredths below ten, else to two digits.
+
+    >>> ceiling(2.601), ceiling(12.1), ceiling(131), ceiling(130)
+    ('2.61', '13', '140', '130')
+    """
+    if ratio <= 9.99:
+        return f"{outward(ratio):.2f}"
+    unit = 10 ** (math.floor(math.log10(ratio)) - 1)
+    return about(math.ceil(ratio / unit - 1e-9) * unit)
 
 
 def spread(bounds: tuple[float, float] | None, value: float, form: Callable[[float], str]) -> str:
@@ -113,7 +126,7 @@ def answers(
     if state is None:
         return f"{value}; {UNDECIDED}"
     if state is State.NO_LABEL:
-        return f"not one of {whole(answer.n)}"
+        return f"{whole(answer.not_a_label)} of {whole(answer.n)}"
     if state is State.FLOOR:
         return f"{value}, {rival}"
     if loss is None:
@@ -144,10 +157,9 @@ def text(
     _, most = change.ratio_interval
     if most <= 1:
         return f"{value}, no worse than dense"
-    bound = f"{outward(most):.2f}" if most < 10 else about(most * 1.05)
     if state is State.LOSS:
-        return f"{value}, {speedup(change.ratio)} times dense, {bound} at most"
-    return f"{value}, at most {bound} times dense"
+        return f"{value}, {speedup(change.ratio)} times dense, {ceiling(most)} at most"
+    return f"{value}, at most {ceiling(most)} times dense"
 
 
 def pace(row: LatencyRow, verdict: Speed) -> str:
@@ -166,11 +178,19 @@ def pace(row: LatencyRow, verdict: Speed) -> str:
 
 
 def file(row: FootprintRow, rivals: Sizes, *, pruned: bool) -> str:
-    """What the smallest file takes, beside those unpruned that it competes with."""
-    takes = f"the file takes {size(row.bytes)}"
+    """What the smallest file takes, beside those unpruned that it competes with: in two digits, or in
+    three where two would make it the same as the smallest of them.
+
+    >>> from types import SimpleNamespace as Any
+    >>> file(Any(bytes=27_700_000), Sizes(dense=90_900_000, as_came=90_900_000, half=45_400_000), pruned=True)
+    'the file takes 28 MB; unpruned in 16 bits 45 MB, as it came 91 MB'
+    """
+    alike = size(row.bytes, 2) == size(rivals.smallest, 2) and row.bytes != rivals.smallest
+    form = partial(size, digits=3 if alike else 2)
+    takes = f"the file takes {form(row.bytes)}"
     if not pruned:
         bits = " in 16 bits" if row.bytes == rivals.half else ""
-        came = "" if rivals.as_came == row.bytes else f", as it came {size(rivals.as_came)}"
+        came = "" if rivals.as_came == row.bytes else f", as it came {form(rivals.as_came)}"
         return f"{takes}{bits}{came}"
     named = {
         "unpruned in 16 bits": rivals.half,
@@ -180,8 +200,8 @@ def file(row: FootprintRow, rivals: Sizes, *, pruned: bool) -> str:
     weighed = {name: count for name, count in named.items() if count is not None}
     if rivals.smallest <= row.bytes:
         name = min(weighed, key=weighed.__getitem__)
-        return f"no smaller file: {size(row.bytes)}, {name} {size(rivals.smallest)}"
+        return f"no smaller file: {form(row.bytes)}, {name} {form(rivals.smallest)}"
     if len(set(weighed.values())) == 1:
-        return f"{takes}, unpruned {size(rivals.smallest)}"
-    others = ", ".join(f"{name} {size(count)}" for name, count in weighed.items())
+        return f"{takes}, unpruned {form(rivals.smallest)}"
+    others = ", ".join(f"{name} {form(count)}" for name, count in weighed.items())
     return f"{takes}; {others}"

@@ -13,6 +13,7 @@ from generator.render import Markdown, escape, level_name, listed, size, speedup
 from generator.sentences.findings import NUMBERS, level_span
 from generator.verdicts import Course, Sizes, Speed, State
 
+PRECISION = {"F16": "half precision", "BF16": "half precision", "F32": "single precision"}
 BITS = {"F16": "16 bits", "BF16": "16 bits", "F32": "32 bits", "F64": "64 bits"}
 
 
@@ -105,23 +106,32 @@ def title(every: Sequence[Asked], faster: Sequence[float] | None) -> str:
     judged = [one for one in every if not one.weak] or list(every)
     if judged:
         kept = [one.course.unharmed for one in judged]
-        if None in kept:
+        levels = [level for level in kept if level is not None]
+        if len(levels) < len(kept):
             first = [o.course.lost_from for o in judged if o.course.lost_from is not None]
             parts.append(f"a loss from {level_name(min(first))}")
         else:
-            parts.append(f"no loss up to {level_span(kept)}")
-        gone = [one.course.dead_from for one in judged]
-        found = [level for level in gone if level is not None]
-        if found:
-            parts.append(f"at chance from {level_span(found)}")
+            parts.append(f"no loss up to {level_name(min(levels))}")
+        parts += _at_chance([one.course.dead_from for one in judged])
     if faster is not None:
         parts.append(f"faster from {level_name(min(faster))}" if faster else "never faster")
     words = ", ".join(parts) or "what it weighs at each level"
     return words[0].upper() + words[1:]
 
 
+def _at_chance(levels: Sequence[float | None]) -> list[str]:
+    """From where on every task is no better than without reading, else from where on the first is."""
+    found = [level for level in levels if level is not None]
+    if not found:
+        return []
+    if len(found) < len(levels):
+        return [f"at chance on some tasks from {level_name(min(found))}"]
+    on = " on all tasks" if min(found) < max(found) else ""
+    return [f"at chance{on} from {level_name(max(found))}"]
+
+
 def gain(every: Sequence[Asked], speeds: Mapping[float, Timed]) -> Markdown:
-    """From where on a model runs faster than dense, and what is left of its answers there."""
+    """Where a model runs fastest without a loss; else from where on it is faster, and what is left there."""
     if not speeds:
         return Markdown("")
     faster = sorted(level for level, one in speeds.items() if one.verdict is Speed.FASTER)
@@ -129,7 +139,7 @@ def gain(every: Sequence[Asked], speeds: Mapping[float, Timed]) -> Markdown:
         return Markdown("A sentence at a time, it runs no faster than dense at any level.")
     whole = [at for at in faster if every and all(_unharmed_at(one, at) for one in every)]
     some = [at for at in faster if any(_unharmed_at(one, at) for one in every)]
-    at = (whole or some or faster)[0]
+    at = max(whole or some, key=lambda level: speeds[level].row.ratio, default=faster[0])
     runs = f"runs {speedup(speeds[at].row.ratio)} times as fast"
     if whole:
         return Markdown(f"At {level_name(at)} it {runs}, and no loss is seen on any task.")
@@ -173,15 +183,16 @@ def bytes_kept(every: Sequence[Asked], weighed: Footprint, rivals: Sizes) -> Mar
     best = verdicts.smallest_file(weighed, level)
     if rivals.as_came and rivals.as_came <= best.bytes:
         return Markdown(
-            f"No file without a loss is smaller than the one that came, {size(rivals.as_came)}."
+            f"No file without a loss is smaller than the one that came, {size(rivals.as_came, 2)}."
         )
-    how = f"in {BITS.get(best.dtype, best.dtype)}"
-    if best.format == "dense":
-        return Markdown(f"Its smallest file without a loss is dense {how}: {size(best.bytes)}.")
-    rival = f", against {size(rivals.half)} dense" if rivals.half else ""
+    how = f"in {PRECISION.get(best.dtype, best.dtype)}"
+    if not best.level:
+        return Markdown(
+            f"Its smallest file without a loss is unpruned, {how}: {size(best.bytes, 2)}."
+        )
+    rival = f", against {size(rivals.half, 2)} dense" if rivals.half else ""
     return Markdown(
-        f"Its smallest file without a loss has bit masks at {level_name(level)} {how}: "
-        f"{size(best.bytes)}{rival}."
+        f"Without a loss bit masks {how} take {size(best.bytes, 2)} at {level_name(level)}{rival}."
     )
 
 

@@ -15,6 +15,7 @@ from generator.sentences.by_method import by_method
 from generator.verdicts import PLAIN, Course, State, bounds_of
 
 PERPLEXITY = "perplexity"
+NEAR = 0.15  # between two levels: of what happened between those farther apart nothing is known
 METRIC_NAMES = {"accuracy": "accuracy", "exact_match": "exact match", "mcc": "MCC"}
 
 
@@ -31,7 +32,9 @@ def _able(view: Report) -> list[Course]:
 def collapse(courses: Sequence[Course]) -> Markdown:
     """At which level at least half of the pairs are on the floor first; a collapse, or after a loss.
 
-    >>> one = Course(((0.1, State.NO_LOSS), (0.5, State.LOSS), (0.9, State.FLOOR)))
+    How it came to that is said where a level not far below was tried too.
+
+    >>> one = Course(((0.1, State.NO_LOSS), (0.8, State.LOSS), (0.9, State.FLOOR)))
     >>> collapse([one, one])
     'Quality fades before it ends: at 90 % 2 of 2 model-task pairs answer no better than unread.'
     """
@@ -46,11 +49,15 @@ def collapse(courses: Sequence[Course]) -> Markdown:
             return Markdown(
                 f"At {level_name(level)} the one model-task pair answers no better than unread."
             )
+        below = max((at for at in levels if at < level), default=level)
+        many = f"{dead} of {len(states)} model-task pairs answer no better than unread"
+        if level - below > NEAR:
+            return Markdown(
+                f"At {level_name(level)} {many}. Between {level_name(below)} and that level nothing was "
+                "tried."
+            )
         how = "collapses rather than fades" if _sudden(courses, level) else "fades before it ends"
-        return Markdown(
-            f"Quality {how}: at {level_name(level)} {dead} of {len(states)} model-task pairs answer no "
-            "better than unread."
-        )
+        return Markdown(f"Quality {how}: at {level_name(level)} {many}.")
     last = levels[-1]
     states = [one for course in courses if (one := course.at(last))]
     dead = sum(one.dead for one in states)

@@ -78,7 +78,7 @@ def fewer_bits(found: Sequence[Weighed]) -> Markdown:
             f"for {some_of(count - more, count)}."
         )
     return Markdown(
-        f"Fewer bits save more than zeros do: the file of fewer bits beats {example} zeros in bit masks "
+        f"Fewer bits save more than zeros do: an unpruned file of them beats {example} zeros in bit masks "
         f"for {some_of(more, count)}."
     )
 
@@ -124,16 +124,20 @@ def same_file(found: Mapping[Markdown, Footprint]) -> Markdown:
 
 
 def smallest(report: Report, row: StudyModel, some: Sequence[Pair]) -> Markdown | None:
-    """The smallest file of a row at which no task is on the floor, and what it is.
+    """The smallest file of a row at which no task shows a loss, and what it is.
+
+    The file as it came counts where the answers are its own, not those of one fine-tuned from it.
 
     Quality is that of the stored numbers; where the file is of fewer bits, rounding is not measured.
     """
     found, inspected = report.footprint(row.name), report.inspection(row.name)
     if found is None or inspected is None:
         return None
-    level = alive_up_to(some)
+    level = unharmed_up_to(some)
     best = verdicts.smallest_file(found, level)
-    if inspected.file_bytes < best.bytes:
+    if inspected.file_bytes < best.bytes and all(
+        row.tasks[x.task.name] == row.checkpoint for x in some
+    ):
         return Markdown(f"{size(inspected.file_bytes, 2)}, as it came")
     what = f"{level_name(best.level)} zeros" if best.level else "unpruned"
     return Markdown(f"{size(best.bytes, 2)}, {what}, {bits(best.dtype)}")
@@ -154,19 +158,20 @@ def alive_up_to(some: Sequence[Pair]) -> float:
     return min(lasts)
 
 
+def unharmed_up_to(some: Sequence[Pair]) -> float:
+    """The highest level up to which no pair shows a loss; 0 where one does at the lowest, and of no pairs."""
+    return min((pair.course.unharmed or 0.0 for pair in some), default=0.0)
+
+
 def example(one: Weighed) -> Markdown:
-    """A row's bytes in one sentence: the pruned file, and the smallest unpruned one if that is smaller."""
+    """Whether a row takes fewer bytes in 16 bits or with 90 % zeros in bit masks of all its bits."""
     stored = next(iter(one.masks), "")
-    level = EXAMPLE if EXAMPLE in one.masks.get(stored, {}) else 0.0
-    if not level:
+    pruned = one.masks.get(stored, {}).get(EXAMPLE)
+    if pruned is None or one.rivals.half is None or one.rivals.half >= one.rivals.dense:
         return Markdown("")
-    pruned, least = one.masks[stored][level], one.rivals.smallest
-    if least >= min(pruned, one.rivals.dense):
-        return Markdown("")
-    rival = "as it came" if least == one.rivals.as_came else "unpruned in fewer bits"
+    halved = size(one.rivals.half, 2)
     return Markdown(
-        f"{escape(one.row.name)} {rival} ({size(least, 2)}) is smaller than with {level_name(level)} zeros "
-        f"in bit masks of all its bits ({size(pruned, 2)})."
+        f"{escape(one.row.name)}: {halved} in half the bits, {size(pruned, 2)} with those zeros."
     )
 
 

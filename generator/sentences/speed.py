@@ -59,6 +59,15 @@ def lead(report: Report, shape: Shape) -> Markdown:
     return by_method(report, lambda view: pays(_models(view, shape), shape))
 
 
+def at_shape(shape: Shape) -> str:
+    """A shape where it is named after a claim.
+
+    >>> at_shape((1, 32)), at_shape((1, 1))
+    ('at 1 × 32 tokens', 'at one token')
+    """
+    return "at one token" if shape == (1, 1) else f"at {shape[0]} × {shape[1]} tokens"
+
+
 def _models(view: Report, shape: Shape) -> list[dict[float, Speed]]:
     """The verdicts by level of each model that was timed at a shape, under the view's method."""
     models = [
@@ -82,7 +91,7 @@ def pays(models: Sequence[Mapping[float, Speed]], shape: Shape) -> Markdown:
     """The same of the verdicts alone.
 
     >>> pays([{0.5: Speed.SAME, 0.9: Speed.FASTER}], (1, 32))
-    'Zeros save no time by themselves; skipping them pays from 90 % on, for one sentence of 32 tokens.'
+    'Zeros save no time by themselves; skipping them pays from 90 % on for the one model, at 1 × 32 tokens.'
     """
     if not models:
         return Markdown("")
@@ -95,10 +104,12 @@ def pays(models: Sequence[Mapping[float, Speed]], shape: Shape) -> Markdown:
             if len(models) > 1
             else f"does not pay even at {last}"
         )
-        return Markdown(f"{alone} {even}, for {shape_name(shape)}.")
+        return Markdown(f"{alone} {even}, {at_shape(shape)}.")
     faster = sum(model.get(start) is Speed.FASTER for model in models)
-    some = "" if faster == len(models) else f" for {some_of(faster, len(models))}"
-    return Markdown(f"{alone} pays from {level_name(start)} on{some}, for {shape_name(shape)}.")
+    some = (
+        some_of(faster, len(models)) if faster < len(models) or len(models) == 1 else "every model"
+    )
+    return Markdown(f"{alone} pays from {level_name(start)} on for {some}, {at_shape(shape)}.")
 
 
 def masked(timed: Iterable[LatencyRow]) -> Markdown:
@@ -154,10 +165,8 @@ def _expected(models: Sequence[Mapping[float, Speed]]) -> Markdown:
     if start is None:
         last = level_name(max(at for model in models for at in model))
         run = "most models run" if len(models) > 1 else "the model runs"
-        return Markdown(f"Expect no time back from zeros: even at {last} {run} no faster.")
-    return Markdown(
-        f"Expect time back from {level_name(start)} on, and only where zeros are skipped."
-    )
+        return Markdown(f"No speed comes of zeros: even at {last} {run} no faster.")
+    return Markdown(f"Speed comes from {level_name(start)} on, and only where zeros are skipped.")
 
 
 def threshold(noise: float) -> Markdown:

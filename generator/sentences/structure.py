@@ -11,9 +11,7 @@ from generator.verdicts import PLAIN
 
 USUAL = 0.9  # the level at which layers are compared, where it is on record
 SOME_ZEROS = 0.01  # of the weights: from there on a checkpoint is not as training left it
-STARTED_SMALL = (
-    "c_proj"  # GPT-2's output maps, which its initialiser draws √(2·layers) times smaller
-)
+STARTED_SMALL = "c_proj"  # in GPT-2, whose initialiser draws these √(2·layers) times smaller
 
 
 def rounded(share: float | None) -> Markdown:
@@ -37,7 +35,7 @@ def finding(models: Sequence[Sequence[TensorRow]]) -> Markdown:
     low, high = rounded(min(shares)), rounded(max(shares))
     span = f"{low.removesuffix(' %')} to {high}" if low != high else high
     by = f"by layer from {span}" if low != high else f"{high} in each layer"
-    start = f"{rounded(1 - near)} of weights are not near zero (0.1 RMS), {by}"
+    start = f"{rounded(1 - near)} of weights are not near zero, {by}"
     if cut_already(every):
         zeros = rounded(sum(one.zeros or 0 for one in every) / sum(one.count for one in every))
         return Markdown(f"{start}; {zeros} are exactly zero already.")
@@ -57,7 +55,7 @@ def title(models: Sequence[Sequence[TensorRow]]) -> str:
     if cut_already(every):
         return "Some of these weights are exactly zero already"
     if layers.bell_shaped(every):
-        return "Weights rise along a normal curve: no step says where to cut"
+        return "Weights thin out as on a normal curve: no gap says where to cut"
     return "Not every matrix is as a normal curve"
 
 
@@ -83,6 +81,15 @@ def usual(prunings: Sequence[Pruning]) -> Pruning | None:
     """The pruning in which layers are compared: at 90 %, else at the highest level."""
     at = next((one for one in prunings if one.level == USUAL), None)
     return at or max(prunings, key=lambda one: one.level, default=None)
+
+
+def ends(pruning: Pruning) -> Markdown:
+    """Which layers lose the least and the most, where that differs."""
+    found = layers.extremes(pruning)
+    if found is None or found[0].sparsity == found[1].sparsity:
+        return Markdown("")
+    least, most = (code(layers.short(one.name)) for one in found)
+    return Markdown(f"The least is lost by {least}, the most by {most}.")
 
 
 def uneven(

@@ -5,7 +5,7 @@ from experiments.records.study import StudyTask
 TITLES = {
     "hutto2014vader": "film reviews (VADER)",
     "socher2013sst": "film reviews (SST-2)",
-    "warstadt2019cola": "acceptable English (CoLA)",
+    "warstadt2019cola": "acceptability (CoLA)",
 }
 
 

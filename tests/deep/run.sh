@@ -23,6 +23,7 @@ npm install --silent --no-save --prefix build/axe axe-core@4
 build/zensical/bin/python -m pip install --quiet --upgrade zensical
 
 deep browse docs build/axe/node_modules/axe-core/axe.min.js build/screens
+deep explorer docs
 deep limits docs
 deep searching docs
 deep zensical_site docs build/zensical/bin/zensical

@@ -35,9 +35,11 @@ def ask(browser: Browser, place: Place, words: str) -> list[str]:
     """The titles of the pages that a search lists; the first of them opens."""
     page = browser.new_page()
     page.goto(place.pages()["index"])
-    page.get_by_role("textbox", name="Search").fill(words)
+    box = page.get_by_role("textbox", name="Search")
+    box.click()
+    box.press_sequentially(words)  # the theme listens to keys, not to what a field holds
     results = page.locator(".md-search-result__item")
-    expect(results.first).to_be_visible()
+    expect(results.first).to_be_visible(timeout=30_000)  # its index is made in a worker
     titles = results.locator("h1").all_inner_texts()
     with page.expect_navigation():
         results.first.locator("a").first.click()

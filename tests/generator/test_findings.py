@@ -53,26 +53,26 @@ HEADLINES = [
      "1 of 2 model-task pairs shows no loss at the lowest level."),
     # One model, one level, one task.
     (1, [asked("−", (0.1,), levels=(0.1,))],
-     "this model loses before it gets faster, on the one task asked."),
+     "no level tried is both faster and without loss, on the one task asked."),
     (1, [asked("==×", (0.5,))], "this model gets faster before a loss is seen."),
     # Faster where it is dead is no gain: the loss comes first.
     (2, [asked("=−×", (0.9,)), asked("−−×", (0.9,))],
-     "these two models lose before they get faster, on both tasks asked."),
+     "no level tried is both faster and without loss, for both model-task pairs."),
     # Two of four pay: half is enough, and the two are counted, not the losers.
     (2, [asked("==×", (0.5,)), asked("=−−", (0.1,)), asked("−××", (0.9,)), asked("×××", (0.9,))],
      "2 of 4 model-task pairs get faster before a loss is seen."),
     # One of three pays: the others are counted.
     (3, [asked("==×", (0.5,)), asked("=−×", (0.9,)), asked("−−×", (0.9,))],
-     "these three models lose before they get faster, in 2 of 3 model-task pairs."),
+     "no level tried is both faster and without loss, for 2 of 3 model-task pairs."),
     # What was not timed is not counted among those that lose first.
     (3, [asked("=−×", (0.9,)), asked("−−×", (0.9,)), asked("−−×", None), asked("−−×", (0.9,))],
-     "these three models lose before they get faster, in all 3 model-task pairs."),
+     "no level tried is both faster and without loss, for all 3 model-task pairs."),
     # Never faster and never a loss: nothing is lost first.
     (2, [asked("===", ()), asked("===", ())],
      "these two models show no loss and run no faster, at any level tried."),
-    # One loses, one neither loses nor gains: one is counted.
+    # One loses, one neither loses nor gains: neither has a level that is both.
     (2, [asked("===", ()), asked("=−−", ())],
-     "these two models lose before they get faster, in 1 of 2 model-task pairs."),
+     "no level tried is both faster and without loss, for both model-task pairs."),
 ]  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def test_all_are_faster_where_every_timed_model_is(
         ([ran("sws", 1.0, 0.9, 1.0), ran("sss", 1.0, 1.0, 1.0)],
          " No model runs faster there, one model slower."),
         ([ran("sff", 1.0, 1.04, 2.0), ran("sff", 1.0, 1.06, 1.2)],
-         " All models run faster there, 1.04 to 1.1 times as fast."),
+         " All models run faster there, 1.04 to 1.06 times as fast."),
         # The gain is of those that gain, at that level: not 0.99, nor the 2.0 of a higher one.
         ([ran("sff", 1.0, 1.04, 2.0), ran("ssf", 1.0, 1.09, 1.2), ran("swf", 1.0, 0.9, 2.0)],
          " One of three models runs faster there, by at most 4 %."),
@@ -154,21 +154,21 @@ def test_at_a_level_both_what_is_kept_and_what_is_gained_is_said(
         ([], ""),
         # A loss still beats an answer without reading; only pretrained pairs are judged where there are any.
         ([asked("=−×"), asked("=−−"), asked("===", pretrained=False)],
-         " 1 of the 2 pretrained pairs beats an answer given without reading there."),
+         " There 1 of the 2 pretrained pairs beats an answer given without reading."),
         ([asked("=−×"), asked("==∅"), asked("===", pretrained=False)],
-         " None of the 2 pretrained pairs beats an answer given without reading there."),
+         " There none of the 2 pretrained pairs beats an answer given without reading."),
         ([asked("==−"), asked("===")],
-         " Every one of the 2 pretrained pairs beats an answer given without reading there."),
+         " There every one of the 2 pretrained pairs beats an answer given without reading."),
         ([asked("==−", pretrained=False), asked("==×", pretrained=False), asked("===", pretrained=False)],
-         " 2 of the 3 model-task pairs beat an answer given without reading there."),
+         " There 2 of the 3 model-task pairs beat an answer given without reading."),
         ([asked("=−", levels=(0.1, 0.5))], ""),  # not asked at 90 %
-        ([asked("==×")], " The one pretrained pair does not beat an answer given without reading there."),
-        ([asked("==−")], " The one pretrained pair beats an answer given without reading there."),
+        ([asked("==×")], " There the one pretrained pair does not beat an answer given without reading."),
+        ([asked("==−")], " There the one pretrained pair beats an answer given without reading."),
     ],
 )  # fmt: skip
 def test_speed_is_said_with_what_still_answers_there(outcomes: list[Outcome], said: str) -> None:
     models = [ran("sff", 1.0, 1.2, 2.31), ran("ssf", 1.0, 1.0, 1.24)]
-    start = "At 90 % the models run 1.2 to 2.3 times as fast."
+    start = "At 90 % the models run 1.2 to 2.3 times as fast, by skipping zeros."
     assert findings.gained(outcomes, models, 0.9) == f"{start}{said}"
 
 

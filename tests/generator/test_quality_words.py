@@ -26,25 +26,39 @@ def course(signs: str, levels: Sequence[float] = LEVELS) -> Course:
     return Course(tuple(zip(levels, (BY_SIGN[sign] for sign in signs))))
 
 
-FADES, COLLAPSES = "Quality fades before it ends: at", "Quality collapses rather than fades: at"
+ENDED = "model-task pairs answer no better than unread"
+CLOSE = (0.7, 0.8, 0.9)
 
 
 @pytest.mark.parametrize(
     ("pairs", "said"),
     [
         # The first loss (at 10 %) is no end, and the first end (at 50 %, of one of three) not that of half.
-        (["−−×", "−××", "−−∅"], f"{FADES} 90 % 3 of 3 model-task pairs answer no better than unread."),
-        (["==×", "==∅", "=−×"], f"{COLLAPSES} 90 % 3 of 3 model-task pairs answer no better than unread."),
+        (["−−×", "−××", "−−∅"], f"At 90 % 3 of 3 {ENDED}. Between 50 % and that level nothing was tried."),
         # Half is enough; a pair that ends later is not counted.
-        (["=×=", "=−−"], f"{COLLAPSES} 50 % 1 of 2 model-task pairs answer no better than unread."),
+        (["=×=", "=−−"], f"At 50 % 1 of 2 {ENDED}. Between 10 % and that level nothing was tried."),
         (["×"], "At 10 % the one model-task pair answers no better than unread."),
         (["==−", "=−−", "==×"], "At 90 %, the highest level tried, 2 of 3 model-task pairs still answer "
          "better than unread."),
         ([], ""),
     ],
 )  # fmt: skip
-def test_the_collapse_is_where_half_of_the_pairs_end(pairs: list[str], said: str) -> None:
+def test_the_end_is_where_half_of_the_pairs_end(pairs: list[str], said: str) -> None:
     assert quality.collapse([course(signs) for signs in pairs]) == said
+
+
+@pytest.mark.parametrize(
+    ("pairs", "how"),
+    [
+        (["−−×", "−××", "−−∅"], "fades before it ends"),
+        (["==×", "==∅", "=−×"], "collapses rather than fades"),
+    ],
+)
+def test_how_it_came_to_the_end_is_said_where_a_level_close_below_was_tried(
+    pairs: list[str], how: str
+) -> None:
+    said = quality.collapse([course(signs, CLOSE) for signs in pairs])
+    assert said == f"Quality {how}: at 90 % 3 of 3 {ENDED}."
 
 
 @pytest.mark.parametrize(
@@ -63,7 +77,7 @@ def test_a_loss_still_answers(pairs: list[str], said: str) -> None:
 
 def test_only_who_was_asked_at_a_level_is_counted_there() -> None:
     some = [course("=×", (0.1, 0.5)), course("==", (0.1, 0.9)), course("=×", (0.1, 0.5))]
-    assert "at 50 % 2 of 2 model-task pairs" in quality.collapse(some)
+    assert "At 50 % 2 of 2 model-task pairs" in quality.collapse(some)
 
 
 @pytest.mark.parametrize(

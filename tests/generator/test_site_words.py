@@ -219,7 +219,7 @@ def test_speeds_of_two_machines_are_never_in_one_table_figure_or_range(
     ]
     speeds = {row["model name"]: row["speed there"] for row in csv.DictReader(
         io.StringIO(files["data/verdicts.csv"].decode()))}  # fmt: skip
-    assert set(speeds.values()) == {"3.0 times", ""}
+    assert set(speeds.values()) == {"no faster", ""}  # reviews lose at the lowest level
     assert [name for name, speed in speeds.items() if not speed] == [
         "LED (recorded)" if origins else "LED"
     ]
@@ -413,7 +413,7 @@ def test_the_first_screen_says_that_zeros_alone_save_neither_time_nor_bytes() ->
     assert "Dense arithmetic on zeros takes the time of dense: 1.00 times as fast" in time
     assert "<td>3.0× <small>+0.06/−0.09</small></td>" in time
     assert "a masked dense file is as large as before" in stored
-    assert "GPT-2 unpruned in fewer bits (50 kB) is smaller than with 90 % zeros" in stored
+    assert "GPT-2: 50 kB in half the bits, 60 kB with those zeros." in stored
     assert "<td>100 kB</td><td>120 kB</td><td>50 kB</td><td>60 kB</td><td>30 kB</td>" in stored
 
 

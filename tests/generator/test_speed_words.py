@@ -40,12 +40,11 @@ def test_zeros_pay_from_where_half_of_the_models_gain_at_every_higher_level(
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ([{0.5: S, 0.9: F}, {0.5: S, 0.9: F}], "pays from 90 % on, for one sentence of 32 tokens."),
-        ([{0.9: F}, {0.9: S}], "pays from 90 % on for one of two models, for one sentence of 32 tokens."),
+        ([{0.5: S, 0.9: F}, {0.5: S, 0.9: F}], "pays from 90 % on for every model, at 1 × 32 tokens."),
+        ([{0.9: F}, {0.9: S}], "pays from 90 % on for one of two models, at 1 × 32 tokens."),
         # Faster at 50 % alone is no level from which on it pays.
-        ([{0.5: F, 0.9: S}], "does not pay even at 90 %, for one sentence of 32 tokens."),
-        ([{0.9: S}, {0.9: S}], "does not pay for most models even at 90 %, for one sentence of 32 "
-         "tokens."),
+        ([{0.5: F, 0.9: S}], "does not pay even at 90 %, at 1 × 32 tokens."),
+        ([{0.9: S}, {0.9: S}], "does not pay for most models even at 90 %, at 1 × 32 tokens."),
     ],
 )  # fmt: skip
 def test_what_skipping_gains_is_said_of_its_level_and_models(

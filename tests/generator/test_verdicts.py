@@ -58,6 +58,18 @@ def test_one_answer_is_the_floor_even_where_the_commonest_label_is_not_the_one(
     assert verdicts.state(silent, None, compare(silent, fixed_answer(silent))) is State.NO_LABEL
 
 
+@pytest.mark.parametrize(("silent", "expected"), [(50, State.LOSS), (51, State.NO_LABEL)])
+def test_what_writes_mostly_no_label_is_no_answer_though_its_mcc_be_above_zero(
+    silent: int, expected: State, scored: Scored
+) -> None:
+    """All that is said is right, so MCC is surely above a fixed answer's 0."""
+    said = [-1] * silent + TRUTH[silent:]
+    answer, dense = scored(TRUTH, said, metric="mcc"), scored(TRUTH, answers(2), metric="mcc")
+    held = compare(answer, fixed_answer(answer))
+    assert verdicts.bounds_of(held)[0] > 0
+    assert verdicts.state(answer, compare(answer, dense), held) is expected
+
+
 def test_an_mcc_is_judged_by_its_own_interval_not_by_that_of_accuracy(scored: Scored) -> None:
     """All accuracy's gain may be gone while a correlation is there: 70 of 100 ones, and answers that
     find most zeros at the price of as many ones."""
