@@ -36,11 +36,16 @@ UNIT = re.compile(r"(?<=\d) (?=(?:%|points|ms|[kMG]?B)(?!\w))")
 
 
 def published(recorded: Recorded, study: str = "report") -> list[Held]:
-    """The published records, with the study of that name."""
-    return [
+    """The study of that name and the published records of its models; where there is none, every record."""
+    held = [
         Held(one, "recorded")
         for one in recorded.every()
-        if one.cell.kind != "study" or one.cell.model == study
+        if one.cell.kind != Study.kind or one.cell.model == study
+    ]
+    studies = [one.record.answer for one in held if one.cell.kind == Study.kind]
+    names = {row.name for found in studies if isinstance(found, Study) for row in found.models}
+    return [
+        one for one in held if not studies or one.cell.kind == Study.kind or one.cell.model in names
     ]
 
 

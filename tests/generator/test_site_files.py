@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,6 +36,22 @@ def test_records_give_the_same_bytes_after_a_trip_to_disk(tmp_path: Path) -> Non
     again = site.published(recorded)
     assert {encode(one.record) for one in again} == {encode(one.record) for one in held}
     assert site.render(again) == site.render([Held(one.record, "recorded") for one in held])
+
+
+def test_a_study_is_published_without_the_records_of_another(tmp_path: Path) -> None:
+    recorded = Recorded(tmp_path)
+    studies = {"report": ("GPT-2",), "mine": ("My classifier",)}
+    for study, names in studies.items():
+        for one in synthetic.held(names, tasks=("reviews",), levels=(0.5,), blocks=1):
+            cell = replace(one.cell, model=study) if one.cell.kind == "study" else one.cell
+            recorded.put(replace(one.record, cell=cell))
+    for study, names in studies.items():
+        held = site.published(recorded, study)
+        assert {one.cell.model for one in held} == {study, *names}
+    assert {one.cell.model for one in site.published(recorded, "another")} == {
+        "GPT-2",
+        "My classifier",
+    }
 
 
 @pytest.fixture(scope="module")
