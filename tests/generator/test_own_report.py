@@ -94,7 +94,7 @@ def faults(page: str) -> Iterator[str]:
     yield from re.findall(r"<table>(?:(?!<td)(?!</table>).)*</table>", page, re.S)
     yield from re.findall(r"<(?:strong|figcaption|caption|th[^>]*)></", page)
     for before, after in re.findall(r"^([^\n#|>-][^\n]*:)\n\n([^\n]*)", page, re.M):
-        if not re.match(r"[|\-*<`{]|$|!!!|    |Nothing of this", after):
+        if not re.match(r"[|\-*<`{]|\d\. |$|!!!|    |Nothing of this", after):
             yield f"{before} {after}"
     page = re.sub(r"<table>.*?</table>", "", page, flags=re.S)
     page = re.sub(r"</?(?:a|code|small|strong)\b[^>]*>", "", page)
