@@ -3,7 +3,6 @@
 Pure. Verdicts are those of all pages, and their words are made here.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,10 +11,9 @@ from experiments.records.evaluation import Evaluation
 from experiments.records.footprint import Footprint
 from experiments.records.latency import LatencyRow
 from experiments.records.perplexity import Perplexity
-from experiments.records.record import Machine
 from experiments.records.study import StudyModel, StudyTask
 from generator import pairs, verdicts
-from generator.pairs import Shape
+from generator.pairs import Shape, Timer
 from generator.render import correlation, perplexity, score, size, whole
 from generator.report import Report
 from generator.sentences import level as sentences
@@ -50,7 +48,7 @@ class Curve:
     """One measure of a model by level under a method, for a task (quality) or a shape (speed).
 
     `marks` are lines to hold it against, each with its name; `about` says what was measured, on what;
-    `noise` is the threshold of its machine.
+    `noise` is the threshold of what timed it.
     """
 
     measure: str
@@ -61,7 +59,7 @@ class Curve:
     points: tuple[Point, ...]
     task: StudyTask | None = None
     shape: Shape | None = None
-    machine: Machine | None = None
+    timer: Timer | None = None
     marks: tuple[tuple[str, float], ...] = ()
     about: str = ""
     noise: float | None = None
@@ -69,11 +67,10 @@ class Curve:
 
 def curves(report: Report) -> list[Curve]:
     """Every curve, model by model under each method; none is empty."""
-    noise = noises(report)
     found: list[Curve | None] = []
     for view, row in report.by_method(report.measured):
         found += [_quality(view, row, task) for task in view.tasks_of(row)]
-        found += [_speed(view, row, shape, noise) for shape in pairs.shapes(view, [row])]
+        found += [_speed(view, row, shape) for shape in pairs.shapes(view, [row])]
         found.append(_bytes(view, row))
     return [one for one in found if one is not None and _of_its_method(report, one)]
 
@@ -83,16 +80,6 @@ def _of_its_method(report: Report, curve: Curve) -> bool:
     if curve.method == report.methods[0]:
         return bool(curve.points)
     return any(point.level for point in curve.points)
-
-
-def noises(report: Report) -> dict[Machine, float]:
-    """The noise threshold of each machine that timed a row."""
-    found: dict[Machine, float] = {}
-    for view, row in report.by_method(report.measured):
-        one = pairs.machine(view, row)
-        if one is not None and one not in found:
-            found[one] = pairs.noise_of(view, row)
-    return found
 
 
 def levels_of(report: Report) -> list[float]:
@@ -105,7 +92,7 @@ def _quality(report: Report, row: StudyModel, task: StudyTask) -> Curve | None:
     """A task's answers by level: of labels, or of a text that is predicted."""
     levels = levels_of(report)
     if dense := report.dense(row.name, task.name):
-        fixed = 0.0 if dense.metric == "mcc" else dense.majority
+        fixed = verdicts.fixed_score(dense)
         weak = pairs.is_weak(report, row, task)
         asked = [(at, one) for at in levels if (one := report.evaluation(row.name, task.name, at))]
         name = METRIC_NAMES.get(dense.metric, dense.metric)
@@ -193,12 +180,10 @@ def _text(
     )
 
 
-def _speed(
-    report: Report, row: StudyModel, shape: Shape, noise: Mapping[Machine, float]
-) -> Curve | None:
+def _speed(report: Report, row: StudyModel, shape: Shape) -> Curve | None:
     """The time of a pass by level, on the path that skips zeros."""
-    timed, machine = report.latency(row.name), pairs.machine(report, row)
-    if timed is None:
+    timed, timer = report.latency(row.name), pairs.timer(report, row)
+    if timed is None or timer is None:
         return None
     here = [one for one in timed.rows if (one.batch, one.tokens) == shape]
     paths = {one.path for one in here}
@@ -206,21 +191,20 @@ def _speed(
     rows = sorted((one for one in here if one.path in ("dense", path)), key=lambda one: one.level)
     if not rows:
         return None
-    threshold = noise[machine] if machine else verdicts.LEAST_NOISE
+    threshold = pairs.noise_of(report, row)
     record = report.record(kind="latency", model=row.name, method=report.method)
-    processor = f", {machine.processor}" if machine else ""
     threads = rows[0].threads
     return Curve(
         measure="speed",
         row=row,
         method=report.method,
         shape=shape,
-        machine=machine,
+        timer=timer,
         unit="ms",
         by="speed",
         points=tuple(_time(one, threshold, record) for one in rows),
         about=f"times dense, {shape[0]} × {shape[1]} tokens, {threads} "
-        f"thread{'s' if threads > 1 else ''}{processor}",
+        f"thread{'s' if threads > 1 else ''}, {timer.machine.processor}",
         noise=threshold,
     )
 
@@ -244,10 +228,9 @@ def _time(row: LatencyRow, threshold: float, record: str) -> Point:
 
 def _bytes(report: Report, row: StudyModel) -> Curve | None:
     """The smallest file that is read as it is, by level, against dense of 16 bits where that was weighed."""
-    weighed, inspected = report.footprint(row.name), report.inspection(row.name)
-    if weighed is None or inspected is None:
+    weighed, rivals = report.footprint(row.name), pairs.rivals_of(report, row)
+    if weighed is None or rivals is None:
         return None
-    rivals = verdicts.sizes(weighed, inspected)
     reference = rivals.dense if rivals.half is None else rivals.half
     dense = "dense" if rivals.half is None else "dense in 16 bits"
     record = report.record(kind="footprint", model=row.name, method=report.method)

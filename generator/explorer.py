@@ -102,7 +102,7 @@ def data(report: Report) -> dict[str, Any]:
     tasks = [curve.task for curve in every if curve.task]
     tasks = [one for place, one in enumerate(tasks) if one not in tasks[:place]]
     shapes = list(dict.fromkeys(curve.shape for curve in every if curve.shape))
-    machines = list(dict.fromkeys(curve.machine for curve in every if curve.machine))
+    timers = list(dict.fromkeys(curve.timer for curve in every if curve.timer))
     records = list(dict.fromkeys(point.record for curve in every for point in curve.points))
     levels = levels_of(report)
 
@@ -117,7 +117,7 @@ def data(report: Report) -> dict[str, Any]:
             plain(curve.about),
             [[plain(name), rounded(at)] for name, at in curve.marks],
             rounded(curve.noise),
-            machines.index(curve.machine) if curve.machine else None,
+            timers.index(curve.timer) if curve.timer else None,
             [_shipped_point(point, levels, records) for point in curve.points],
         ]
 

@@ -1,6 +1,6 @@
 """Model-task pairs: what verdicts say of each of them, and of the models that are timed and weighed. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from experiments.records.record import Machine
 from experiments.records.study import StudyModel, StudyTask
 from generator import verdicts
 from generator.report import Report, is_miniature
-from generator.verdicts import Course, Speed, State
+from generator.verdicts import Course, Sizes, Speed, State
 
 Shape = tuple[int, int]
 SENTENCE: Shape = (1, 32)  # batch × tokens: where one shape stands for all
@@ -74,12 +74,6 @@ def chosen(report: Report) -> list[StudyModel]:
     return groups.get("here") or next(iter(groups.values()), [])
 
 
-def machine(report: Report, row: StudyModel) -> Machine | None:
-    """What a row was timed on under the report's method."""
-    held = report.provenance(kind="latency", model=row.name, method=report.method)
-    return held.machine if held else None
-
-
 class Timer(NamedTuple):
     """What timed a row: a machine, and whether that is another than the one that measures here."""
 
@@ -92,8 +86,8 @@ def timer(report: Report, row: StudyModel) -> Timer | None:
 
     Records of two origins are apart though their machines read alike: processors of one name differ.
     """
-    one = machine(report, row)
-    return Timer(one, report.marked(row)) if one else None
+    held = report.provenance(kind="latency", model=row.name, method=report.method)
+    return Timer(held.machine, report.marked(row)) if held else None
 
 
 def by_machine(report: Report, rows: Iterable[StudyModel]) -> dict[Timer, list[StudyModel]]:
@@ -140,6 +134,12 @@ def noise_of(report: Report, row: StudyModel) -> float:
     return report.noises[own]
 
 
+def rivals_of(report: Report, row: StudyModel) -> Sizes | None:
+    """What a row's pruned files compete with; None where it was not weighed."""
+    weighed, inspected = report.footprint(row.name), report.inspection(row.name)
+    return verdicts.sizes(weighed, inspected) if weighed and inspected else None
+
+
 @dataclass(frozen=True)
 class Timed:
     """A level's speed at one shape, and what may be said of it."""
@@ -167,8 +167,3 @@ def shapes(report: Report, rows: Iterable[StudyModel]) -> list[Shape]:
     """The shapes at which these rows were timed, in the order of their records."""
     timed = timed_rows(report.by_method(rows))
     return list(dict.fromkeys((one.batch, one.tokens) for one in timed if one.path != "2:4"))
-
-
-def states_at(some: Sequence[Pair], level: float) -> list[State]:
-    """The states of pairs at a level, where they are on record."""
-    return [one for pair in some if (one := pair.course.at(level)) is not None]

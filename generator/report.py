@@ -132,6 +132,11 @@ class Report:
         tasks = [task.name for task in self.study.tasks]
         return {"model": stems(models), "task": stems(tasks)}
 
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Dense and the levels of the report's method, rising."""
+        return tuple(sorted({0.0, *self.study.levels_of(self.method)}))
+
     def pruned_stem(self, row: StudyModel) -> str:
         """A file name for a row under the report's method."""
         first = self.method == self.methods[0]
@@ -199,9 +204,14 @@ class Report:
             return self.dense(model, task)
         return self.find(Evaluation, model=model, method=self.method, level=level, task=task)
 
+    def answer(self, model: str, task: str, level: float) -> Evaluation | Perplexity | None:
+        """A row's answers to a task at a level, or its perplexity on it."""
+        return self.evaluation(model, task, level) or self.perplexity(model, task, level)
+
     def control(self, model: str, task: str, level: float) -> list[Evaluation]:
         """The answers of the model pruned at random, one a seed."""
-        return self._control(Evaluation, model, task, level)
+        found = self._at(Evaluation, model, task, level)
+        return [answer for cell, answer in found if cell.seed is not None]
 
     def loss(self, model: str, task: str, level: float) -> Comparison | None:
         """The pruned model against dense, on the same examples."""
@@ -247,20 +257,11 @@ class Report:
         where = {"model": model, "method": self.method, "level": level, "task": task}
         return self.find(PerplexityChange, against=DENSE, **where)
 
-    def perplexity_control(self, model: str, task: str, level: float) -> list[Perplexity]:
-        """How well the model pruned at random predicts it, one a seed."""
-        return self._control(Perplexity, model, task, level)
-
     def perplexity_against_control(
         self, model: str, task: str, level: float
     ) -> list[PerplexityChange]:
         """The pruned model against each random control of the same level."""
         return self._against_control(PerplexityChange, model, task, level)
-
-    def _control(self, kind: type[T], model: str, task: str, level: float) -> list[T]:
-        """The control's answers of a kind, by seed."""
-        found = self._at(kind, model, task, level)
-        return [answer for cell, answer in found if cell.seed is not None]
 
     def _against_control(self, kind: type[T], model: str, task: str, level: float) -> list[T]:
         """The method's answers of a kind against the control's, by seed."""
@@ -286,8 +287,7 @@ class Report:
         return [
             task
             for task in self.study.tasks
-            if task.name in model.tasks
-            and (self.dense(model.name, task.name) or self.perplexity(model.name, task.name, 0.0))
+            if task.name in model.tasks and self.answer(model.name, task.name, 0.0)
         ]
 
     def identity(self, **question: object) -> Mapping[str, str]:

@@ -40,6 +40,9 @@ class State(Enum):
         return {State.NO_LOSS: "=", State.LOSS: "−", State.FLOOR: "×", State.NO_LABEL: "∅"}[self]
 
 
+LEGEND = " · ".join(f"{one.sign} {one.value}" for one in State)
+
+
 class Speed(Enum):
     """What a path's ratio to dense says, beyond the machine's noise."""
 
@@ -54,6 +57,11 @@ def bounds_of(held: Comparison) -> Interval:
     MCC has none where both sides give one answer each; the accuracy of the same answers has one.
     """
     return held.difference_interval or held.accuracy_difference_interval
+
+
+def fixed_score(answer: Evaluation) -> float:
+    """What a fixed answer scores on the same sentences: an MCC of 0, else the commonest label's share."""
+    return 0.0 if answer.metric == "mcc" else answer.majority
 
 
 def above_floor(answer: Evaluation, against_fixed: Comparison) -> bool:

@@ -85,15 +85,6 @@ def test_the_readme_s_study_is_one(tmp_path: Path) -> None:
     assert load_study(tmp_path / "study.toml").study.models
 
 
-def test_the_site_s_example_of_a_study_is_one(tmp_path: Path) -> None:
-    page = text("generator/templates/reproduce.md.jinja")
-    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.M | re.S)
-    (tmp_path / "study.toml").write_text(block, encoding="utf-8")
-    for file in re.findall(r'^file = "([^"]+)"', block, re.M):
-        (tmp_path / file).write_text("sentence\tlabel\n", encoding="utf-8")
-    assert load_study(tmp_path / "study.toml").study.models
-
-
 def test_the_default_study_and_the_readme_show_every_key_that_people_need() -> None:
     shown = text("report.toml") + text("README.md")
     for key in ("title", "levels", "methods", "tasks", "model", "task"):

@@ -41,7 +41,6 @@ FACES: dict[str, dict[str, str]] = {
         SERIES[6]: "#c9ced4",
     },
 }
-DASHES = ("-", (0, (6, 2)), (0, (3, 2)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 STYLE: dict[Any, Any] = {

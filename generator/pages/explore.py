@@ -9,7 +9,7 @@ from generator.exhibits import Column, Table
 from generator.render import Markdown, escape, level_name
 from generator.report import Report
 from generator.sentences import tasks
-from generator.verdicts import State
+from generator.verdicts import LEGEND, State
 
 MOST_LEVELS = 6  # columns beside the model and the task
 
@@ -32,7 +32,7 @@ def context(report: Report) -> Context:
         data=explorer.table(every) if every else None,
         states=_states(report, asked) if asked else Markdown(""),
         note=report.note(curve.row for curve in asked),
-        signs=Markdown(" · ".join(f"{one.sign} {one.value}" for one in State)),
+        signs=Markdown(LEGEND),
     )
 
 

@@ -13,7 +13,7 @@ from generator.sentences import findings as sentences
 from generator.sentences import quality, sizes, speed, tasks
 from generator.sentences.findings import Outcome, Ran, level_span
 from generator.sentences.sizes import unharmed_up_to
-from generator.verdicts import Speed, State
+from generator.verdicts import LEGEND, Speed, State
 
 LOOKS = {State.NO_LOSS: "s0", State.LOSS: "s1", State.FLOOR: "s2", State.NO_LABEL: "s2"}
 MOST_LEVELS = 9  # columns of the grid: of more levels those that say most
@@ -94,23 +94,25 @@ def _headline(report: Report) -> Markdown:
 def _lead(view: Report) -> tuple[Markdown, ...]:
     """What is left at the highest level that half of the pairs bear, and where all models gain time.
 
-    Speeds are one machine's, which is named where there are others.
+    Speeds are one machine's, which is named where there are others: answers beside them are of its models.
     """
     judged = outcomes(view)
     timer = pairs.foremost(view)
     timed = pairs.timed_on(view, view.measured, timer)
     mine = [row for other, row in timed if other.method == view.method]
     ran = [one for row in mine if (one := ran_at(view, row))]
-    parts = []
+    parts, model = [], "model" if len(mine) == len(view.measured) else "timed model"
     half, fast = sentences.half_kept(judged), sentences.all_faster(ran)
     if half is not None:
-        parts.append(sentences.kept(judged, ran, half))
+        parts.append(sentences.kept(judged, ran, half, model))
     if fast is not None and judged and fast != half:
-        parts.append(sentences.gained(judged, ran, fast))
+        theirs = [outcome(pair) for pair in pairs.of_method(view, mine) if pair.able]
+        parts.append(sentences.gained(theirs, ran, fast, model))
     if parts and len(view.methods) > 1:
         parts[0] = Markdown(f"By {escape(view.method)}: {parts[0]}")
     if parts and ran and (name := _named(view)):
-        parts.append(Markdown(f"Timed on {name}."))
+        models = sentences.some_of(len(mine), len(view.measured))
+        parts.append(Markdown(f"Speeds are those of {models}, timed on {name}."))
     return tuple(parts)
 
 
@@ -129,12 +131,11 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
         for pair in found
     ]
     spans = [_span(report, level) for level in levels]
-    signs = " · ".join(f"{state.sign} {state.value}" for state in State)
     if any(spans):
         rows.append((("speed", _named(report) or "one sentence"), *spans))
     return Table(
         name="states",
-        caption=f"{signs}; below: speed." if any(spans) else f"{signs}.",
+        caption=f"{LEGEND}; below: speed." if any(spans) else f"{LEGEND}.",
         columns=(
             Column("model, task", _pair_name, right=False, parts=("model", "task")),
             *(

@@ -11,7 +11,6 @@ from generator import pairs, verdicts
 from generator.exhibits import Column, Drawing, Table
 from generator.figures import frontier
 from generator.figures.frontier import Line, Panel, Point
-from generator.pages.quality import answer
 from generator.pairs import SENTENCE, Pair
 from generator.render import Markdown, escape, listed, percent, speedup
 from generator.report import Report, is_miniature
@@ -94,12 +93,12 @@ def _panel(task: StudyTask, views: Sequence[tuple[Report, StudyModel]], cost: st
 def _line(report: Report, row: StudyModel, task: StudyTask, cost: str) -> Line | None:
     """A row's quality by what it costs at each level; None where either is not measured.
 
-    Where it answers no better than unread, no cost is a gain: those levels are left out.
+    Where it does no better than a fixed answer, no cost is a gain: those levels are left out.
     """
     costs = _megabytes(report, row) if cost == "bytes" else _milliseconds(report, row)
     points = []
     for level in (0.0, *report.study.levels):
-        found = answer(report, row, task, level) if level in costs else None
+        found = report.answer(row.name, task.name, level) if level in costs else None
         state = report.state(row.name, task.name, level)
         if found is not None and not (level and state is not None and state.dead):
             spent, bounds = costs[level]

@@ -1,24 +1,18 @@
 """One model under one method, level by level: its answers, its speed, its bytes, as a figure and a table."""
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from experiments.records.evaluation import Evaluation
 from experiments.records.latency import LatencyRow
-from experiments.records.perplexity import Perplexity
 from experiments.records.study import StudyModel, StudyTask
 from generator import verdicts
 from generator.exhibits import Column, Drawing, Table, spread
-from generator.figures import level_strip
-from generator.figures.level_strip import Line, Strip
-from generator.pairs import Shape, is_weak, noise_of, shapes, speeds
+from generator.pages import strip
+from generator.pairs import Shape, is_weak, rivals_of, shapes, speeds
 from generator.render import (
     NONE,
     Markdown,
-    escape,
     level_name,
     perplexity,
     quiet,
@@ -30,11 +24,11 @@ from generator.report import Report
 from generator.sentences import model as sentences
 from generator.sentences import tasks
 from generator.sentences.model import Asked
-from generator.verdicts import Sizes, Speed, State
+from generator.sentences.sizes import bits
+from generator.verdicts import State
 
 MOST = 12  # levels of a table; the CSV has them all
 UNITS = {"accuracy": "%", "exact_match": "%", "mcc": "MCC", "perplexity": "perplexity"}
-Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ def levels(report: Report, row: StudyModel) -> Levels:
         method=report.method,
         verdict=title,
         said=tuple(one for one in said if one),
-        strip=_drawing(report, row, every, title),
+        strip=strip.drawing(report, row, every, title),
         table=_table(report, row),
     )
 
@@ -98,173 +92,16 @@ def asked(report: Report, row: StudyModel) -> list[Asked]:
     ]
 
 
-def rivals_of(report: Report, row: StudyModel) -> Sizes | None:
-    """What a row's pruned files compete with."""
-    weighed, found = report.footprint(row.name), report.inspection(row.name)
-    if weighed is None or found is None or not _has_dense(report, row):
-        return None
-    return verdicts.sizes(weighed, found)
-
-
-def _has_dense(report: Report, row: StudyModel) -> bool:
-    weighed = report.footprint(row.name)
-    first = verdicts.precisions(weighed)[:1] if weighed else ()
-    return bool(weighed and first and 0.0 in verdicts.file_rows(weighed, "dense", first[0]))
-
-
-def _levels_of(report: Report) -> tuple[float, ...]:
-    return tuple(sorted({0.0, *report.study.levels_of(report.method)}))
-
-
-# ---- the figure ---------------------------------------------------------------------------------
-
-
-def _drawing(
-    report: Report, row: StudyModel, every: list[Asked], verdict: Markdown
-) -> Drawing | None:
-    sped = speeds(report, row)
-    faster = [at for at, one in sped.items() if one.verdict is Speed.FASTER] if sped else None
-    strip = Strip(
-        levels=_levels_of(report),
-        quality=tuple(_kept(report, row)),
-        speed=tuple(_speeds(report, row)),
-        noise=noise_of(report, row),
-        sizes=tuple(_sizes(report, row)),
-        rivals=_rivals(report, row),
-    )
-    if not (strip.quality or strip.speed or strip.sizes):
-        return None
-    return Drawing(
-        name=f"by-level-{report.pruned_stem(row)}",
-        title=sentences.title(every, faster),
-        subtitle=f"{report.pruned_title(row)}. {_measured(report, row)}",
-        alt=Markdown(
-            f"{verdict} Drawn by level: quality, speed and bytes of "
-            f"{escape(report.pruned_title(row))}."
-        ),
-        draw=partial(level_strip.draw, strip),
-    )
-
-
-def _measured(report: Report, row: StudyModel) -> str:
-    """What the panels hold, of how many, on what machine and when."""
-    counts = [
-        f"{tasks.title(task)} n = {answer.n}"
-        for task in report.tasks_of(row)
-        if (answer := _dense(report, row, task))
-    ]
-    timed = report.provenance(kind="latency", model=row.name, method=report.method)
-    where = (
-        f"timed on {timed.machine.processor}, {timed.machine.threads} "
-        f"thread{'s' if timed.machine.threads != 1 else ''}, {timed.date}"
-        if timed
-        else "not timed"
-    )
-    return f"{'; '.join([*counts, where])}."
-
-
-def _dense(report: Report, row: StudyModel, task: StudyTask) -> Evaluation | Perplexity | None:
-    return report.dense(row.name, task.name) or report.perplexity(row.name, task.name, 0.0)
-
-
-def _kept(report: Report, row: StudyModel) -> Iterator[Line]:
-    """Of each task how much of dense's gain over a fixed answer is left, dense = 1."""
-    for task in report.tasks_of(row):
-        points, dead = [], []
-        for level in _levels_of(report):
-            shares = _shares(report, row, task, level)
-            if shares is not None:
-                points.append((level, *shares))
-                state = report.state(row.name, task.name, level)
-                if state is not None and state.dead:
-                    dead.append(level)
-        if points:
-            yield Line(tasks.title(task), tuple(points), tuple(dead))
-
-
-def _shares(
-    report: Report, row: StudyModel, task: StudyTask, level: float
-) -> tuple[float, float, float] | None:
-    """A score and its interval between a fixed answer (0) and dense (1); None where that is no scale.
-
-    Of a perplexity it is nats below those of a uniform guess.
-    """
-    floor, dense, value, bounds = 0.0, 0.0, 0.0, None
-    if task.metric == "perplexity":
-        found = report.inspection(row.name)
-        size_of = found.architecture.vocabulary if found else None
-        first = report.perplexity(row.name, task.name, 0.0)
-        text = report.perplexity(row.name, task.name, level)
-        if not (size_of and first and text):
-            return None
-        floor, dense, value = (-math.log(x) for x in (size_of, first.value, text.value))
-        low, high = text.interval or (text.value, text.value)
-        bounds = (-math.log(high), -math.log(low)) if low > 0 else None
-    else:
-        one, answer = (
-            report.dense(row.name, task.name),
-            report.evaluation(row.name, task.name, level),
-        )
-        if not (one and answer):
-            return None
-        floor = 0.0 if one.metric == "mcc" else one.majority
-        dense, value, bounds = one.value, answer.value, answer.interval
-    if dense <= floor:
-        return None
-    share = [(x - floor) / (dense - floor) for x in (value, *(bounds or (value, value)))]
-    return share[0], share[1], share[2]
-
-
-def _speeds(report: Report, row: StudyModel) -> Iterator[Line]:
-    timed = report.latency(row.name)
-    for batch, tokens in shapes(report, [row]) if timed else ():
-        if timed and (some := timed.sparse(batch, tokens)):
-            dense = ((0.0, 1.0, 1.0, 1.0),)
-            points = tuple(
-                (one.level, one.ratio, *(one.ratio_interval or (one.ratio, one.ratio)))
-                for one in some
-            )
-            yield Line(f"{batch} × {tokens} tokens", dense + points)
-
-
-def _sizes(report: Report, row: StudyModel) -> Iterator[Line]:
-    weighed = report.footprint(row.name)
-    for dtype in verdicts.precisions(weighed) if weighed else ():
-        rows = verdicts.file_rows(weighed, "bitmask", dtype) if weighed else {}
-        points = tuple(
-            (level, one.bytes / 1e6, one.bytes / 1e6, one.bytes / 1e6)
-            for level, one in sorted(rows.items())
-        )
-        if points:
-            yield Line(f"bit masks, {_bits(dtype)}", points)
-
-
-def _rivals(report: Report, row: StudyModel) -> tuple[tuple[str, float], ...]:
-    rivals = rivals_of(report, row)
-    if rivals is None:
-        return ()
-    named = (("as it came", rivals.as_came), ("dense, 16 bits", rivals.half))
-    return tuple((name, count / 1e6) for name, count in named if count)
-
-
-def _bits(dtype: str) -> str:
-    return sentences.BITS.get(dtype, dtype)
-
-
-# ---- the table ----------------------------------------------------------------------------------
-
-
 def _table(report: Report, row: StudyModel) -> Table:
     some, timed = report.tasks_of(row), report.latency(row.name)
     weighed = report.footprint(row.name)
     where: list[Shape] = shapes(report, [row]) if timed else []
     dtypes = verdicts.precisions(weighed) if weighed else ()
-    order = _levels_of(report)
     columns = [Column("removed", level_name, right=False)]
     columns += [_score_column(report, row, task) for task in some]
     columns += [_time_column(shape) for shape in where]
     columns += [
-        Column(f"bit masks, {_bits(dtype)}", _size, unit="bytes", about="the whole file")
+        Column(f"bit masks, {bits(dtype)}", _size, unit="bytes", about="the whole file")
         for dtype in dtypes
     ]
     columns += [Column(f"{tasks.title(task)} record", shown=False) for task in some]
@@ -276,7 +113,7 @@ def _table(report: Report, row: StudyModel) -> Table:
             *(_weight(report, row, dtype, level) for dtype in dtypes),
             *(_record(report, row, task, level) for task in some),
         )
-        for level in order
+        for level in report.levels
     )
     return Table(
         name=f"levels-{report.pruned_stem(row)}",
@@ -289,7 +126,7 @@ def _table(report: Report, row: StudyModel) -> Table:
 
 def _legend(report: Report, row: StudyModel) -> str:
     """What the signs mean, where there are any."""
-    parts = [f"{sentences.LEGEND}."] if report.tasks_of(row) else []
+    parts = [f"{verdicts.LEGEND}."] if report.tasks_of(row) else []
     if report.latency(row.name):
         parts.append("Times in milliseconds, in small how many times as fast.")
     return " ".join(parts)
@@ -330,9 +167,7 @@ def _score_cell(metric: str, value: Scored | None) -> Markdown:
 
 
 def _scored(report: Report, row: StudyModel, task: StudyTask, level: float) -> Scored | None:
-    answer = report.evaluation(row.name, task.name, level) or report.perplexity(
-        row.name, task.name, level
-    )
+    answer = report.answer(row.name, task.name, level)
     if answer is None:
         return None
     state = report.state(row.name, task.name, level) if level else None

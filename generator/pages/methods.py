@@ -16,7 +16,7 @@ from generator.render import Markdown, level_name, listed
 from generator.report import Report
 from generator.sentences import quality as sentences
 from generator.sentences import tasks
-from generator.verdicts import bounds_of
+from generator.verdicts import bounds_of, fixed_score
 
 MOST_ROWS = 16
 EXAMPLE = 0.5
@@ -95,7 +95,7 @@ def _row(report: Report, pair: Pair, level: float) -> Row:
     label = f"{report.label(pair.row)}, {tasks.title(pair.task)}"
     if dense is None:
         return Row(label, ())
-    floor = 0.0 if dense.metric == "mcc" else dense.majority
+    floor = fixed_score(dense)
     gain = dense.value - floor
     if gain <= 0:
         return Row(label, ())

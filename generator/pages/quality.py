@@ -9,6 +9,7 @@ from experiments.records.perplexity import Perplexity
 from experiments.records.study import StudyModel, StudyTask
 from generator import pairs
 from generator.exhibits import Column, Drawing, Table
+from generator.exports import answers
 from generator.figures import quality_by_level
 from generator.figures.quality_by_level import Line, Panel
 from generator.pairs import Pair
@@ -27,7 +28,7 @@ from generator.report import Report, is_miniature
 from generator.sentences import quality as sentences
 from generator.sentences import tasks
 from generator.sentences.quality import METRIC_NAMES, PERPLEXITY
-from generator.verdicts import State
+from generator.verdicts import State, fixed_score
 
 MOST_ROWS = 8
 MOST_PANELS = 4
@@ -103,8 +104,8 @@ def context(report: Report) -> Context:
             for row in report.study.models
             for task, reason in row.skipped.items()
         ),
-        all=_all(report),
-        texts=_texts(report),
+        all=answers.scores(report),
+        texts=answers.perplexities(report),
     )
 
 
@@ -141,9 +142,7 @@ def _panel(report: Report, task: StudyTask, rows: Sequence[StudyModel]) -> Panel
     )
     dense = [a for row in rows if (a := report.dense(row.name, task.name))]
     if dense:
-        mcc = dense[0].metric == "mcc"
-        floor: float | None = 0.0 if mcc else dense[0].majority
-        return Panel(tasks.title(task), "MCC" if mcc else "accuracy", lines, floor)
+        return Panel(tasks.title(task), METRIC_NAMES[dense[0].metric], lines, fixed_score(dense[0]))
     return Panel(tasks.title(task), PERPLEXITY, lines, _uniform(report, task, rows))
 
 
@@ -156,8 +155,7 @@ def _uniform(report: Report, task: StudyTask, rows: Sequence[StudyModel]) -> flo
 
 def _line(report: Report, row: StudyModel, task: StudyTask) -> Line:
     """A model's line under the report's method; without pruned answers none."""
-    levels = [0.0, *report.study.levels_of(report.method)]
-    asked = [(level, answer(report, row, task, level)) for level in sorted(levels)]
+    asked = [(level, report.answer(row.name, task.name, level)) for level in report.levels]
     silent = [
         level for level, _ in asked if report.state(row.name, task.name, level) is State.NO_LABEL
     ]
@@ -171,19 +169,11 @@ def _line(report: Report, row: StudyModel, task: StudyTask) -> Line:
     return Line(label, points if pruned else (), place, min(silent, default=None))
 
 
-def answer(
-    report: Report, row: StudyModel, task: StudyTask, level: float
-) -> Evaluation | Perplexity | None:
-    """A row's answers to a task at a level, or its perplexity on it."""
-    asked = row.name, task.name, level
-    return report.evaluation(*asked) or report.perplexity(*asked)
-
-
 def _table(place: int, some: Sequence[Pair]) -> Table:
-    """A row a pair: dense, up to where no loss is seen, from where on it answers no better than unread."""
+    """A row a pair: dense, up to where no loss is seen, from where on a fixed answer does as well."""
     rows, records = [], []
     for pair in some[:MOST_ROWS]:
-        dense = answer(pair.view, pair.row, pair.task, 0.0)
+        dense = pair.view.answer(pair.row.name, pair.task.name, 0.0)
         course = pair.course
         loss = pair.view.loss(pair.row.name, pair.task.name, course.unharmed or 0.0)
         rows.append(
@@ -210,7 +200,7 @@ def _table(place: int, some: Sequence[Pair]) -> Table:
             Column("no loss seen up to", _level, about="level"),
             Column("bound", _or_none, about="of what is lost at that level"),
             Column("first loss at", _level, about="level", shown=False),
-            Column("no better than unread from", _level, about="level"),
+            Column("no better than a fixed answer from", _level, about="level"),
             Column("note", right=False),
         ),
         rows=tuple(rows),
@@ -225,7 +215,7 @@ def _note(pair: Pair, dense: Evaluation | Perplexity | None) -> str:
         return "; ".join(
             [*weak, *([f"no interval: {dense.no_interval}"] if dense.no_interval else [])]
         )
-    return "; ".join([*weak, *filter(None, [note(dense) if dense else ""])])
+    return "; ".join([*weak, *filter(None, [sentences.note(dense) if dense else ""])])
 
 
 def scored(answer: Evaluation | Perplexity | None) -> tuple[object, ...] | None:
@@ -262,122 +252,6 @@ def _level(value: float | None) -> str:
 
 def _or_none(value: str | None) -> str:
     return escape("–" if value is None else value)
-
-
-def _all(report: Report) -> Table:
-    """Every labelled answer, with its difference from dense and from a fixed answer."""
-    rows, records = [], []
-    for view, row, task, level in _asked(report):
-        one = view.evaluation(row.name, task.name, level)
-        if one is None:
-            continue
-        loss = view.loss(row.name, task.name, level) if level else None
-        fixed = view.against_fixed(row.name, task.name, level)
-        found = view.state(row.name, task.name, level)
-        method = view.method if level else ""
-        rows.append(
-            (
-                row.name, task.name, method, level, METRIC_NAMES[one.metric], one.n, one.value,
-                one.interval, found.value if found else None,
-                loss.difference if loss else None, loss.difference_interval if loss else None,
-                loss.p_value if loss else None, loss.gained if loss else None,
-                loss.lost if loss else None, fixed.difference if fixed else None,
-                fixed.difference_interval if fixed else None, one.accuracy, one.majority,
-                one.not_a_label, note(one),
-            )
-        )  # fmt: skip
-        records.append(
-            view.record(
-                kind="evaluation",
-                model=row.name,
-                task=task.name,
-                level=level,
-                method=method or None,
-            )
-        )
-    bounds = ("low", "high")
-    return Table(
-        name="quality",
-        columns=(
-            Column("model"), Column("task"), Column("method"),
-            Column("level", unit="share of prunable weights"),
-            Column("metric"), Column("n", unit="sentences"), Column("score"),
-            Column("score interval", parts=bounds, about="95 %"),
-            Column("state"),
-            Column("difference from dense", about="pruned minus dense on the same sentences"),
-            Column("difference from dense interval", parts=bounds, about="95 %"),
-            Column("McNemar p"), Column("gained", unit="sentences"), Column("lost", unit="sentences"),
-            Column("difference from a fixed answer"),
-            Column("difference from a fixed answer interval", parts=bounds, about="95 %"),
-            Column("accuracy"), Column("accuracy of a fixed answer"),
-            Column("answers that are no label", unit="sentences"), Column("note"),
-        ),
-        rows=tuple(rows),
-        records=tuple(records),
-    )  # fmt: skip
-
-
-def _texts(report: Report) -> Table:
-    """Every perplexity, with how many times dense it is."""
-    rows, records = [], []
-    for view, row, task, level in _asked(report):
-        one = view.perplexity(row.name, task.name, level)
-        if one is None:
-            continue
-        found = view.state(row.name, task.name, level)
-        method = view.method if level else ""
-        more = view.perplexity_change(row.name, task.name, level) if level else None
-        rows.append(
-            (
-                row.name, task.name, method, level, one.n, one.value, one.interval,
-                found.value if found else None, more.ratio if more else None,
-                more.ratio_interval if more else None,
-            )
-        )  # fmt: skip
-        records.append(
-            view.record(
-                kind="perplexity",
-                model=row.name,
-                task=task.name,
-                level=level,
-                method=method or None,
-            )
-        )
-    bounds = ("low", "high")
-    return Table(
-        name="perplexity",
-        columns=(
-            Column("model"), Column("task"), Column("method"),
-            Column("level", unit="share of prunable weights"), Column("n", unit="tokens"),
-            Column("perplexity"), Column("perplexity interval", parts=bounds, about="95 %"),
-            Column("state"), Column("times dense"),
-            Column("times dense interval", parts=bounds, about="95 %"),
-        ),
-        rows=tuple(rows),
-        records=tuple(records),
-    )  # fmt: skip
-
-
-def _asked(report: Report) -> Iterator[tuple[Report, StudyModel, StudyTask, float]]:
-    """Every row, task, method and level: dense once, before the methods."""
-    for row in report.measured:
-        for task in report.tasks_of(row):
-            yield report, row, task, 0.0
-            for view, _ in report.by_method([row]):
-                for level in sorted(report.study.levels_of(view.method)):
-                    if level:
-                        yield view, row, task, level
-
-
-def note(answer: Evaluation) -> str:
-    """What a score hides: a model that says one thing, or nothing that is a label; a missing interval."""
-    if answer.not_a_label == answer.n:
-        return "no answer is a label"
-    if answer.not_a_label:
-        return f"{answer.not_a_label} answers are no label"
-    if answer.constant_prediction:
-        return "one answer to everything"
-    return f"no interval: {answer.no_interval}" if answer.no_interval else ""
 
 
 def _ways(report: Report) -> Iterator[Markdown]:
@@ -433,7 +307,7 @@ def _begun(marks: str | None) -> str:
 def _warnings(report: Report) -> Iterable[str]:
     for row in report.measured:
         for task in report.tasks_of(row):
-            if dense := answer(report, row, task, 0.0):
+            if dense := report.answer(row.name, task.name, 0.0):
                 name = f"{report.label(row)}, {tasks.title(task)}"
                 yield from (f"{name}: {one}" for one in dense.warnings)
             found = report.dense(row.name, task.name)

@@ -21,7 +21,7 @@ SHOWN = (0.5, 0.9, 0.99)
 MOST_PANELS = 3
 PLACED = 5  # the version of timing since which weights are laid anew for every round
 OLDER = (
-    "Some of these times were recorded before weights were laid anew for every round, and with an earlier "
+    "of these times were recorded before weights were laid anew for every round, and with an earlier "
     "sparse product: speeds beside dense can be too high, and intervals narrower than they should be."
 )
 Views = Sequence[tuple[Report, StudyModel]]  # rows, each under a method
@@ -97,8 +97,10 @@ def _older(views: Views) -> Markdown:
         view.identity(kind="latency", model=row.name, method=view.method) for view, row in views
     )
     versions = [identity.get("version", "") for identity in asked]
-    placed = all(version.isdecimal() and int(version) >= PLACED for version in versions)
-    return Markdown("" if placed else OLDER)
+    old = sum(not (version.isdecimal() and int(version) >= PLACED) for version in versions)
+    if not old:
+        return Markdown("")
+    return Markdown(f"{'All' if old == len(versions) else 'Some'} {OLDER}")
 
 
 def _ends(counts: Sequence[int]) -> Markdown:
@@ -235,8 +237,8 @@ def _all(report: Report) -> Table:
     for view, row in report.by_method(report.measured):
         found = view.latency(row.name)
         noise = pairs.noise_of(view, row) if found else 0.0
-        timer = pairs.machine(view, row)
-        machine = timer.processor if timer else ""
+        timer = pairs.timer(view, row)
+        machine = timer.machine.processor if timer else ""
         for one in found.rows if found else ():
             said = verdicts.speed(one, noise).value if one.path == "sparse" else None
             rows.append(

@@ -9,11 +9,10 @@ from generator.pairs import Pair
 from generator.render import Markdown, escape, level_name, percent
 from generator.report import is_miniature
 from generator.sentences import tasks
-from generator.sentences.quality import bound, outward
+from generator.sentences.quality import WIDE, bound, outward
 from generator.verdicts import State
 
 NOTHING = Markdown("")
-WIDE = 0.15  # levels further apart than this leave room for others between them
 
 
 def ended(some: Sequence[Pair], method: str) -> Markdown:

@@ -132,8 +132,13 @@ def all_faster(ran: Iterable[Sequence[Ran]]) -> float | None:
     )
 
 
-def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float) -> Markdown:
-    """How many pairs show no loss at a level, and what the models do there in time."""
+def kept(
+    outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float, model: str = "model"
+) -> Markdown:
+    """How many pairs show no loss at a level, and what the models do there in time.
+
+    `model` names those that ran, where they are not all.
+    """
     states = [one for outcome in outcomes if (one := outcome.course.at(level))]
     count = states.count(State.NO_LOSS)
     some = f"{count} of {_pairs(len(states))} show"
@@ -146,44 +151,44 @@ def kept(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float
     faster = [one for one in there if one.verdict is Speed.FASTER]
     if not faster:
         slower = sum(one.verdict is Speed.SLOWER for one in there)
-        also = f", {in_words(slower, 'model')} slower" if slower else ""
-        return Markdown(f"{what} No model runs faster there{also}.")
+        also = f", {in_words(slower, model)} slower" if slower else ""
+        return Markdown(f"{what} No {model} runs faster there{also}.")
     if len(faster) == len(there) == 1:
-        return Markdown(f"{what} The model runs faster there, {span(faster)} times as fast.")
+        return Markdown(f"{what} The {model} runs faster there, {span(faster)} times as fast.")
     if len(faster) == len(there):
-        return Markdown(f"{what} All models run faster there, {span(faster)} times as fast.")
+        return Markdown(f"{what} All {model}s run faster there, {span(faster)} times as fast.")
     run = "runs" if len(faster) == 1 else "run"
-    models = some_of(len(faster), len(there))
+    models = some_of(len(faster), len(there), model)
     most = percent(max(one.ratio for one in faster) - 1, 0)
     return Markdown(
         f"{what} {models[0].upper()}{models[1:]} {run} faster there, by at most {most}."
     )
 
 
-def gained(outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float) -> Markdown:
+def gained(
+    outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float, model: str = "model"
+) -> Markdown:
     """How fast the models run at a level, and how many pairs still answer there."""
     there = [one for model in ran for one in model if one.level == level]
     judged = [one for one in outcomes if one.pretrained] or list(outcomes)
     which = "pretrained" if any(one.pretrained for one in outcomes) else "model-task"
     states = [one for outcome in judged if (one := outcome.course.at(level))]
     alive = sum(not one.dead for one in states)
-    run = f"At {level_name(level)} {_run(ran)} {span(there)} times as fast, by skipping zeros."
+    run = (
+        f"At {level_name(level)} {_run(ran, model)} {span(there)} times as fast, by skipping zeros."
+    )
     if not states:
         return Markdown(run)
     if len(states) == 1:
         beats = "beats" if alive else "does not beat"
-        return Markdown(
-            f"{run} There the one {which} pair {beats} an answer given without reading."
-        )
+        return Markdown(f"{run} There the one {which} pair {beats} a fixed answer.")
     who = "none" if not alive else "every one" if alive == len(states) else str(alive)
     verb = "beats" if alive in (0, 1, len(states)) else "beat"
-    return Markdown(
-        f"{run} There {who} of the {len(states)} {which} pairs {verb} an answer given without reading."
-    )
+    return Markdown(f"{run} There {who} of the {len(states)} {which} pairs {verb} a fixed answer.")
 
 
-def _run(ran: Sequence[Sequence[Ran]]) -> str:
-    return "the model runs" if len(ran) == 1 else "the models run"
+def _run(ran: Sequence[Sequence[Ran]], model: str) -> str:
+    return f"the {model} runs" if len(ran) == 1 else f"the {model}s run"
 
 
 def span(some: Iterable[Ran]) -> str:

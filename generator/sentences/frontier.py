@@ -57,11 +57,10 @@ def paying(found: Sequence[Cheapest]) -> Markdown:
 
 def _cheapest(pair: Pair) -> Cheapest:
     level = pair.course.unharmed
-    weighed, inspected = pair.view.footprint(pair.row.name), pair.view.inspection(pair.row.name)
+    weighed, rivals = pair.view.footprint(pair.row.name), pairs.rivals_of(pair.view, pair.row)
     smaller = None
-    if weighed and inspected:
+    if weighed and rivals:
         best = verdicts.smallest_file(weighed, level or 0.0)
-        rivals = verdicts.sizes(weighed, inspected)
         smaller = bool(level) and best.format == "bitmask" and best.bytes < rivals.smallest
     ran = pairs.speeds(pair.view, pair.row)
     faster = None if not ran else level in ran and ran[level].verdict is Speed.FASTER

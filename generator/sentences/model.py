@@ -11,10 +11,9 @@ from generator import verdicts
 from generator.pairs import Timed
 from generator.render import Markdown, escape, level_name, listed, size, speedup
 from generator.sentences.findings import NUMBERS, level_span
-from generator.verdicts import Course, Sizes, Speed, State
+from generator.verdicts import Course, Sizes, Speed
 
 PRECISION = {"F16": "half precision", "BF16": "half precision", "F32": "single precision"}
-BITS = {"F16": "16 bits", "BF16": "16 bits", "F32": "32 bits", "F64": "64 bits"}
 
 
 @dataclass(frozen=True)
@@ -206,6 +205,3 @@ def odd(every: Sequence[Asked]) -> tuple[Markdown, ...]:
         for one in every
         if one.course.recovered
     )
-
-
-LEGEND = "; ".join(f"{one.sign} {one.value}" for one in State)

@@ -1,26 +1,24 @@
 """What pruning leaves of answers, in sentences: the state first, the bound second. Pure."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, median
 
-from experiments.records.evaluation import Comparison
-from experiments.records.inspection import Inspection
+from experiments.records.evaluation import Comparison, Evaluation
 from generator import pairs
 from generator.pairs import Pair
-from generator.render import Markdown, escape, level_name, listed, percent, whole
+from generator.render import Markdown, escape, level_name, listed, percent
 from generator.report import Report
 from generator.sentences import tasks
 from generator.sentences.by_method import by_method
-from generator.verdicts import PLAIN, Course, State, bounds_of
+from generator.verdicts import Course, State, bounds_of
 
 PERPLEXITY = "perplexity"
-NEAR = 0.15  # between two levels: of what happened between those farther apart nothing is known
+WIDE = 0.15  # between two levels: of what happened between those farther apart nothing is known
 METRIC_NAMES = {"accuracy": "accuracy", "exact_match": "exact match", "mcc": "MCC"}
 
 
 def lead(report: Report) -> Markdown:
-    """How many pairs bear how much, and from where on most answer no better than unread."""
+    """How many pairs bear how much, and from where on most do no better than a fixed answer."""
     return by_method(report, lambda view: collapse(_able(view)))
 
 
@@ -36,7 +34,7 @@ def collapse(courses: Sequence[Course]) -> Markdown:
 
     >>> one = Course(((0.1, State.NO_LOSS), (0.8, State.LOSS), (0.9, State.FLOOR)))
     >>> collapse([one, one])
-    'Quality fades before it ends: at 90 % 2 of 2 model-task pairs answer no better than unread.'
+    'Quality fades before it ends: at 90 % 2 of 2 model-task pairs do no better than a fixed answer.'
     """
     levels = sorted({level for one in courses for level, _ in one.states})
     if not levels:
@@ -47,11 +45,11 @@ def collapse(courses: Sequence[Course]) -> Markdown:
         dead = sum(one.dead for one in states)
         if len(states) == 1:
             return Markdown(
-                f"At {level_name(level)} the one model-task pair answers no better than unread."
+                f"At {level_name(level)} the one model-task pair does no better than a fixed answer."
             )
         below = max((at for at in levels if at < level), default=level)
-        many = f"{dead} of {len(states)} model-task pairs answer no better than unread"
-        if level - below > NEAR:
+        many = f"{dead} of {len(states)} model-task pairs do no better than a fixed answer"
+        if level - below > WIDE:
             return Markdown(
                 f"At {level_name(level)} {many}. Between {level_name(below)} and that level nothing was "
                 "tried."
@@ -61,18 +59,19 @@ def collapse(courses: Sequence[Course]) -> Markdown:
     last = levels[-1]
     states = [one for course in courses if (one := course.at(last))]
     dead = sum(one.dead for one in states)
-    alive = f"{len(states) - dead} of {len(states)} model-task pairs still answer"
+    count = len(states) - dead
+    alive = f"{count or 'none'} of {len(states)} model-task pairs still beat{'s' * (count < 2)}"
     if len(states) == 1:
-        alive = "the one model-task pair still answers"
-    return Markdown(f"At {level_name(last)}, the highest level tried, {alive} better than unread.")
+        alive = "the one model-task pair still beats"
+    return Markdown(f"At {level_name(last)}, the highest level tried, {alive} a fixed answer.")
 
 
 def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
-    """How many pairs answer better than unread at the level where half of them first do not, else the last.
+    """How many pairs beat a fixed answer at the level where half of them first do not, else the last.
 
     >>> one = Course(((0.1, State.NO_LOSS), (0.9, State.FLOOR)))
     >>> still_answering([one, one], True)
-    'At 90 % zeros none of 2 pretrained pairs answers better than unread'
+    'At 90 % zeros none of 2 pretrained pairs beats a fixed answer'
     """
     levels = sorted({level for one in courses for level, _ in one.states})
     if not levels:
@@ -82,12 +81,10 @@ def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
     alive = sum(not one.dead for one in states)
     which = "pretrained" if pretrained else "miniature"
     if len(states) == 1:
-        still = "still answers" if alive else "answers no"
-        return Markdown(
-            f"At {level_name(at)} zeros the one {which} pair {still} better than unread"
-        )
-    some = f"{alive or 'none'} of {len(states)} {which} pairs answer{'s' * (alive < 2)}"
-    return Markdown(f"At {level_name(at)} zeros {some} better than unread")
+        still = "still beats" if alive else "no longer beats"
+        return Markdown(f"At {level_name(at)} zeros the one {which} pair {still} a fixed answer")
+    some = f"{alive or 'none'} of {len(states)} {which} pairs beat{'s' * (alive < 2)}"
+    return Markdown(f"At {level_name(at)} zeros {some} a fixed answer")
 
 
 def half_dead(courses: Sequence[Course]) -> float | None:
@@ -151,20 +148,15 @@ def outward(value: float, digits: int) -> str:
     return f"{up / scale:.{digits}f}"
 
 
-def verdict(pair: Pair) -> Markdown:
-    """How far one pair goes, in one sentence: the verdict, the level, one bound."""
-    course, name = pair.course, f"{escape(pair.label)}, {escape(tasks.title(pair.task))}"
-    weak = "weak to begin with; " if pair.weak else ""
-    dead = course.dead_from
-    end = f"; no better than unread at {level_name(dead)}" if dead is not None else ""
-    if course.unharmed is None:
-        first = level_name(course.states[0][0])
-        if dead == course.states[0][0]:
-            return Markdown(f"{name}: {weak}no better than unread at {first}.")
-        return Markdown(f"{name}: {weak}a loss is seen at {first} already{end}.")
-    loss = pair.view.loss(pair.row.name, pair.task.name, course.unharmed)
-    most = f" ({bound(loss)})" if loss else ""
-    return Markdown(f"{name}: {weak}no loss seen up to {level_name(course.unharmed)}{most}{end}.")
+def note(answer: Evaluation) -> str:
+    """What a score hides: a model that says one thing, or nothing that is a label; a missing interval."""
+    if answer.not_a_label == answer.n:
+        return "no answer is a label"
+    if answer.not_a_label:
+        return f"{answer.not_a_label} answers are no label"
+    if answer.constant_prediction:
+        return "one answer to everything"
+    return f"no interval: {answer.no_interval}" if answer.no_interval else ""
 
 
 def anomalies(some: Iterable[Pair]) -> tuple[Markdown, ...]:
@@ -219,25 +211,6 @@ def against_control(pair: Pair) -> dict[float, list[int]]:
 def _sign(low: float, high: float) -> int:
     """The sign of an interval that lies on one side of zero."""
     return (low > 0) - (high < 0)
-
-
-def storage(found: Inspection) -> Markdown:
-    """What of a checkpoint is not the numbers that were trained: dequantised, or packed."""
-    blocks = Counter(t.stored_as for t in found.tensors if t.stored_as not in PLAIN)
-    parts = []
-    if blocks:
-        kinds = listed([f"{kind} ({count:,})" for kind, count in blocks.most_common()])
-        parts.append(
-            f"Its file holds {whole(sum(blocks.values()))} of its {whole(len(found.tensors))} tensors in "
-            f"quantised blocks. They are measured dequantised {kinds}: the 32-bit numbers that the "
-            "blocks stand for, not the numbers that were trained."
-        )
-    if found.packed_weights:
-        by = sorted({tensor.packed for tensor in found.tensors if tensor.packed})
-        parts.append(
-            f"{whole(found.packed_weights)} of its weights are packed by {listed(by)}: not measured."
-        )
-    return Markdown(" ".join(parts))
 
 
 def kept_at(level: float, kept: Sequence[Mapping[str, Sequence[float]]]) -> Markdown:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from experiments.records.footprint import Footprint
 from experiments.records.study import StudyModel
 from generator import verdicts
-from generator.pairs import Pair
+from generator.pairs import Pair, rivals_of
 from generator.render import Markdown, escape, level_name, size
 from generator.report import Report
 from generator.sentences.by_method import by_method
@@ -33,23 +33,23 @@ class Weighed:
 
 def weighed(report: Report, row: StudyModel) -> Weighed | None:
     """A row's bytes under the report's method; None where it was not weighed."""
-    found, inspected = report.footprint(row.name), report.inspection(row.name)
-    if found is None or inspected is None:
+    found, rivals = report.footprint(row.name), rivals_of(report, row)
+    if found is None or rivals is None:
         return None
     masks = {
         dtype: {at: one.bytes for at, one in verdicts.file_rows(found, "bitmask", dtype).items()}
         for dtype in verdicts.precisions(found)
     }
-    return Weighed(row, verdicts.sizes(found, inspected), masks)
+    return Weighed(row, rivals, masks)
 
 
 def bits(dtype: str) -> str:
     """A precision in bits.
 
-    >>> bits("BF16")
-    '16 bits'
+    >>> bits("BF16"), bits("F8_E4M3")
+    ('16 bits', 'F8_E4M3')
     """
-    return f"{BITS.get(dtype, dtype)} bits"
+    return f"{BITS[dtype]} bits" if dtype in BITS else dtype
 
 
 def lead(report: Report) -> Markdown:
@@ -130,15 +130,13 @@ def smallest(report: Report, row: StudyModel, some: Sequence[Pair]) -> Markdown 
 
     Quality is that of the stored numbers; where the file is of fewer bits, rounding is not measured.
     """
-    found, inspected = report.footprint(row.name), report.inspection(row.name)
-    if found is None or inspected is None:
+    found, rivals = report.footprint(row.name), rivals_of(report, row)
+    if found is None or rivals is None:
         return None
     level = unharmed_up_to(some)
     best = verdicts.smallest_file(found, level)
-    if inspected.file_bytes < best.bytes and all(
-        row.tasks[x.task.name] == row.checkpoint for x in some
-    ):
-        return Markdown(f"{size(inspected.file_bytes, 2)}, as it came")
+    if rivals.as_came < best.bytes and all(row.tasks[x.task.name] == row.checkpoint for x in some):
+        return Markdown(f"{size(rivals.as_came, 2)}, as it came")
     what = f"{level_name(best.level)} zeros" if best.level else "unpruned"
     return Markdown(f"{size(best.bytes, 2)}, {what}, {bits(best.dtype)}")
 

@@ -105,10 +105,7 @@ def pays(models: Sequence[Mapping[float, Speed]], shape: Shape) -> Markdown:
             else f"does not pay even at {last}"
         )
         return Markdown(f"{alone} {even}, {at_shape(shape)}.")
-    faster = sum(model.get(start) is Speed.FASTER for model in models)
-    some = (
-        some_of(faster, len(models)) if faster < len(models) or len(models) == 1 else "every model"
-    )
+    some = _faster_at(models, start)
     return Markdown(f"{alone} pays from {level_name(start)} on for {some}, {at_shape(shape)}.")
 
 
@@ -166,7 +163,16 @@ def _expected(models: Sequence[Mapping[float, Speed]]) -> Markdown:
         last = level_name(max(at for model in models for at in model))
         run = "most models run" if len(models) > 1 else "the model runs"
         return Markdown(f"No speed comes of zeros: even at {last} {run} no faster.")
-    return Markdown(f"Speed comes from {level_name(start)} on, and only where zeros are skipped.")
+    return Markdown(
+        f"Speed comes from {level_name(start)} on for {_faster_at(models, start)}, and only where zeros "
+        "are skipped."
+    )
+
+
+def _faster_at(models: Sequence[Mapping[float, Speed]], level: float) -> str:
+    """Of how many models a level is faster than dense."""
+    faster, every = sum(model.get(level) is Speed.FASTER for model in models), len(models)
+    return "every model" if faster == every > 1 else some_of(faster, every)
 
 
 def threshold(noise: float) -> Markdown:

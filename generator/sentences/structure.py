@@ -64,9 +64,10 @@ def storage(found: Inspection) -> Markdown:
     blocks = Counter(t.stored_as for t in found.tensors if t.stored_as not in PLAIN)
     parts = []
     if blocks:
+        count, every = sum(blocks.values()), len(found.tensors)
         kinds = listed([f"{kind} ({count:,})" for kind, count in blocks.most_common(4)])
         parts.append(
-            f"{whole(sum(blocks.values()))} of its {whole(len(found.tensors))} tensors are stored in "
+            f"{whole(count)} of its {whole(every)} tensors {'is' if count == 1 else 'are'} stored in "
             f"quantised blocks, {kinds}: measured is what the blocks stand for."
         )
     if found.packed_weights:

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from experiments.records.inspection import Inspection, NearZero
+from experiments.records.inspection import Inspection
 from experiments.records.pruning import Pruning
 from experiments.records.share import share
+from generator import layers
 from generator.render import Markdown, level_name, percent, short_count, speedup
 
 NOTHING = Markdown("")
-NEAR = 0.1  # of its matrix's RMS: a weight below that is called near zero
 
 
 def zeros(name: Markdown, inspected: Inspection) -> Markdown:
@@ -18,21 +18,15 @@ def zeros(name: Markdown, inspected: Inspection) -> Markdown:
     if not total.count:
         return NOTHING
     prunable = [tensor for tensor in inspected.tensors if tensor.prunable]
-    near = [one.count for tensor in prunable for one in tensor.near_zero if _is_near(one)]
+    near = layers.near_zero(prunable)
     exact = f"{percent(total.sparsity)} are" if total.zeros else "none is"
     close = (
-        f"; {percent(share(sum(near), total.count), 0)} are below a tenth of their matrix's RMS"
-        if near
-        else ""
+        f"; {percent(near, 0)} are below a tenth of their matrix's RMS" if near is not None else ""
     )
     return Markdown(
         f"Of the {short_count(total.count)} prunable weights of {name}, {exact} exactly zero as "
         f"stored{close}."
     )
-
-
-def _is_near(one: NearZero) -> bool:
-    return one.relative_to == "rms" and one.threshold == NEAR
 
 
 def feed_forward(name: Markdown, inspected: Inspection) -> Markdown:

@@ -16,7 +16,7 @@ from experiments.records.study import Study, StudyModel
 from generator import site
 from generator.figures import rms_curve
 from generator.figures.level_strip import Line
-from generator.pages import how, levels, model, structure
+from generator.pages import how, levels, model, strip, structure
 from generator.report import Report
 
 pytestmark = pytest.mark.usefixtures("drawn_once")
@@ -89,7 +89,7 @@ def first(held: list[Held]) -> tuple[Report, StudyModel]:
 
 def kept(held: list[Held]) -> dict[str, Line]:
     report, row = first(held)
-    return {line.label: line for line in levels._kept(report, row)}
+    return {line.label: line for line in strip._kept(report, row)}
 
 
 def test_what_is_left_of_a_gain_lies_between_a_fixed_answer_and_dense() -> None:

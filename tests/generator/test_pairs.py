@@ -77,8 +77,6 @@ def test_a_pair_is_a_model_and_a_task_with_its_states_by_rising_level() -> None:
     labels, text = found[0].course.states, found[1].course.states
     assert labels == ((0.5, State.LOSS), (0.9, State.FLOOR))
     assert text == ((0.5, State.NO_LOSS), (0.9, State.LOSS))
-    assert pairs.states_at(found, 0.9) == [State.FLOOR, State.LOSS] * 2
-    assert pairs.states_at(found, 0.7) == []
 
 
 def test_a_pair_of_which_no_state_is_on_record_is_none() -> None:

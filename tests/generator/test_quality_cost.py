@@ -81,7 +81,7 @@ def test_a_time_has_the_interval_of_its_ratio_and_a_size_is_exact() -> None:
 
 
 @pytest.mark.parametrize("cost", ["bytes", "time"])
-def test_where_it_answers_no_better_than_unread_no_cost_is_a_gain(cost: str) -> None:
+def test_where_it_does_no_better_than_a_fixed_answer_no_cost_is_a_gain(cost: str) -> None:
     """At 90 % one answer to everything, of labels; the text still answers there."""
     report = Report(synthetic.held(("GPT-2",), tasks=("reviews", "novel"), levels=LEVELS))
     (reviews,), (novel,) = lines(report, cost)

@@ -50,14 +50,23 @@ def test_how_many_masked_intervals_miss_1_is_said_beside_how_many_should(
     assert said in machine.masked
 
 
-@pytest.mark.parametrize(("version", "old"), [("4", True), ("5", False), ("6", False)])
-def test_times_of_before_weights_were_placed_anew_say_so(version: str, old: bool) -> None:
+@pytest.mark.parametrize(
+    ("versions", "some"),
+    [("44", "All"), ("45", "Some"), ("54", "Some"), ("55", ""), ("66", "")],
+)
+def test_times_of_before_weights_were_placed_anew_say_so(versions: str, some: str) -> None:
+    """Of two models; and that they were laid anew is said only where all were."""
+    of = dict(zip(("GPT-2", "LED"), versions))
     held = [
-        replace(one, source=replace(one.record, identity={"version": version}))
-        for one in synthetic.small()
+        replace(one, source=replace(one.record, identity={"version": of[one.cell.model]}))
+        if one.cell.model in of
+        else one
+        for one in synthetic.held(tuple(of), tasks=("reviews",), levels=(0.5,), blocks=1)
     ]
-    assert speed.context(Report(held)).older == (speed.OLDER if old else "")
-    assert ("before weights were laid anew" in site.render(held)["time.md"].decode()) is old
+    assert speed.context(Report(held)).older == (f"{some} {speed.OLDER}" if some else "")
+    page = site.render(held)["time.md"].decode()
+    assert ("before weights were laid anew" in page) is bool(some)
+    assert ("with their weights laid anew in memory" in page) is not bool(some)
 
 
 def test_rounds_and_threads_are_those_of_the_records() -> None:

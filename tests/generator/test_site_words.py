@@ -21,7 +21,7 @@ from experiments.records.record import Held
 from experiments.records.study import Study
 from generator import site
 from generator.exhibits import Drawing, exhibits
-from generator.pages import frontier
+from generator.pages import findings, frontier
 from generator.pages.table import PAGES
 from generator.render import escape
 from generator.report import Report
@@ -224,7 +224,11 @@ def test_speeds_of_two_machines_are_never_in_one_table_figure_or_range(
         "LED (recorded)" if origins else "LED"
     ]
     pages = {name: html.unescape(files[f"{name}.md"].decode()) for name in ("index", "frontier")}
-    assert "Timed on A processor <b>hostile</b>, 1 thread." in pages["index"]
+    assert "All timed models run faster there, 3.0 times as fast." in pages["index"]
+    assert (
+        "Speeds are those of two of three models, timed on A processor <b>hostile</b>, 1 thread."
+        in pages["index"]
+    )
     assert "on A processor <b>hostile</b>, 1 thread.</caption>" in pages["frontier"]
     assert not [name for name in pages if re.search(r"\b4\.0\b|3\.0 to 4", pages[name])]
     time = html.unescape(files["time.md"].decode())
@@ -235,6 +239,19 @@ def test_speeds_of_two_machines_are_never_in_one_table_figure_or_range(
     assert re.findall(r"over (\d+) levels and shapes", time) == ["8", "4"]
     axes = [one for one in exhibits(frontier.context(Report(held))) if isinstance(one, Drawing)]
     assert [one.name for one in axes] == ["quality-bytes", "quality-time", "quality-time-2"]
+
+
+def test_beside_a_speed_only_answers_of_models_that_were_timed_are_counted() -> None:
+    """Of three models one was timed: what the two others still answer says nothing of its speed."""
+    held = synthetic.held(ROWS, tasks=("reviews",))
+    one = [x for x in held if x.cell.kind != "latency" or x.cell.model == "GPT-2"]
+    said = {n: " ".join(findings.context(Report(some)).lead) for n, some in ((3, held), (1, one))}
+    assert said == {
+        3: "At 50 % the models run 3.0 times as fast, by skipping zeros. "
+           "There every one of the 3 model-task pairs beats a fixed answer.",
+        1: "At 50 % the timed model runs 3.0 times as fast, by skipping zeros. "
+           "There the one model-task pair beats a fixed answer.",
+    }  # fmt: skip
 
 
 def test_the_grid_s_csv_has_states_in_words(mixed: dict[str, bytes]) -> None:
@@ -248,7 +265,8 @@ def test_rows_of_one_machine_stand_together_and_it_is_named_once(mixed: dict[str
     files = site.render(synthetic.held(ROWS, tasks=("reviews",)))
     assert {row for row in ROWS if row in files["data/speed-verdicts.csv"].decode()} == set(ROWS)
     assert "data/speed-2-verdicts.csv" not in files
-    assert "Timed on" not in files["index.md"].decode()
+    assert "timed models" not in files["index.md"].decode()
+    assert "Speeds are those" not in files["index.md"].decode()
     assert "data/speed-2-verdicts.csv" in mixed  # of one name, but of two origins
 
 
