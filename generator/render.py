@@ -6,7 +6,7 @@ template every value is escaped unless it is `Markdown`, which only this module 
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -205,13 +205,13 @@ def interval(bounds: tuple[float, float] | None, form: Callable[[float], str]) -
 def size(count: float, digits: int = 3) -> Markdown:
     """Bytes in decimal units.
 
-    >>> size(3_856_236), size(999), size(169_012_345, 2)
-    ('3.86 MB', '999 B', '170 MB')
+    >>> size(3_856_236), size(999), size(169_012_345, 2), size(2_996_000, 2)
+    ('3.86 MB', '999 B', '170 MB', '3.0 MB')
     """
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         shown = float(f"{count / scale:.{digits}g}")
         if shown >= 1:
-            return Markdown(f"{shown:g} {unit}")
+            return Markdown(f"{shown:.{decimals([shown], digits)}f} {unit}")
     return Markdown(f"{count:.0f} B")
 
 
@@ -246,6 +246,16 @@ def number(value: float | None, digits: int = 3) -> Markdown:
     if value is None or not math.isfinite(value):
         return Markdown(NONE)
     return Markdown(signless_zero(f"{value:.{digits}g}"))
+
+
+def decimals(values: Iterable[float | None], digits: int = 2) -> int:
+    """How many decimals a column needs so that the least of its numbers keeps its significant digits.
+
+    >>> decimals([416.2, 27.3, 4.9]), decimals([416.2, 27.3]), decimals([0.0271, None])
+    (1, 0, 3)
+    """
+    least = min((abs(one) for one in values if one), default=1.0)
+    return max(0, digits - 1 - math.floor(math.log10(float(f"{least:.{digits}g}"))))
 
 
 def indent(text: object, width: int) -> Markdown:

@@ -111,7 +111,6 @@ def _parts(answer: Answer) -> Iterator[Scalar]:
         for row in answer.rows:
             part = f"{row.of}, {row.format}, {row.dtype}"
             yield Scalar("bytes", row.bytes, part=part, level=row.level)
-            yield Scalar("ratio", row.ratio, part=part, level=row.level)
         for one in answer.break_even:
             if one.sparsity is not None:
                 yield Scalar("break_even", one.sparsity, part=f"{one.format}, {one.dtype}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
 
 from generator.figures.labels import End, first, name_ends, plain
 from generator.figures.style import INK, WIDTH, look, percent_axis, plain_log_axis
@@ -138,18 +138,17 @@ def _name_points(axes: Axes, lines: Sequence[Line], best: Sequence[Point]) -> No
         if any(abs(x - other) < ROOM and abs(y - height) < ROOM for other, height in named):
             continue
         named.append((x, y))
-        name = f"{100 * point.level:g} %"
+        left = x > 0.87  # beside the names of the lines there is no room
         axes.annotate(
-            name, (point.cost, point.value), xytext=(5, -11), textcoords="offset points",
-            fontsize=8, color=INK,
+            f"{100 * point.level:g} %", (point.cost, point.value), xytext=(-5 if left else 5, -11),
+            textcoords="offset points", ha="right" if left else "left", fontsize=8, color=INK,
         )  # fmt: skip
 
 
 def _scales(axes: Axes, metric: str) -> None:
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    wide = high / low > 30
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=12))
+    axes.xaxis.set_major_locator(_ticks(high / low))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.margins(x=0.08, y=0.12)
@@ -157,3 +156,10 @@ def _scales(axes: Axes, metric: str) -> None:
         plain_log_axis(axes)
     elif metric != "MCC":
         percent_axis(axes)
+
+
+def _ticks(ratio: float) -> Locator:
+    """Where an axis is marked whose greatest value is so many times its least, never too close to read."""
+    if ratio < 5:
+        return MaxNLocator(5)
+    return LogLocator(subs=(1.0,) if ratio > 30 else (1.0, 2.0, 5.0), numticks=12)

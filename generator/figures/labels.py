@@ -15,11 +15,17 @@ LINE = 1.25  # times that, from one name to the next
 
 @dataclass(frozen=True)
 class End:
-    """How high a line ends, in data, what it is called, and its colour."""
+    """How high a line ends, in data, what it is called, its colour, and what is said below its name."""
 
     y: float
     name: str
     colour: str
+    note: str = ""
+
+    @property
+    def rows(self) -> int:
+        """How many rows its words take."""
+        return 2 if self.note else 1
 
 
 def first(lines: Sequence[L]) -> tuple[Sequence[L], str]:
@@ -32,22 +38,23 @@ def first(lines: Sequence[L]) -> tuple[Sequence[L], str]:
     return some, "" if len(some) == len(lines) else f", the first {MOST} of {len(lines)}"
 
 
-def spread(places: Sequence[float], apart: float, most: float = 1.0) -> list[float]:
-    """Places moved as little as keeps them `apart`, in their order, none above `most`.
+def spread(places: Sequence[float], talls: Sequence[float], most: float = 1.0) -> list[float]:
+    """Middles moved as little as keeps words so `tall` apart, in their order, no middle above `most`.
 
-    >>> [round(place, 2) for place in spread([0.5, 0.52, 0.1], 0.1)]
+    >>> [round(place, 2) for place in spread([0.5, 0.52, 0.1], [0.1, 0.1, 0.1])]
     [0.5, 0.6, 0.1]
-    >>> [round(place, 2) for place in spread([1.0, 1.0], 0.1)]
-    [0.9, 1.0]
+    >>> [round(place, 2) for place in spread([1.0, 1.0], [0.1, 0.3])]
+    [0.8, 1.0]
     """
     order = sorted(range(len(places)), key=lambda at: (places[at], at))
     moved = list(places)
     for before, at in pairwise(order):
-        moved[at] = max(moved[at], moved[before] + apart)
+        moved[at] = max(moved[at], moved[before] + (talls[before] + talls[at]) / 2)
     limit = most
-    for at in reversed(order):
+    for at, after in zip(reversed(order), [None, *reversed(order)]):
+        if after is not None:
+            limit = moved[after] - (talls[at] + talls[after]) / 2
         moved[at] = min(moved[at], limit)
-        limit = moved[at] - apart
     return moved
 
 
@@ -62,10 +69,11 @@ def name_ends(axes: Axes, ends: Sequence[End]) -> None:
     x = axes.get_xlim()[0]
     heights = [_inside(float(to_axes.transform((x, end.y))[1])) for end in ends]
     tall = axes.get_window_extent().height or 1.0
-    apart = LINE * SIZE * axes.figure.dpi / 72 / tall
-    for end, height in zip(ends, spread(heights, apart)):
+    row = LINE * SIZE * axes.figure.dpi / 72 / tall
+    for end, height in zip(ends, spread(heights, [row * end.rows for end in ends])):
+        words = "\n".join(filter(None, (plain(end.name), end.note)))
         axes.annotate(
-            plain(end.name), (1.015, height), xycoords="axes fraction", va="center", ha="left",
+            words, (1.015, height), xycoords="axes fraction", va="center", ha="left",
             annotation_clip=False, color=end.colour, fontsize=SIZE,
         )  # fmt: skip
 

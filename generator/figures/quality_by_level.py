@@ -74,19 +74,19 @@ def _panel(axes: Axes, panel: Panel) -> None:
             [max(0.0, b - a) for a, b in zip(y, high)],
         ]
         axes.errorbar(x, y, yerr=arms, capsize=2, elinewidth=1, **look(line.place))
-        if x and line.silent is not None:
-            axes.annotate(
-                f"{plain(line.label)}: no label from {100 * line.silent:g} %", (x[-1], y[-1]),
-                xytext=(6, 7), textcoords="offset points", fontsize=8.5, color=look(line.place)["color"],
-            )  # fmt: skip
-        elif x:
-            ends.append(End(y[-1], line.label, look(line.place)["color"]))
+        if x:
+            colour = look(line.place)["color"]
+            ends.append(End(y[-1], line.label, colour, _silent(line)))
     _scale(axes, panel)
     axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
     axes.tick_params(axis="x", labelsize=8.5)
     metric = "" if panel.title == panel.metric else f", {panel.metric}"
     axes.set_title(f"{plain(panel.title, 36)}{metric}{others}", fontsize=10)
     name_ends(axes, ends)
+
+
+def _silent(line: Line) -> str:
+    return "" if line.silent is None else f"no label from {100 * line.silent:g} %"
 
 
 def _scale(axes: Axes, panel: Panel) -> None:
@@ -96,9 +96,11 @@ def _scale(axes: Axes, panel: Panel) -> None:
     elif panel.metric != "MCC":
         percent_axis(axes)
     if panel.floor is not None:
-        guess = "a uniform guess" if panel.metric == PERPLEXITY else "a fixed answer"
+        guess, above = (
+            ("a uniform guess", -11) if panel.metric == PERPLEXITY else ("a fixed answer", 3)
+        )
         axes.axhline(panel.floor, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.1)
         axes.annotate(
             guess, (0, panel.floor), xycoords=axes.get_yaxis_transform(),
-            xytext=(3, 3), textcoords="offset points", color=MUTED, fontsize=8.5,
+            xytext=(3, above), textcoords="offset points", color=MUTED, fontsize=8.5,
         )  # fmt: skip

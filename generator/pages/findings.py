@@ -276,5 +276,5 @@ def _done(report: Report) -> Markdown:
     if machines := pairs.by_machine(report, report.measured):
         parts.append(f"timed on {listed(list(map(speed.machine_name, machines)))}")
     size = low if low == high else f"{low} to {high}"
-    then = f"; {'they were' if many else 'it was'} {' and '.join(parts)}" if parts else ""
-    return Markdown(f"{'These models have' if many else 'This model has'} {size} parameters{then}.")
+    then = f" {'They were' if many else 'It was'} {' and '.join(parts)}." if parts else ""
+    return Markdown(f"{'These models have' if many else 'This model has'} {size} parameters.{then}")

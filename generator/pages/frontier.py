@@ -43,13 +43,13 @@ def context(report: Report) -> Context:
     some = pairs.pairs(report)
     return Context(
         lead=sentences.lead(some),
-        figures=tuple(_figures(report, sentences.lead(some))),
+        figures=tuple(_figures(report, some)),
         note=report.note(report.measured),
         table=_table(report, some),
     )
 
 
-def _figures(report: Report, finding: Markdown) -> list[Drawing]:
+def _figures(report: Report, some: Sequence[Pair]) -> list[Drawing]:
     """A figure a cost, of the rows of one machine where the cost is time, with a panel a task."""
     found = []
     timers = pairs.by_machine(report, report.measured)
@@ -59,21 +59,31 @@ def _figures(report: Report, finding: Markdown) -> list[Drawing]:
     groups = {"bytes": {"": report.by_method(report.measured)}, "time": timed}
     for cost, axis in AXES.items():
         for place, (where, views) in enumerate(groups[cost].items()):
-            panels = [one for task in _tasks(report) if (one := _panel(task, views, cost)).lines]
-            if panels:
-                names = listed([one.title for one in panels[:MOST_PANELS]])
-                what = "bytes" if cost == "bytes" else "time"
+            every = {task.name: _panel(task, views, cost) for task in _tasks(report)}
+            drawn = {name: panel for name, panel in every.items() if panel.lines}
+            drawn = dict(list(drawn.items())[:MOST_PANELS])
+            if drawn:
+                shown = {(view.method, row.name) for view, row in views}
+                theirs = [
+                    one
+                    for one in some
+                    if one.task.name in drawn and (one.view.method, one.row.name) in shown
+                ]
+                what = f"Quality against {'bytes' if cost == 'bytes' else 'time'}"
+                title = sentences.of_cost(theirs, cost) or Markdown(what)
+                names = listed([panel.title for panel in drawn.values()])
                 found.append(
                     Drawing(
                         name=f"quality-{cost}" + (f"-{place + 1}" if place else ""),
-                        title=f"Quality against {what}",
+                        title=title,
                         subtitle=Markdown(
-                            f"{names}; a point a level that still answers, filled on the frontier.{where}"
+                            f"{what}: {names}; a point a level that still answers, filled on the "
+                            f"frontier.{where}"
                         ),
                         alt=Markdown(
-                            f"{finding} Drawn: quality against {what}, level by level, on {names}.".strip()
+                            f"{title}. Drawn: {what.lower()}, level by level, on {names}."
                         ),
-                        draw=partial(frontier.draw, panels[:MOST_PANELS], cost=axis),
+                        draw=partial(frontier.draw, list(drawn.values()), cost=axis),
                     )
                 )
     return found

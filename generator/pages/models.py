@@ -9,6 +9,7 @@ from generator.exhibits import Column, Table
 from generator.pages.levels import asked
 from generator.render import NONE, Markdown, code, escape, percent, whole
 from generator.report import Report, checkpoint_name, is_miniature
+from generator.sentences import model as sentences
 from generator.sentences.findings import level_span
 from generator.sentences.model import Asked
 
@@ -31,6 +32,7 @@ class Name:
 class Context:
     """What the page shows."""
 
+    lead: Markdown
     overview: Table
     miniatures: int
     method: str
@@ -42,7 +44,13 @@ class Context:
 def context(report: Report) -> Context:
     """Measured rows, pretrained ones first; then the others."""
     rows = report.measured
+    counts = [report.inspection(row.name) for row in rows]
     return Context(
+        lead=sentences.measured(
+            [one.totals.parameters_deduplicated.count for one in counts if one],
+            len({row.family for row in rows}),
+            len(report.waiting),
+        ),
         overview=_overview(report, rows),
         miniatures=sum(map(is_miniature, rows)) if not all(map(is_miniature, rows)) else 0,
         method=report.method,

@@ -1,8 +1,9 @@
 """Time: from which level skipping zeros pays, by shape; a row a model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from experiments.records.study import StudyModel
 from generator import pairs, verdicts
@@ -10,7 +11,17 @@ from generator.exhibits import Column, Drawing, Table
 from generator.figures import speed_by_level
 from generator.figures.speed_by_level import Line, Panel
 from generator.pairs import EIGHT, SENTENCE, TOKEN, Shape, Timed, Timer
-from generator.render import Markdown, escape, heading, level_name, listed, number, quiet, speedup
+from generator.render import (
+    NONE,
+    Markdown,
+    decimals,
+    escape,
+    heading,
+    level_name,
+    listed,
+    quiet,
+    speedup,
+)
 from generator.report import Report
 from generator.sentences import speed as sentences
 from generator.sentences.speed import machine_name, shape_name
@@ -174,7 +185,8 @@ def _point(one: Timed) -> tuple[float, float, float, float]:
 def _table(name: str, views: Views, shapes: Sequence[Shape], asked: Sequence[float]) -> Table:
     """A row a model: its dense milliseconds, and how many times as fast at three levels of each shape."""
     levels = [level for level in SHOWN if level in asked] or [level for level in asked if level][:3]
-    lines, records = [], []
+    lines: list[tuple[Any, ...]] = []
+    records = []
     for view, row in views[:MOST_ROWS]:
         found = view.latency(row.name)
         if found is None:
@@ -188,7 +200,8 @@ def _table(name: str, views: Views, shapes: Sequence[Shape], asked: Sequence[flo
         records.append(view.record(kind="latency", model=row.name, method=view.method))
     columns = [Column("model", right=False)]
     for shape in shapes:
-        columns.append(Column(f"{_short(shape)} dense", _ms, unit="ms"))
+        dense_ms = [line[len(columns)] for line in lines]
+        columns.append(Column(f"{_short(shape)} dense", _ms(dense_ms), unit="ms"))
         columns += [
             Column(
                 f"{_short(shape)} at {level_name(level)}",
@@ -216,8 +229,10 @@ def _raw(cell: object) -> object:
     return cell
 
 
-def _ms(value: float | None) -> str:
-    return number(value, 3)
+def _ms(column: Sequence[float | None]) -> Callable[[float | None], str]:
+    """How a column of milliseconds is written: the same decimals down all of it."""
+    places = decimals(column)
+    return lambda value: escape(NONE if value is None else f"{value:.{places}f}")
 
 
 def _speed(value: tuple[float, float | None, float | None, str] | None) -> str:

@@ -55,6 +55,31 @@ def paying(found: Sequence[Cheapest]) -> Markdown:
     return Markdown(f"Where no loss is seen, zeros make {', '.join(parts)}." if parts else "")
 
 
+def of_cost(some: Sequence[Pair], cost: str) -> Markdown:
+    """For how many of these pairs zeros lower one cost, `bytes` or `time`, where no loss is seen."""
+    return lowered([_cheapest(pair) for pair in some], cost)
+
+
+def lowered(found: Sequence[Cheapest], cost: str) -> Markdown:
+    """The same of what is known of each pair; nothing where no pair's is.
+
+    >>> lowered([Cheapest(True, False), Cheapest(False, None)], "bytes")
+    'Without a loss, zeros make the smallest file for 1 of 2 pairs'
+    >>> lowered([Cheapest(True, False), Cheapest(False, None)], "time")
+    'Without a loss, zeros make no pass faster'
+    """
+    asked = [one.smaller if cost == "bytes" else one.faster for one in found]
+    known = [one for one in asked if one is not None]
+    if not known:
+        return Markdown("")
+    if not any(known):
+        none = "no smallest file" if cost == "bytes" else "no pass faster"
+        return Markdown(f"Without a loss, zeros make {none}")
+    what = "the smallest file" if cost == "bytes" else "a pass faster"
+    which = f"{sum(known)} of {len(known)} pairs" if known[1:] else "the one pair"
+    return Markdown(f"Without a loss, zeros make {what} for {which}")
+
+
 def _cheapest(pair: Pair) -> Cheapest:
     level = pair.course.unharmed
     weighed, rivals = pair.view.footprint(pair.row.name), pairs.rivals_of(pair.view, pair.row)

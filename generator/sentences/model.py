@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from experiments.records.footprint import Footprint
 from generator import verdicts
 from generator.pairs import Timed
-from generator.render import Markdown, escape, level_name, listed, size, speedup
-from generator.sentences.findings import NUMBERS, level_span
+from generator.render import Markdown, escape, level_name, listed, short_count, size, speedup
+from generator.sentences.findings import NUMBERS, in_words, level_span
 from generator.verdicts import Course, Sizes, Speed
 
 PRECISION = {"F16": "half precision", "BF16": "half precision", "F32": "single precision"}
@@ -23,6 +23,26 @@ class Asked:
     title: str
     course: Course
     weak: bool = False
+
+
+def measured(parameters: Sequence[int], families: int, waiting: int) -> Markdown:
+    """Which models a report measured, and how many rows wait.
+
+    >>> measured([134_515_008, 1_908_960], 2, 7)
+    'Two models of two families are measured, of 1.9 M to 130 M parameters; seven rows wait.'
+    >>> measured([1_908_960], 1, 0), measured([], 0, 1)
+    ('One model is measured, of 1.9 M parameters.', 'No model is measured; one row waits.')
+    """
+    count = len(parameters)
+    of = f" of {in_words(families, 'family', 'families')}" if families > 1 else ""
+    said = "No model is measured"
+    if count:
+        models = in_words(count, "model").capitalize()
+        said = f"{models}{of} {'is' if count == 1 else 'are'} measured"
+        ends = dict.fromkeys(short_count(one) for one in (min(parameters), max(parameters)))
+        said += f", of {' to '.join(ends)} parameters"
+    rest = f"; {in_words(waiting, 'row')} wait{'s' * (waiting == 1)}" if waiting else ""
+    return Markdown(f"{said}{rest}.")
 
 
 def verdict(every: Sequence[Asked]) -> Markdown:

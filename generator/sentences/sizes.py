@@ -169,7 +169,7 @@ def example(one: Weighed) -> Markdown:
         return Markdown("")
     halved = size(one.rivals.half, 2)
     return Markdown(
-        f"{escape(one.row.name)}: {halved} in half the bits, {size(pruned, 2)} with those zeros."
+        f"In half the bits {escape(one.row.name)} takes {halved}, with those zeros {size(pruned, 2)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""How large the site may be: each page of Markdown, all of docs/, and what a first visit fetches.
+"""How large the site may be: each page of Markdown and each figure, all of docs/, what a first visit fetches.
 
 A first visit is the first page with everything it loads, each file compressed as servers do.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from browse import chromium
 from places import Place, build, served
 
-PAGE, DOCS, VISIT = 25_000, 3_500_000, 300_000  # bytes
+PAGE, FIGURE, DOCS, VISIT = 25_000, 60_000, 3_500_000, 300_000  # bytes
 
 
 def main(docs: Path) -> int:
@@ -31,10 +31,11 @@ def main(docs: Path) -> int:
 
 
 def heavy_pages(docs: Path) -> Iterator[str]:
-    """The pages that are too long."""
-    for path in sorted(docs.rglob("*.md")):
-        if (size := path.stat().st_size) > PAGE:
-            yield f"{path.relative_to(docs)}: {size / 1e3:.0f} kB of Markdown, at most {PAGE // 1000}"
+    """The pages and figures that are too long."""
+    for kind, most in (("md", PAGE), ("svg", FIGURE)):
+        for path in sorted(docs.rglob(f"*.{kind}")):
+            if (size := path.stat().st_size) > most:
+                yield f"{path.relative_to(docs)}: {size / 1e3:.0f} kB, at most {most // 1000}"
 
 
 def heavy_folder(docs: Path) -> Iterator[str]:

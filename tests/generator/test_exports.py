@@ -69,7 +69,7 @@ def test_a_row_is_a_number_with_its_interval_and_what_it_depends_on(report: Repo
     (row,) = [
         one
         for one in found
-        if (one["kind"], one["model"], one["task"]) == ("evaluation", "MiniLM-L6", "cola")
+        if (one["kind"], one["model"], one["task"]) == ("evaluation", "all-MiniLM-L6-v2", "cola")
         and (one["method"], one["level"], one["measure"]) == ("magnitude", "0.5", "mcc")
     ]  # fmt: skip
     (file,) = (ROOT / "recorded/evaluation").glob(f"*-{row['record']}.json")
@@ -104,7 +104,7 @@ def test_an_interval_stands_by_its_own_number(report: Report) -> None:
     (answer,) = [
         one.record.answer
         for one in report.held
-        if one.cell == Cell(kind="evaluation", model="MiniLM-L6", level=0.0, task="cola")
+        if one.cell == Cell(kind="evaluation", model="all-MiniLM-L6-v2", level=0.0, task="cola")
     ]
     by_name = {one.measure: one for one in ledger.scalars(answer)}
     assert by_name["mcc"].bounds == answer.interval  # type: ignore[union-attr]
@@ -274,16 +274,16 @@ def test_a_row_of_one_record_names_it(described: dict[str, Any]) -> None:
 def test_the_hub_s_own_reader_gives_the_numbers_back(report: Report) -> None:
     from huggingface_hub.repocard_data import model_index_to_eval_results
 
-    (row,) = [one for one in report.measured if one.name == "MiniLM-L6"]
+    (row,) = [one for one in report.measured if one.name == "all-MiniLM-L6-v2"]
     index = yaml.safe_load(cards.content(report, row))["model-index"]
     name, results = model_index_to_eval_results(index)
-    assert name == "MiniLM-L6"
+    assert name == "all-MiniLM-L6-v2"
     named = {(one.dataset_type, one.metric_name): one for one in results}
     assert (
-        len(named) == len(results) == 6 * 3
-    )  # six levels; CoLA with MCC and accuracy, SST-2 with one
+        len(named) == len(results) == 10 * 3
+    )  # dense and nine levels; CoLA with MCC and accuracy, SST-2 with one
     one = named["sst2", "accuracy, magnitude, 50 % zeros"]
-    (file,) = (ROOT / "recorded/evaluation").glob("minilm-l6--sst2--magnitude--0.5--*.json")
+    (file,) = (ROOT / "recorded/evaluation").glob("all-minilm-l6-v2--sst2--magnitude--0.5--*.json")
     kept = json.loads(file.read_text())["answer"]
     assert one.metric_value == kept["value"]
     assert one.metric_args == {
@@ -297,11 +297,11 @@ def test_the_hub_s_own_reader_gives_the_numbers_back(report: Report) -> None:
 def test_a_model_card_with_it_is_read_as_one(report: Report, tmp_path: Path) -> None:
     from huggingface_hub import ModelCard, metadata_load
 
-    (row,) = [one for one in report.measured if one.name == "SmolLM2-135M"]
+    (row,) = [one for one in report.measured if one.name == "SmolLM2-135M-Instruct"]
     card = tmp_path / "README.md"
     card.write_text(f"---\n{cards.content(report, row).decode()}---\n\n# A model\n")
     (entry,) = metadata_load(card)["model-index"]  # type: ignore[index]
-    assert entry["name"] == "SmolLM2-135M"
+    assert entry["name"] == "SmolLM2-135M-Instruct"
     kinds = {one.task_type for one in ModelCard.load(card).data.eval_results or ()}
     assert kinds == {"text-classification", "text-generation"}
 

@@ -366,7 +366,7 @@ def test_a_line_that_ends_for_want_of_labels_says_from_where() -> None:
     with style.styled():
         line = Line("LED", ((0.1, 0.8, 0.7, 0.9), (0.5, 0.6, 0.5, 0.7)), silent=0.9)
         words = drawn(quality_by_level.draw([Panel("t", "accuracy", (line,), 0.5)]))
-    assert "LED: no label from 90 %" in words
+    assert "LED\nno label from 90 %" in words
 
 
 @pytest.mark.parametrize("case", ["quality", "perplexity", "speed", "frontier"])
@@ -409,7 +409,13 @@ def test_names_of_lines_that_end_at_one_height_stand_apart() -> None:
 def test_names_are_moved_as_little_as_keeps_them_apart(
     places: list[float], expected: list[float]
 ) -> None:
-    assert labels.spread(places, 0.1) == pytest.approx(expected)
+    assert labels.spread(places, [0.1] * len(places)) == pytest.approx(expected)
+
+
+def test_a_name_of_two_rows_keeps_its_neighbours_farther_away() -> None:
+    """Middles apart by half the height of both: (0.2 + 0.1) / 2."""
+    assert labels.spread([0.5, 0.5], [0.2, 0.1]) == pytest.approx([0.5, 0.65])
+    assert labels.spread([1.0, 1.0, 1.0], [0.1, 0.2, 0.1]) == pytest.approx([0.7, 0.85, 1.0])
 
 
 def test_a_model_has_one_colour_in_every_panel_and_many_keep_to_their_level() -> None:

@@ -102,7 +102,7 @@ def file(size: int) -> FootprintRow:
         ),
         # Smaller than dense in 16 bits, and yet not than the file that was fetched.
         (176, Sizes(538, 98, 269), "no smaller file: 180 MB, as it came 98 MB"),
-        (2, Sizes(4, 4, 4), "the file takes 2 MB, unpruned 4 MB"),
+        (2, Sizes(4, 4, 4), "the file takes 2.0 MB, unpruned 4.0 MB"),
         (30, Sizes(91, 91, None), "the file takes 30 MB, unpruned 91 MB"),
     ],
 )

@@ -118,7 +118,7 @@ def test_challenges_say_what_the_best_other_method_keeps(files: dict[str, str]) 
 
 
 def test_the_first_page_says_by_what_the_models_were_pruned(files: dict[str, str]) -> None:
-    assert "they were pruned in one shot by magnitude and wanda and timed on" in files["index.md"]
+    assert "They were pruned in one shot by magnitude and wanda and timed on" in files["index.md"]
 
 
 def test_the_first_page_has_a_finding_of_each_method_over_its_own_pairs(

@@ -141,16 +141,16 @@ LOST = f"{NONE}, on the one task asked."
     ("held", "headline", "done"),
     [
         (own(), LOST,
-         f"This model has 2.1 k parameters; it was pruned in one shot by magnitude and timed on {MACHINE}."),
+         f"This model has 2.1 k parameters. It was pruned in one shot by magnitude and timed on {MACHINE}."),
         (own(("One", "Two")),
          LOST.replace("on the one task asked", "for both model-task pairs"),
-         "These models have 2.1 k parameters; they were pruned in one shot by magnitude and timed on"),
+         "These models have 2.1 k parameters. They were pruned in one shot by magnitude and timed on"),
         (own(tasks=()),
          "What pruning does to answers is not measured here: no comparison of answers is on record.",
-         "it was pruned in one shot by magnitude and timed on"),
+         "It was pruned in one shot by magnitude and timed on"),
         (own(without=("latency",)),
          "Pruned in one shot by magnitude, this model shows a loss at the lowest level.",
-         "This model has 2.1 k parameters; it was pruned in one shot by magnitude."),
+         "This model has 2.1 k parameters. It was pruned in one shot by magnitude."),
         (own(tasks=(), without=("pruning", "footprint", "latency")),
          "What pruning does to answers is not measured here: no comparison of answers is on record.",
          "This model has 2.1 k parameters. Asked by"),
@@ -177,7 +177,7 @@ def test_without_a_task_the_first_page_still_shows_what_was_measured() -> None:
 
 def test_bytes_are_shown_where_no_time_is() -> None:
     found = pages(own(without=("latency",)))
-    assert "My classifier: 50 kB in half the bits, 60 kB with those zeros." in in_line(
+    assert "In half the bits My classifier takes 50 kB, with those zeros 60 kB." in in_line(
         found["bytes.md"]
     )
     assert "No model of this report has been timed." in found["time.md"]

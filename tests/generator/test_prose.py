@@ -135,6 +135,12 @@ def test_the_page_of_each_model_keeps_its_limits(pages: dict[str, str]) -> None:
         assert too_long(titles(text), MOST_IN_TITLE) == [], name
 
 
+def test_no_published_figure_is_heavy() -> None:
+    sizes = {path.name: path.stat().st_size for path in ROOT.glob("docs/figures/*.svg")}
+    assert len(sizes) > 20
+    assert {name: size for name, size in sizes.items() if size > 60_000} == {}
+
+
 def test_references_keep_their_limit_and_offer_all_sources(pages: dict[str, str]) -> None:
     text = pages["references.md"]
     assert len(text.encode()) <= 25_000

@@ -24,7 +24,7 @@ NAMED = {  # a command, and what its answer names
     "list models": "gpt2-reviews",
     "list methods": "magnitude",
     "list tasks": "sst2",
-    "status": "SmolLM2-135M",
+    "status": "SmolLM2-135M-Instruct",
 }
 
 

@@ -431,7 +431,7 @@ def test_the_first_screen_says_that_zeros_alone_save_neither_time_nor_bytes() ->
     assert "Dense arithmetic on zeros takes the time of dense: 1.00 times as fast" in time
     assert "<td>3.0× <small>+0.06/−0.09</small></td>" in time
     assert "a masked dense file is as large as before" in stored
-    assert "GPT-2: 50 kB in half the bits, 60 kB with those zeros." in stored
+    assert "In half the bits GPT-2 takes 50 kB, with those zeros 60 kB." in stored
     assert "<td>100 kB</td><td>120 kB</td><td>50 kB</td><td>60 kB</td><td>30 kB</td>" in stored
 
 

@@ -69,8 +69,8 @@ def test_level_0_is_no_pruned_file() -> None:
     ("one", "said"),
     [
         # Whichever takes less: both are said, in one order.
-        (MINILM, "A: 45 MB in half the bits, 54 MB with those zeros."),
-        (SMOLLM, "A: 270 MB in half the bits, 170 MB with those zeros."),
+        (MINILM, "In half the bits A takes 45 MB, with those zeros 54 MB."),
+        (SMOLLM, "In half the bits A takes 270 MB, with those zeros 170 MB."),
         (PLAIN, ""),
         (weighed(91, 91, 45, {0.5: 73}), ""),  # not weighed at 90 %
         (weighed(50, 50, None, {0.9: 54}), ""),  # no 16 bits to hold it against
