@@ -6,9 +6,18 @@ from dataclasses import dataclass, field
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from generator.exhibits import spread
 from generator.figures.labels import End, name_ends
-from generator.figures.style import GRID, INK, MUTED, SERIES, WIDTH, look, percent_axis
+from generator.figures.style import (
+    GRID,
+    INK,
+    MUTED,
+    REMOVED,
+    SERIES,
+    WIDTH,
+    level_axis,
+    look,
+    percent_axis,
+)
 
 LOWEST = -0.25  # of the gain: what is farther below stands at the edge
 
@@ -52,11 +61,9 @@ def draw(strip: Strip) -> Figure:
     panels = figure.subplots(max(len(drawn), 1), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (_, panel) in zip(panels, drawn):
         panel(axes, strip)
-    shown = spread(len(strip.levels), 8) or range(len(strip.levels))
-    names = ["dense" if not level else f"{100 * level:g} %" for level in strip.levels]
-    panels[-1].set_xticks(shown, [names[place] for place in shown])
+    level_axis(panels[-1], strip.levels)
     panels[-1].set_xlim(-0.3, max(len(strip.levels) - 1, 0) + 0.3)
-    panels[-1].set_xlabel("weights removed")
+    panels[-1].set_xlabel(REMOVED)
     return figure
 
 

@@ -7,7 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from generator.figures.labels import End, first, name_ends, plain
-from generator.figures.style import MUTED, WIDTH, look, percent_axis, plain_log_axis
+from generator.figures.style import (
+    MUTED,
+    REMOVED,
+    WIDTH,
+    level_axis,
+    look,
+    percent_axis,
+    plain_log_axis,
+)
 
 PERPLEXITY = "perplexity"
 
@@ -45,7 +53,7 @@ def draw(panels: Sequence[Panel]) -> Figure:
     figure = Figure(figsize=(WIDTH, 0.5 + 2.3 * rows))
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         _panel(axes, panel)
-        axes.set_xlabel("prunable weights removed" if panel is panels[-1] else "")
+        axes.set_xlabel(REMOVED if panel is panels[-1] else "")
     return figure
 
 
@@ -78,7 +86,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
             colour = look(line.place)["color"]
             ends.append(End(y[-1], line.label, colour, _silent(line)))
     _scale(axes, panel)
-    axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
+    level_axis(axes, levels)
     axes.tick_params(axis="x", labelsize=8.5)
     metric = "" if panel.title == panel.metric else f", {panel.metric}"
     axes.set_title(f"{plain(panel.title, 36)}{metric}{others}", fontsize=10)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from generator.figures.labels import End, name_ends, plain
-from generator.figures.style import MUTED, WIDTH, look
+from generator.figures.style import MUTED, REMOVED, WIDTH, level_axis, look
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def draw(panels: Sequence[Panel]) -> Figure:
     figure = Figure(figsize=(WIDTH, 0.5 + 2.1 * rows))
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         _panel(axes, panel)
-        axes.set_xlabel("prunable weights removed" if panel is panels[-1] else "")
+        axes.set_xlabel(REMOVED if panel is panels[-1] else "")
     return figure
 
 
@@ -53,7 +53,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
         size / 1e6 for line in panel.lines for _, size in line.points
     )]))  # fmt: skip
     name_ends(axes, [End(y, name, colour) for y, name, colour in names])
-    axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
+    level_axis(axes, levels)
     axes.tick_params(axis="x", labelsize=8.5)
     axes.set_ylabel("MB")
     axes.set_title(plain(panel.title), fontsize=10)

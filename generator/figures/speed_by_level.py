@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from generator.figures.labels import End, first, name_ends
-from generator.figures.style import INK, MUTED, WIDTH, look, plain_log_axis
+from generator.figures.style import INK, MUTED, REMOVED, WIDTH, level_axis, look, plain_log_axis
 
 HEADROOM = 1.15
 
@@ -36,7 +36,7 @@ def draw(panels: Sequence[Panel]) -> Figure:
     figure = Figure(figsize=(WIDTH, 0.5 + 2.2 * rows))
     for axes, panel in zip(figure.subplots(rows, 1, squeeze=False)[:, 0], panels):
         _panel(axes, panel)
-        axes.set_xlabel("prunable weights removed" if panel is panels[-1] else "")
+        axes.set_xlabel(REMOVED if panel is panels[-1] else "")
     return figure
 
 
@@ -72,7 +72,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
         )  # fmt: skip
     axes.set_ylim(low, high)
     plain_log_axis(axes)
-    axes.set_xticks(range(len(levels)), [f"{100 * level:g} %" for level in levels])
+    level_axis(axes, levels)
     axes.tick_params(axis="x", labelsize=8.5)
     axes.set_ylabel("times as fast")
     axes.set_title(f"{panel.title}{others}", fontsize=10)

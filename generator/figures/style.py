@@ -6,7 +6,7 @@ Pure: a figure becomes SVG text, the same bytes every time.
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 
+from generator.exhibits import spread
 from generator.render import escape_controls
 
 WIDTH = 5.0  # inches: what is written in a figure is legible on a page of 360 pixels
@@ -41,6 +42,8 @@ FACES: dict[str, dict[str, str]] = {
         SERIES[6]: "#c9ced4",
     },
 }
+REMOVED = "% of prunable weights removed"  # the name of an axis of levels
+MOST_LEVELS = 12  # that an axis names
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 STYLE: dict[Any, Any] = {
@@ -177,6 +180,12 @@ def _letters(place: int) -> str:
 
 def _inked(drawn: str, inks: Mapping[str, str]) -> str:
     return _outside_words("#[0-9a-f]{6}", lambda match: inks.get(match[0], match[0]), drawn)
+
+
+def level_axis(axes: Axes, levels: Sequence[float]) -> None:
+    """An x axis of levels at equal steps, in percent; its name has the sign, so that most levels fit."""
+    shown = spread(len(levels), MOST_LEVELS) or range(len(levels))
+    axes.set_xticks(shown, [f"{100 * levels[place]:g}" for place in shown])
 
 
 def percent_axis(axes: Axes, which: str = "y") -> None:
