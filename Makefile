@@ -51,7 +51,7 @@ miniatures: .venv/ready
 	$(BIN)/python -m experiments.recipes.miniatures.grammar
 	$(BIN)/python -m experiments.recipes.miniatures.train
 
-# Fetch and train the reference models, measure and record them: an hour and a half on two cores. GLUE_DIR or a network.
+# Fetch and train the reference models, measure and record them: two hours and a half on two cores. GLUE_DIR or a network.
 reference: .venv/ready
 	$(BIN)/python -m experiments.recipes.reference.make
 	$(BIN)/gen build --study studies/reference.toml --docs build/reference-docs

