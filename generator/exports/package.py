@@ -33,9 +33,11 @@ def content(report: Report, tables: Iterable[Table]) -> bytes:
         "title": escape_controls(report.study.title),
         "description": "Every table of the report. Shares are fractions of 1, empty cells not measured.",
         **_obtained(every),
-        "resources": [_resource(one, names, by_file, every) for one in described],
     }
-    return (json.dumps(document, indent=1) + "\n").encode()
+    lines = [json.dumps(_resource(one, names, by_file, every)) for one in described]
+    head = json.dumps(document, indent=1).removesuffix("\n}")
+    listed = ",\n  ".join(lines)  # a line each
+    return f'{head},\n "resources": [\n  {listed}\n ]\n}}\n'.encode()
 
 
 def _resource(
