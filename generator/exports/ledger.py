@@ -1,7 +1,7 @@
 """Every record as one table in long form: a row a number of an answer. Pure.
 
 What is of single sentences, windows, tensors or layers is left out: the other tables have layers and
-tensors, the records themselves the rest.
+tensors, the records themselves the rest. A file's bytes stand here, not what share of dense they are.
 """
 
 from collections.abc import Iterator, Mapping

@@ -15,6 +15,9 @@ Interval = tuple[float, float]
 
 PERPLEXITY = "perplexity"
 ROOM = 0.09  # of the axes, between two names
+EDGE = (
+    0.87  # of the axes: farther right a level stands left of its point, clear of the lines' names
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def _name_points(axes: Axes, lines: Sequence[Line], best: Sequence[Point]) -> No
         if any(abs(x - other) < ROOM and abs(y - height) < ROOM for other, height in named):
             continue
         named.append((x, y))
-        left = x > 0.87  # beside the names of the lines there is no room
+        left = x > EDGE
         axes.annotate(
             f"{100 * point.level:g} %", (point.cost, point.value), xytext=(-5 if left else 5, -11),
             textcoords="offset points", ha="right" if left else "left", fontsize=8, color=INK,

@@ -38,8 +38,8 @@ def first(lines: Sequence[L]) -> tuple[Sequence[L], str]:
     return some, "" if len(some) == len(lines) else f", the first {MOST} of {len(lines)}"
 
 
-def spread(places: Sequence[float], talls: Sequence[float], most: float = 1.0) -> list[float]:
-    """Middles moved as little as keeps words so `tall` apart, in their order, no middle above `most`.
+def spread(places: Sequence[float], heights: Sequence[float], most: float = 1.0) -> list[float]:
+    """Middles of words of these heights, moved as little as keeps them apart, in order, none above `most`.
 
     >>> [round(place, 2) for place in spread([0.5, 0.52, 0.1], [0.1, 0.1, 0.1])]
     [0.5, 0.6, 0.1]
@@ -49,12 +49,11 @@ def spread(places: Sequence[float], talls: Sequence[float], most: float = 1.0) -
     order = sorted(range(len(places)), key=lambda at: (places[at], at))
     moved = list(places)
     for before, at in pairwise(order):
-        moved[at] = max(moved[at], moved[before] + (talls[before] + talls[at]) / 2)
-    limit = most
-    for at, after in zip(reversed(order), [None, *reversed(order)]):
-        if after is not None:
-            limit = moved[after] - (talls[at] + talls[after]) / 2
-        moved[at] = min(moved[at], limit)
+        moved[at] = max(moved[at], moved[before] + (heights[before] + heights[at]) / 2)
+    if order:
+        moved[order[-1]] = min(moved[order[-1]], most)
+    for after, at in pairwise(reversed(order)):
+        moved[at] = min(moved[at], moved[after] - (heights[at] + heights[after]) / 2)
     return moved
 
 

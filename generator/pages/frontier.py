@@ -69,7 +69,7 @@ def _figures(report: Report, some: Sequence[Pair]) -> list[Drawing]:
                     for one in some
                     if one.task.name in drawn and (one.view.method, one.row.name) in shown
                 ]
-                what = f"Quality against {'bytes' if cost == 'bytes' else 'time'}"
+                what = f"Quality against {cost}"
                 title = sentences.of_cost(theirs, cost) or Markdown(what)
                 names = listed([panel.title for panel in drawn.values()])
                 found.append(

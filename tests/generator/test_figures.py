@@ -418,6 +418,17 @@ def test_a_name_of_two_rows_keeps_its_neighbours_farther_away() -> None:
     assert labels.spread([1.0, 1.0, 1.0], [0.1, 0.2, 0.1]) == pytest.approx([0.7, 0.85, 1.0])
 
 
+def test_an_axis_of_levels_names_at_most_twelve_the_first_and_the_last_among_them() -> None:
+    levels = [place / 40 for place in range(41)]
+    axes = Figure().subplots()
+    style.level_axis(axes, levels)
+    named = [word.get_text() for word in axes.get_xticklabels()]
+    assert (named[0], named[-1]) == ("0", "100")
+    assert 6 < len(named) <= 12
+    style.level_axis(axes, (0.1, 0.5, 0.99))
+    assert [word.get_text() for word in axes.get_xticklabels()] == ["10", "50", "99"]
+
+
 def test_a_model_has_one_colour_in_every_panel_and_many_keep_to_their_level() -> None:
     points = ((0.5, 2.0, 1.9, 2.1), (0.9, 4.0, 3.9, 4.1))
     lines = tuple(speed_by_level.Line(f"{place}", points, place) for place in range(7))
