@@ -1,5 +1,6 @@
 """Where models run, and what its arithmetic is fast at."""
 
+import os
 import re
 
 import torch
@@ -7,6 +8,9 @@ import torch
 from experiments.records.provenance import cpuinfo
 
 BFLOAT16 = re.compile(r"^(flags|Features)\b.*\b(avx512_bf16|amx_bf16|bf16)\b", re.MULTILINE)
+# The most that oneDNN may use, where somebody holds it to less than the processor has: its own names.
+MOST = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+WITH_BFLOAT16 = re.compile(r"DEFAULT|ALL|AVX512_CORE_(BF16|FP16|AMX)|AVX10", re.IGNORECASE)
 
 
 def device() -> str:
@@ -23,4 +27,5 @@ def has_bfloat16() -> bool:
     """Whether bfloat16 products are fast where models run: the GPU or the processor has them."""
     if device() == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(BFLOAT16.search(cpuinfo()))
+    most = next((found for name in MOST if (found := os.environ.get(name))), "DEFAULT")
+    return bool(BFLOAT16.search(cpuinfo()) and WITH_BFLOAT16.match(most))

@@ -26,6 +26,11 @@ VECTORS = (
     {"avx512_bf16": "BF16", "bf16": "BF16"},
     {"amx_tile": "AMX", "i8mm": "I8MM"},
 )
+# What holds libraries to older instructions than the processor has: other products, other last bits.
+HOLDING = (
+    "ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "NUMBA_CPU_FEATURES",
+    "NUMBA_CPU_NAME", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE",
+)  # fmt: skip
 GPUS = Path("/proc/driver/nvidia/gpus")
 MAC = ("machdep.cpu.brand_string", "machdep.cpu.features", "machdep.cpu.leaf7_features")
 PACKAGES = ("sparsity-report", "torch", "transformers", "tokenizers", "numpy", "scipy")
@@ -149,7 +154,8 @@ def machine(threads: int, gpu: str | None = None) -> Machine:
 def processor() -> str:
     """The processor's name, as the system tells it, and its widest vectors: clouds hide the model.
 
-    ARM's, which have no name there, are told by the numbers of who made them and of the design.
+    ARM's, which have no name there, are told by the numbers of who made them and of the design. What
+    the environment holds libraries to stands behind it.
     """
     told = cpuinfo()
     named = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
@@ -160,7 +166,8 @@ def processor() -> str:
     flags = set(told.split())
     found = [next((line[flag] for flag in line if flag in flags), "") for line in VECTORS]
     vectors = ", ".join(filter(None, found))
-    return f"{name} ({vectors})" if vectors else name
+    held = [f"{key}={value}" for key in HOLDING if (value := os.environ.get(key))]
+    return " ".join([name, *([f"({vectors})"] if vectors else []), *held])
 
 
 @cache

@@ -2,6 +2,7 @@
 
 What is of single sentences, windows, tensors or layers is left out: the other tables have layers and
 tensors, the records themselves the rest. A file's bytes stand here, not what share of dense they are.
+Numbers have ten digits, of which an interval means three or four; records have them all.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = {
     PerplexityChange.kind: ("n", "value", "other_value"),
     "pruning": ("level",),
 }
+DIGITS = 10
 Packages = tuple[tuple[str, str], ...]  # each with its version
 CELL = ("kind", "model", "method", "level", "task", "seed", "against")
 
@@ -127,9 +129,18 @@ def _rows(held: Held) -> Iterator[tuple[Any, ...]]:
     for one in scalars(answer):
         level = cell.level if one.level is None else one.level
         asked = (cell.kind, cell.model, cell.method, level, cell.task, cell.seed, cell.against)
-        low, high = one.bounds or (None, None)
         value = int(one.value) if isinstance(one.value, bool) else one.value
-        yield (*asked, one.part, one.measure, value, low, high, getattr(answer, "n", one.n))
+        numbers = map(_short_number, (value, *(one.bounds or (None, None))))
+        yield (*asked, one.part, one.measure, *numbers, getattr(answer, "n", one.n))
+
+
+def _short_number(value: float | None) -> float | None:
+    """A number of at most ten significant digits; counts stay whole.
+
+    >>> _short_number(0.976156148043973), _short_number(106168320)
+    (0.976156148, 106168320)
+    """
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
 def _obtained(

@@ -13,13 +13,14 @@ from generator.figures.style import INK, MUTED, WIDTH, look, percent_axis
 class Row:
     """A pair: by method the share kept, one value a seed; 0 is a fixed answer, 1 is dense."""
 
-    label: str
+    model: str
+    task: str
     kept: tuple[tuple[str, tuple[float, ...]], ...]
 
 
 def draw(rows: Sequence[Row]) -> Figure:
     """Methods have a colour and a marker each; of several seeds the range is a bar."""
-    figure = Figure(figsize=(WIDTH, 1.3 + 0.34 * max(len(rows), 1)))
+    figure = Figure(figsize=(WIDTH, 1.3 + 0.38 * max(len(rows), 1)))
     axes = figure.subplots()
     methods = list(dict.fromkeys(name for row in rows for name, _ in row.kept))
     for place, method in enumerate(methods):
@@ -32,7 +33,8 @@ def draw(rows: Sequence[Row]) -> Figure:
         axes.plot([x for x, _ in at], [y for _, y in at], label=plain(method), **ink)
     axes.axvline(1, color=INK, linewidth=0.8)
     axes.axvline(0, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.1)
-    axes.set_yticks(range(len(rows)), [plain(row.label, 36) for row in rows], fontsize=8, color=INK)
+    names = [f"{plain(row.model, 24)}\n{plain(row.task, 24)}" for row in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=8, color=INK)
     axes.invert_yaxis()
     axes.grid(visible=True, axis="x")
     percent_axis(axes, "x")

@@ -66,9 +66,11 @@ def _panel(axes: Axes, panel: Panel) -> None:
     axes.plot(*zip(*limits or [(0, 1)]), color=INK, linestyle=(0, (4, 3)), linewidth=1.1)
     inside = [(x, y) for x, y in limits if 1 < y < high / 1.1]
     if inside:
+        # Above its curve, where no model's line can be; right of it where the curve begins there.
+        left = inside[-1][0] > len(levels) / 3
         axes.annotate(
-            "arithmetic limit", inside[-1], xytext=(7, -3), textcoords="offset points",
-            fontsize=8.5, color=INK,
+            "arithmetic limit", inside[-1], xytext=(-6, 1) if left else (7, -3),
+            textcoords="offset points", ha="right" if left else "left", fontsize=8.5, color=INK,
         )  # fmt: skip
     axes.set_ylim(low, high)
     plain_log_axis(axes)

@@ -14,7 +14,6 @@ from generator.render import (
     NONE,
     Markdown,
     level_name,
-    perplexity,
     quiet,
     score,
     size,
@@ -23,6 +22,7 @@ from generator.render import (
 from generator.report import Report
 from generator.sentences import model as sentences
 from generator.sentences import tasks
+from generator.sentences.level import MANY, shown_perplexity
 from generator.sentences.model import Asked
 from generator.sentences.sizes import bits
 from generator.verdicts import State
@@ -149,16 +149,21 @@ def _score_cell(metric: str, value: Scored | None) -> Markdown:
 
     >>> _score_cell("mcc", Scored(0.5, 0.4, 0.75, "loss"))
     '0.500 <small>+0.250/−0.100</small>\xa0−'
+    >>> _score_cell("perplexity", Scored(2.3e12, 1e12, 4e12, "loss"))
+    'over a million\xa0−'
     """
     if value is None:
         return Markdown(NONE)
 
     def form(x: float) -> str:
         if metric == "perplexity":
-            return perplexity(x)
+            return shown_perplexity(x)
         return score(x, metric).removesuffix(" %")
 
     known = value.low is not None and value.high is not None
+    known &= (
+        metric != "perplexity" or value.score < MANY
+    )  # an interval of what is only said to be large
     bounds = (value.low or 0.0, value.high or 0.0) if known else None
     sign = next((one.sign for one in State if one.value == value.state), "")
     parts = [form(value.score), quiet(bounds, value.score, form)]

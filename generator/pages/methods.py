@@ -12,7 +12,7 @@ from generator.exhibits import Column, Drawing, Table
 from generator.figures import kept_by_method
 from generator.figures.kept_by_method import Row
 from generator.pairs import Pair
-from generator.render import Markdown, level_name, listed
+from generator.render import NONE, Markdown, level_name, listed
 from generator.report import Report
 from generator.sentences import quality as sentences
 from generator.sentences import tasks
@@ -92,13 +92,13 @@ def _row(report: Report, pair: Pair, level: float) -> Row:
     """What each method keeps of a pair's gain over a fixed answer; nothing of a text, or without a label."""
     name, task = pair.row.name, pair.task.name
     dense = report.dense(name, task)
-    label = f"{report.label(pair.row)}, {tasks.title(pair.task)}"
+    label = report.label(pair.row), tasks.title(pair.task)
     if dense is None:
-        return Row(label, ())
+        return Row(*label, ())
     floor = fixed_score(dense)
     gain = dense.value - floor
     if gain <= 0:
-        return Row(label, ())
+        return Row(*label, ())
     kept: list[tuple[str, tuple[float, ...]]] = []
     for view, _ in report.by_method([pair.row]):
         found = view.evaluation(name, task, level)
@@ -108,7 +108,7 @@ def _row(report: Report, pair: Pair, level: float) -> Row:
     control = tuple((one.value - floor) / gain for one in runs)
     if control:
         kept.append((control_name(report), control))
-    return Row(label, tuple(kept))
+    return Row(*label, tuple(kept))
 
 
 def _table(report: Report, some: Sequence[Pair]) -> Table:
@@ -123,19 +123,28 @@ def _table(report: Report, some: Sequence[Pair]) -> Table:
         seeds = report.seeds
         found[control] = [_without_loss(report, once, level, control, seeds) for level in levels]
     rows = [(method, *kept) for method, kept in found.items() if any(kept)]
+    asked = {count[1] for _, *kept in rows for count in kept if count}
+    one = next(iter(asked)) if len(asked) == 1 else None
+    of = f"Of {one} model-task pairs" if one else "Model-task pairs, of those asked,"
     return Table(
         name="methods",
-        caption="Model-task pairs without a loss seen, of those asked; of the control, with no seed.",
+        caption=f"{of} those without a loss seen; of the control, with no seed.",
         columns=(
             Column("method", right=False),
-            *(Column(str(level_name(level)), _of, parts=("without", "asked")) for level in levels),
+            *(
+                Column(str(level_name(level)), partial(_of, bool(one)), parts=("without", "asked"))
+                for level in levels
+            ),
         ),
         rows=tuple(rows),
     )
 
 
-def _of(value: tuple[int, int] | None) -> str:
-    return f"{value[0]} of {value[1]}" if value else "–"
+def _of(alike: bool, value: tuple[int, int] | None) -> str:
+    """How many of those asked; of how many is not said again where it is `alike` in all cells."""
+    if value is None:
+        return NONE
+    return str(value[0]) if alike else f"{value[0]} of {value[1]}"
 
 
 def _without_loss(

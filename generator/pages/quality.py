@@ -175,13 +175,12 @@ def _table(place: int, some: Sequence[Pair]) -> Table:
     for pair in some[:MOST_ROWS]:
         dense = pair.view.answer(pair.row.name, pair.task.name, 0.0)
         course = pair.course
-        loss = pair.view.loss(pair.row.name, pair.task.name, course.unharmed or 0.0)
         rows.append(
             (
                 (pair.label, tasks.title(pair.task)),
                 scored(dense),
                 course.unharmed,
-                sentences.bound(loss) if loss else None,
+                _bound(pair, course.unharmed or 0.0),
                 course.lost_from,
                 course.dead_from,
                 _note(pair, dense),
@@ -206,6 +205,15 @@ def _table(place: int, some: Sequence[Pair]) -> Table:
         rows=tuple(rows),
         records=tuple(records),
     )
+
+
+def _bound(pair: Pair, level: float) -> Markdown | None:
+    """At most how much of a pair's dense answers is lost at a level."""
+    asked = (pair.row.name, pair.task.name, level)
+    if loss := pair.view.loss(*asked):
+        return sentences.bound(loss)
+    change = pair.view.perplexity_change(*asked)
+    return sentences.bound_of_text(change.ratio_interval) if change else None
 
 
 def _note(pair: Pair, dense: Evaluation | Perplexity | None) -> str:

@@ -1,10 +1,11 @@
 """Time: from which level skipping zeros pays, by shape; a row a model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from experiments.records.latency import Latency
 from experiments.records.study import StudyModel
 from generator import pairs, verdicts
 from generator.exhibits import Column, Drawing, Table
@@ -47,7 +48,7 @@ class OnMachine:
     masked: Markdown
     slower: Markdown
     figure: Drawing
-    table: Table
+    tables: tuple[Table, ...]
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ class Context:
     """What the page shows."""
 
     lead: Markdown
-    others: tuple[Markdown, ...]
+    others: Markdown
     machines: tuple[OnMachine, ...]
     note: Markdown
     threads: Markdown
     dense_by: Markdown
     rounds: Markdown
     older: Markdown
-    shared: Markdown
+    shared: bool
     skipped: tuple[Markdown, ...]
     all: Table
     layers: Table
@@ -71,7 +72,7 @@ class Context:
 def context(report: Report) -> Context:
     """Every model that was timed."""
     machines = pairs.by_machine(report, report.measured)
-    shapes = [shape for shape in pairs.shapes(report, report.measured) if shape != SENTENCE]
+    shapes = _ordered(pairs.shapes(report, report.measured))
     timed = [
         (view, row, found)
         for view, row in report.by_method(report.measured)
@@ -80,18 +81,18 @@ def context(report: Report) -> Context:
     rounds = sorted({one.rounds for _, _, found in timed for one in found.rows if one.level})
     threads = sorted({one.machine.threads for one in machines})
     return Context(
-        lead=sentences.lead(report, SENTENCE),
-        others=tuple(filter(None, (sentences.lead_of(report, shape) for shape in shapes))),
+        lead=sentences.lead(report, shapes),
+        others=sentences.others(report, shapes),
         machines=tuple(
             _machine(report, place, machine, rows)
             for place, (machine, rows) in enumerate(machines.items())
         ),
         note=report.note(row for rows in machines.values() for row in rows),
         threads=Markdown(f"{_ends(threads)} thread{'s' * (threads != [1])}"),
-        dense_by=listed(list(dict.fromkeys(found.dense_by for _, _, found in timed))),
+        dense_by=_modes(found for _, _, found in timed),
         rounds=_ends(rounds),
         older=_older([(view, row) for view, row, _ in timed]),
-        shared=listed([view.pruned_label(row) for view, row, one in timed if one.shares_rounds]),
+        shared=any(one.shares_rounds for _, _, one in timed),
         skipped=tuple(
             dict.fromkeys(
                 Markdown(escape(reason)) for _, _, found in timed for reason in found.skipped
@@ -100,6 +101,12 @@ def context(report: Report) -> Context:
         all=_all(report),
         layers=_layers(report),
     )
+
+
+def _modes(timed: Iterable[Latency]) -> Markdown:
+    """The modes that dense ran in, whose names have commas."""
+    modes = dict.fromkeys(mode for found in timed for mode in found.dense_by.split("; "))
+    return Markdown("; ".join(map(escape, modes)))
 
 
 def _older(views: Views) -> Markdown:
@@ -125,9 +132,7 @@ def _machine(report: Report, place: int, machine: Timer, rows: Sequence[StudyMod
     views = pairs.timed_on(report, rows, machine)
     noise = pairs.noise_of(*views[0])
     name = machine_name(machine)
-    shapes = [shape for shape in (SENTENCE, EIGHT, TOKEN) if shape in pairs.shapes(report, rows)]
-    rest = [shape for shape in pairs.shapes(report, rows) if shape not in shapes]
-    shown = [*shapes, *rest][:MOST_PANELS]
+    shown = _ordered(pairs.shapes(report, rows))[:MOST_PANELS]
     panels = [_panel(views, shape, noise) for shape in shown]
     finding = sentences.reach(views, shown[0]) if shown else Markdown("")
     finding = finding or Markdown("Dense passes alone")
@@ -149,8 +154,14 @@ def _machine(report: Report, place: int, machine: Timer, rows: Sequence[StudyMod
             ),
             draw=partial(speed_by_level.draw, panels),
         ),
-        table=_table(stem, views, shown, report.study.levels),
+        tables=_tables(stem, views, shown, report.study.levels),
     )
+
+
+def _ordered(shapes: Sequence[Shape]) -> list[Shape]:
+    """Shapes, those of every report first."""
+    known = [shape for shape in (SENTENCE, EIGHT, TOKEN) if shape in shapes]
+    return [*known, *(shape for shape in shapes if shape not in known)]
 
 
 def _heading(timer: Timer) -> Markdown:
@@ -182,9 +193,21 @@ def _point(one: Timed) -> tuple[float, float, float, float]:
     return one.row.level, one.row.ratio, low, high
 
 
-def _table(name: str, views: Views, shapes: Sequence[Shape], asked: Sequence[float]) -> Table:
-    """A row a model: its dense milliseconds, and how many times as fast at three levels of each shape."""
+def _tables(
+    stem: str, views: Views, shapes: Sequence[Shape], asked: Sequence[float]
+) -> tuple[Table, ...]:
+    """One of whole sentences, and one of single tokens, which few models are timed with."""
     levels = [level for level in SHOWN if level in asked] or [level for level in asked if level][:3]
+    whole = [shape for shape in shapes if shape != TOKEN]
+    parts = ((stem, "batch × tokens", whole), (f"{stem}-token", "a token at a time", [TOKEN]))
+    made = (_table(name, about, views, some, levels) for name, about, some in parts)
+    return tuple(one for one in made if one.rows)
+
+
+def _table(
+    name: str, about: str, views: Views, shapes: Sequence[Shape], levels: Sequence[float]
+) -> Table:
+    """A row a model: its dense milliseconds, and how many times as fast at three levels of each shape."""
     lines: list[tuple[Any, ...]] = []
     records = []
     for view, row in views[:MOST_ROWS]:
@@ -192,6 +215,8 @@ def _table(name: str, views: Views, shapes: Sequence[Shape], asked: Sequence[flo
         if found is None:
             continue
         dense = {(r.batch, r.tokens): r.median_ms for r in found.rows if r.path == "dense"}
+        if not dense.keys() & set(shapes):
+            continue
         cells: list[object] = []
         for shape in shapes:
             some = pairs.speeds(view, row, shape)
@@ -212,7 +237,7 @@ def _table(name: str, views: Views, shapes: Sequence[Shape], asked: Sequence[flo
         ]
     return Table(
         name=f"{name}-verdicts",
-        caption="Milliseconds of dense, and times as fast: batch × tokens.",
+        caption=f"Milliseconds of dense, and times as fast: {about}.",
         columns=tuple(columns),
         rows=tuple(lines),
         records=tuple(records),

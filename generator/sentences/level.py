@@ -31,7 +31,7 @@ def about(value: float) -> str:
 
 
 def shown_perplexity(value: float) -> str:
-    """A perplexity as the page's panels have it.
+    """A perplexity as pages have it.
 
     >>> shown_perplexity(12.345), shown_perplexity(2.31e12)
     ('12.35', 'over a million')

@@ -137,6 +137,20 @@ def bound(loss: Comparison) -> Markdown:
     return Markdown(f"at most {points} point{'s' * (points != '1')} lost")
 
 
+def bound_of_text(times_dense: tuple[float, float] | None) -> Markdown | None:
+    """The same of a text: how many times dense its perplexity is at most; None without an interval.
+
+    >>> bound_of_text((0.99, 1.0141)), bound_of_text((0.97, 0.99))
+    ('at most 1.02 times dense', 'no worse than dense')
+    """
+    if times_dense is None:
+        return None
+    _, most = times_dense
+    return Markdown(
+        f"at most {outward(most, 2)} times dense" if most > 1 else "no worse than dense"
+    )
+
+
 def outward(value: float, digits: int) -> str:
     """A bound rounded so that it holds: up.
 

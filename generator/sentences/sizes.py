@@ -162,14 +162,15 @@ def unharmed_up_to(some: Sequence[Pair]) -> float:
 
 
 def example(one: Weighed) -> Markdown:
-    """Whether a row takes fewer bytes in 16 bits or with 90 % zeros in bit masks of all its bits."""
-    stored = next(iter(one.masks), "")
+    """A row's smallest unpruned file, where it has fewer bits, beside 90 % zeros in bit masks of all bits."""
+    stored, rivals = next(iter(one.masks), ""), one.rivals
     pruned = one.masks.get(stored, {}).get(EXAMPLE)
-    if pruned is None or one.rivals.half is None or one.rivals.half >= one.rivals.dense:
+    if pruned is None or rivals.smallest >= rivals.dense:
         return Markdown("")
-    halved = size(one.rivals.half, 2)
+    which = "As it came" if rivals.smallest == rivals.as_came else "In half the bits"
     return Markdown(
-        f"In half the bits {escape(one.row.name)} takes {halved}, with those zeros {size(pruned, 2)}."
+        f"{which} {escape(one.row.name)} takes {size(rivals.smallest, 2)}, with those zeros "
+        f"{size(pruned, 2)}."
     )
 
 

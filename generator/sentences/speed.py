@@ -10,7 +10,7 @@ from generator.pairs import Shape, Timed, Timer
 from generator.render import Markdown, escape, level_name, listed, percent, speedup
 from generator.report import RECORDED, Report
 from generator.sentences.by_method import by_method
-from generator.sentences.findings import in_words, level_span, some_of
+from generator.sentences.findings import by_percent, in_words, level_span, some_of
 from generator.verdicts import LEAST_NOISE, Speed
 
 SHAPES = {
@@ -54,18 +54,28 @@ def pays_from(models: Sequence[Mapping[float, Speed]]) -> float | None:
     return found
 
 
-def lead(report: Report, shape: Shape) -> Markdown:
-    """From which level on skipping zeros pays, for how many models, at one shape."""
-    return by_method(report, lambda view: pays(_models(view, shape), shape))
+def lead(report: Report, shapes: Sequence[Shape]) -> Markdown:
+    """From which level on skipping zeros pays, for how many models: at the first shape and those alike."""
+    return by_method(report, lambda view: Markdown(" ".join(_paying(view, shapes)[:1])))
 
 
-def at_shape(shape: Shape) -> str:
-    """A shape where it is named after a claim.
+def others(report: Report, shapes: Sequence[Shape]) -> Markdown:
+    """The same at the shapes of which another thing is to be said."""
+    return by_method(report, lambda view: Markdown(" ".join(_paying(view, shapes)[1:])))
 
-    >>> at_shape((1, 32)), at_shape((1, 1))
-    ('at 1 × 32 tokens', 'at one token')
+
+def _paying(view: Report, shapes: Sequence[Shape]) -> list[Markdown]:
+    return pays({shape: models for shape in shapes if (models := _models(view, shape))})
+
+
+def with_shapes(shapes: Sequence[Shape]) -> str:
+    """Shapes where they are named beside a claim.
+
+    >>> with_shapes([(1, 32), (8, 32)]), with_shapes([(1, 1), (4, 16)])
+    ('with one sentence or eight sentences', 'with one token or 4 × 16 tokens')
     """
-    return "at one token" if shape == (1, 1) else f"at {shape[0]} × {shape[1]} tokens"
+    names = [shape_name(shape).removesuffix(" of 32 tokens") for shape in shapes]
+    return f"with {' or '.join(names)}"
 
 
 def _models(view: Report, shape: Shape) -> list[dict[float, Speed]]:
@@ -77,36 +87,32 @@ def _models(view: Report, shape: Shape) -> list[dict[float, Speed]]:
     return [model for model in models if model]
 
 
-def lead_of(report: Report, shape: Shape) -> Markdown:
-    """From which level on skipping zeros pays at a further shape."""
+def pays(verdicts: Mapping[Shape, Sequence[Mapping[float, Speed]]]) -> list[Markdown]:
+    """The same of the verdicts alone: a sentence for all shapes at which it pays alike.
 
-    def say(view: Report) -> Markdown:
-        said = pays(_models(view, shape), shape).partition("; ")[2]
-        return Markdown(said[:1].upper() + said[1:])
-
-    return by_method(report, say)
-
-
-def pays(models: Sequence[Mapping[float, Speed]], shape: Shape) -> Markdown:
-    """The same of the verdicts alone.
-
-    >>> pays([{0.5: Speed.SAME, 0.9: Speed.FASTER}], (1, 32))
-    'Zeros save no time by themselves; skipping them pays from 90 % on for the one model, at 1 × 32 tokens.'
+    >>> one, two = [{0.5: Speed.SAME, 0.9: Speed.FASTER}], [{0.9: Speed.SAME}]
+    >>> pays({(1, 32): one, (8, 32): one, (1, 1): two})[1:]
+    ['With one token that does not pay even at 90 %.']
     """
-    if not models:
-        return Markdown("")
+    alike: dict[str, list[Shape]] = {}
+    for shape, models in verdicts.items():
+        alike.setdefault(_gain(models), []).append(shape)
+    first, *rest = [(gain, with_shapes(shapes)) for gain, shapes in alike.items()] or [("", "")]
+    if not first[0]:
+        return []
+    return [
+        Markdown(f"Zeros save no time by themselves; skipping them {first[0]}, {first[1]}."),
+        *(Markdown(f"{at[0].upper()}{at[1:]} that {gain}.") for gain, at in rest),
+    ]
+
+
+def _gain(models: Sequence[Mapping[float, Speed]]) -> str:
+    """From which level on skipping zeros pays, and for how many of the models."""
     start = pays_from(models)
-    alone = "Zeros save no time by themselves; skipping them"
-    if start is None:
-        last = level_name(max(at for model in models for at in model))
-        even = (
-            f"does not pay for most models even at {last}"
-            if len(models) > 1
-            else f"does not pay even at {last}"
-        )
-        return Markdown(f"{alone} {even}, {at_shape(shape)}.")
-    some = _faster_at(models, start)
-    return Markdown(f"{alone} pays from {level_name(start)} on for {some}, {at_shape(shape)}.")
+    if start is not None:
+        return f"pays from {level_name(start)} on for {_faster_at(models, start)}"
+    last = level_name(max(at for model in models for at in model))
+    return f"does not pay{' for most models' * (len(models) > 1)} even at {last}"
 
 
 def masked(timed: Iterable[LatencyRow]) -> Markdown:
@@ -144,10 +150,8 @@ def skipped(ran: Sequence[Mapping[float, Timed]], level: float | None) -> Markdo
     faster = [one.row.ratio for one in there if one.verdict is Speed.FASTER]
     if not faster:
         return Markdown(f"Skipping zeros makes none of the models faster {at}.")
-    return Markdown(
-        f"Skipping zeros makes {some_of(len(faster), len(there))} faster {at}, by at most "
-        f"{percent(max(faster) - 1, 0)}."
-    )
+    some = some_of(len(faster), len(there))
+    return Markdown(f"Skipping zeros makes {some} faster {at}, {by_percent(faster)}.")
 
 
 def main_point(report: Report, shape: Shape) -> Markdown:

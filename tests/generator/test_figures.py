@@ -57,7 +57,7 @@ def speed(
 def kept(names: Sequence[str] = ("a", "b"), *, value: float = 0.8) -> Figure:
     methods = (*names, "random")
     shares = tuple((name, (value, value / 2)[: 1 + (name == "random")]) for name in methods)
-    return kept_by_method.draw([kept_by_method.Row(name, shares) for name in names])
+    return kept_by_method.draw([kept_by_method.Row(name, name, shares) for name in names])
 
 
 def cost(
@@ -459,7 +459,7 @@ def test_the_arithmetic_limit_is_one_over_what_is_left_and_the_noise_a_band_arou
 
 
 def test_a_method_has_the_mean_of_its_seeds_and_a_bar_from_the_least_to_the_greatest() -> None:
-    rows = [kept_by_method.Row("a", (("magnitude", (0.75,)), ("random", (0.25, 0.5, 0.0))))]
+    rows = [kept_by_method.Row("a", "b", (("magnitude", (0.75,)), ("random", (0.25, 0.5, 0.0))))]
     with style.styled():
         figure = kept_by_method.draw(rows)
         (axes,) = figure.axes

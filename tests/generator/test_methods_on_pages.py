@@ -242,7 +242,7 @@ def test_a_method_measured_for_one_row_alone_draws_no_line_for_the_other() -> No
     (timed,) = speed.context(report).machines
     for drawing in (part.figure, timed.figure, *frontier.context(report).figures):
         assert [{label for label, _ in panel} for panel in labels_of(drawing)] == [expected] * 2
-    for table_ in (timed.table, sizes.context(report).table):
+    for table_ in (timed.tables[0], sizes.context(report).table):
         assert {row[0] for row in table_.rows} == expected
 
 
@@ -250,8 +250,8 @@ def test_a_method_that_another_machine_timed_stands_on_that_machine_s_figure_alo
     held = [other_machine(x) if x.record.cell.method == "wanda" else x for x in two()]
     report = Report(held)
     first, second = speed.context(report).machines
-    assert {row[0] for row in first.table.rows} == {"GPT-2 by magnitude", "LED by magnitude"}
-    assert {row[0] for row in second.table.rows} == {"GPT-2 by wanda", "LED by wanda"}
+    assert {row[0] for row in first.tables[0].rows} == {"GPT-2 by magnitude", "LED by magnitude"}
+    assert {row[0] for row in second.tables[0].rows} == {"GPT-2 by wanda", "LED by wanda"}
     there = {row[0][0]: row[3] for row in findings.context(report).verdicts.rows}
     assert there == {
         "GPT-2 by magnitude": "no faster", "LED by magnitude": "no faster",

@@ -40,19 +40,30 @@ def test_zeros_pay_from_where_half_of_the_models_gain_at_every_higher_level(
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ([{0.5: S, 0.9: F}, {0.5: S, 0.9: F}], "pays from 90 % on for every model, at 1 × 32 tokens."),
-        ([{0.9: F}, {0.9: S}], "pays from 90 % on for one of two models, at 1 × 32 tokens."),
+        ([{0.5: S, 0.9: F}, {0.5: S, 0.9: F}], "pays from 90 % on for every model, with one sentence."),
+        ([{0.9: F}, {0.9: S}], "pays from 90 % on for one of two models, with one sentence."),
         # Faster at 50 % alone is no level from which on it pays.
-        ([{0.5: F, 0.9: S}], "does not pay even at 90 %, at 1 × 32 tokens."),
-        ([{0.9: S}, {0.9: S}], "does not pay for most models even at 90 %, at 1 × 32 tokens."),
+        ([{0.5: F, 0.9: S}], "does not pay even at 90 %, with one sentence."),
+        ([{0.9: S}, {0.9: S}], "does not pay for most models even at 90 %, with one sentence."),
     ],
 )  # fmt: skip
 def test_what_skipping_gains_is_said_of_its_level_and_models(
     models: list[dict[float, Speed]], said: str
 ) -> None:
     start = "Zeros save no time by themselves; skipping them "
-    assert speed.pays(models, SENTENCE) == start + said
-    assert speed.pays([], SENTENCE) == ""
+    assert speed.pays({SENTENCE: models}) == [start + said]
+    assert speed.pays({}) == []
+
+
+def test_shapes_at_which_zeros_pay_alike_share_a_sentence_and_no_other_does() -> None:
+    """From 90 % on for one of two and from 50 % on for one of two are not alike, nor is one of one."""
+    late, soon, alone = [{0.9: F}, {0.9: S}], [{0.5: F, 0.9: F}, {0.5: S, 0.9: F}], [{0.9: F}]
+    assert speed.pays({SENTENCE: late, (8, 32): soon, (1, 1): alone, (4, 16): late}) == [
+        "Zeros save no time by themselves; skipping them pays from 90 % on for one of two models, with one "
+        "sentence or 4 × 16 tokens.",
+        "With eight sentences that pays from 50 % on for one of two models.",
+        "With one token that pays from 90 % on for the one model.",
+    ]
 
 
 def test_masked_is_what_masked_rows_say_sparse_ones_left_out() -> None:
@@ -89,8 +100,7 @@ def test_skipping_is_said_at_the_last_level_without_a_loss_not_where_it_is_faste
     ]
     at = "at 50 %, the last level with no loss seen"
     assert (
-        speed.skipped(models, 0.5)
-        == f"Skipping zeros makes one of two models faster {at}, by at most 4 %."
+        speed.skipped(models, 0.5) == f"Skipping zeros makes one of two models faster {at}, by 4 %."
     )
     # Significant, perhaps, but within the noise: the verdict decides.
     assert speed.skipped(models[1:], 0.5) == f"Skipping zeros makes none of the models faster {at}."

@@ -227,6 +227,22 @@ def test_processors_of_one_name_are_told_apart_by_their_vectors(
     assert processor() == expected
 
 
+@pytest.fixture(autouse=True)
+def unheld(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever instructions the environment of these tests holds libraries to."""
+    for name in provenance.HOLDING:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_libraries_held_to_older_instructions_are_another_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(provenance, "cpuinfo", lambda: "model name\t: X\nflags\t: avx2 avx512f\n")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
+    assert processor() == "X (AVX-512) ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2"
+
+
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
