@@ -149,12 +149,18 @@ class Timed:
 
 
 def speeds(report: Report, row: StudyModel, shape: Shape = SENTENCE) -> dict[float, Timed]:
-    """The sparse path's speed by level, under the report's method; empty where it was not timed."""
+    """The sparse path's speed by level, under the report's method; empty where it was not timed.
+
+    Where no map was sparse it is the masked path, whose ratio is noise: neither faster nor slower.
+    """
     timed = report.latency(row.name)
     if timed is None:
         return {}
     threshold = noise_of(report, row)
-    return {one.level: Timed(one, verdicts.speed(one, threshold)) for one in timed.sparse(*shape)}
+    return {
+        one.level: Timed(one, verdicts.speed(one, threshold) if timed.skips(one) else Speed.SAME)
+        for one in timed.sparse(*shape)
+    }
 
 
 def faster_levels(report: Report, row: StudyModel, shape: Shape = SENTENCE) -> list[float] | None:

@@ -4,6 +4,7 @@ Pure data; touches neither disk, clock nor network.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from experiments.records.cell import Interval
@@ -75,6 +76,14 @@ class Latency:
         found = [row for row in self.rows if (row.batch, row.tokens, row.path) == asked]
         return sorted(found, key=lambda row: row.level)
 
+    def skips(self, row: LatencyRow) -> bool:
+        """Whether some map was sparse in a row of the sparse path: where none was, it is the masked path."""
+        return (row.level, row.batch, row.tokens) in self._skipping
+
+    @cached_property
+    def _skipping(self) -> frozenset[tuple[float, int, int]]:
+        return frozenset((x.level, x.batch, x.tokens) for x in self.trials if x.sparse)
+
     @property
     def shares_rounds(self) -> bool:
         """Whether a sparse path on which no map was sparse has the masked one's own rounds."""
@@ -83,10 +92,8 @@ class Latency:
             for row in self.rows
             if row.path == "masked"
         }
-        taken = {(x.level, x.batch, x.tokens) for x in self.trials if x.sparse}
         return any(
-            medians.get(place := (row.level, row.batch, row.tokens)) == row.median_ms
-            and place not in taken
+            medians.get((row.level, row.batch, row.tokens)) == row.median_ms and not self.skips(row)
             for row in self.rows
             if row.path == "sparse"
         )
@@ -97,11 +104,9 @@ class Latency:
         From there on the whole interval is above 1, and some layer is sparse: where none is, it is the
         masked path by another name.
         """
-        shape = (batch, tokens)
-        taken = {x.level for x in self.trials if (x.batch, x.tokens) == shape and x.sparse}
         found = None
         for row in reversed(self.sparse(batch, tokens)):
-            if row.level not in taken or not row.ratio_interval or row.ratio_interval[0] <= 1:
+            if not self.skips(row) or not row.ratio_interval or row.ratio_interval[0] <= 1:
                 break
             found = row.level
         return found

@@ -1,7 +1,8 @@
 """Findings: the one sentence, the grid of states, a row a model, and what to take from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from experiments.records.study import Asking, StudyModel
 from generator import pairs
@@ -127,9 +128,15 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
     """The states of every pair, and the speeds of all models below them."""
     levels = _shown_levels(report)
     rows: list[tuple[object, ...]] = [
-        ((pair.label, tasks.title(pair.task)), *(pair.course.at(level) for level in levels))
+        (
+            (pair.label, tasks.title(pair.task)),
+            *(pair.course.at(level) for level in levels),
+        )
         for pair in found
     ]
+    # A model's first row leads to its page.
+    first = {pair.label: pair for pair in reversed(found)}.values()
+    pages = {(one.label, tasks.title(one.task)): report.stem(one.row) for one in first}
     spans = [_span(report, level) for level in levels]
     if any(spans):
         rows.append((("speed", _named(report) or "one sentence"), *spans))
@@ -137,7 +144,7 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
         name="states",
         caption=f"{LEGEND}; below: speed." if any(spans) else f"{LEGEND}.",
         columns=(
-            Column("model, task", _pair_name, right=False, parts=("model", "task")),
+            Column("model, task", partial(_pair_name, pages), right=False, parts=("model", "task")),
             *(
                 Column(f"{100 * level:.10g} %", _cell, look=_look, about="state at this level")
                 for level in levels
@@ -147,9 +154,11 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
     )
 
 
-def _pair_name(value: tuple[str, str]) -> Markdown:
-    name, task = value
-    return Markdown(f"{escape(name)} <small>{escape(task)}</small>" if task else escape(name))
+def _pair_name(pages: Mapping[tuple[str, str], str], value: tuple[str, str]) -> Markdown:
+    """A model, as a link where that is known, and what it is asked in a quieter tone."""
+    name, what = value
+    shown = model_link((name, pages[value])) if value in pages else escape(name)
+    return Markdown(f"{shown} <small>{escape(what)}</small>")
 
 
 def _cell(value: object) -> str:

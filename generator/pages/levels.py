@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from experiments.records.latency import LatencyRow
 from experiments.records.study import StudyModel, StudyTask
 from generator import verdicts
 from generator.exhibits import Column, Drawing, Table, spread
@@ -69,7 +68,7 @@ def levels(report: Report, row: StudyModel) -> Levels:
     weighed, rivals = report.footprint(row.name), rivals_of(report, row)
     said = [
         sentences.weak(every),
-        sentences.gain(judged, sped),
+        sentences.gain(every, sped),
         sentences.slower(sped),
         sentences.bytes_kept(judged, weighed, rivals) if weighed and rivals else Markdown(""),
         *sentences.odd(judged),
@@ -128,7 +127,7 @@ def _legend(report: Report, row: StudyModel) -> str:
     """What the signs mean, where there are any."""
     parts = [f"{verdicts.LEGEND}."] if report.tasks_of(row) else []
     if report.latency(row.name):
-        parts.append("Times in milliseconds, in small how many times as fast.")
+        parts.append("Times in milliseconds: those of dense over how many times as fast, in small.")
     return " ".join(parts)
 
 
@@ -148,7 +147,7 @@ def _score_cell(metric: str, value: Scored | None) -> Markdown:
     """A score, its interval and the sign of its state.
 
     >>> _score_cell("mcc", Scored(0.5, 0.4, 0.75, "loss"))
-    '0.500 <small>+0.250/−0.100</small>\xa0−'
+    '0.500\xa0− <small>+0.250/−0.100</small>'
     >>> _score_cell("perplexity", Scored(2.3e12, 1e12, 4e12, "loss"))
     'over a million\xa0−'
     """
@@ -166,9 +165,8 @@ def _score_cell(metric: str, value: Scored | None) -> Markdown:
     )  # an interval of what is only said to be large
     bounds = (value.low or 0.0, value.high or 0.0) if known else None
     sign = next((one.sign for one in State if one.value == value.state), "")
-    parts = [form(value.score), quiet(bounds, value.score, form)]
-    shown = " ".join(part for part in parts if part)
-    return Markdown(f"{shown}\N{NO-BREAK SPACE}{sign}" if sign else shown)
+    score_and_sign = f"{form(value.score)}\N{NO-BREAK SPACE}{sign}".rstrip()
+    return Markdown(f"{score_and_sign} {quiet(bounds, value.score, form)}".rstrip())
 
 
 def _scored(report: Report, row: StudyModel, task: StudyTask, level: float) -> Scored | None:
@@ -190,7 +188,8 @@ def _time_column(shape: Shape) -> Column:
     batch, tokens = shape
     return Column(
         f"{batch} × {tokens} tokens, ms", _time_cell, parts=("ms", "ratio", "low", "high"),
-        about="median of the sparse path, dense time over it, bounds of its 95 % interval",
+        about="dense's median over the ratio; the ratio of dense time to the sparse path's, a median over "
+        "rounds; bounds of its 95 % interval",
     )  # fmt: skip
 
 
@@ -212,16 +211,18 @@ def _ms(ms: float) -> str:
 
 def _timing(report: Report, row: StudyModel, shape: Shape, level: float) -> Timing | None:
     timed = report.latency(row.name)
-    path = "sparse" if level else "dense"
-    found: list[LatencyRow] = [
-        one
+    found = {
+        (one.path, one.level): one
         for one in (timed.rows if timed else ())
-        if (one.batch, one.tokens, one.path, one.level) == (*shape, path, level)
-    ]
-    if not found:
+        if (one.batch, one.tokens) == shape
+    }
+    dense, there = found.get(("dense", 0.0)), found.get(("sparse", level))
+    if dense and not level:
+        return Timing(dense.median_ms, 1.0, None, None)
+    if not dense or not there:
         return None
-    low, high = found[0].ratio_interval or ((found[0].ratio,) * 2 if level else (None, None))
-    return Timing(found[0].median_ms, found[0].ratio, low, high)
+    low, high = there.ratio_interval or (there.ratio, there.ratio)
+    return Timing(dense.median_ms / there.ratio, there.ratio, low, high)
 
 
 def _size(count: int | None) -> Markdown:

@@ -24,6 +24,7 @@ class Context:
     """What the page shows."""
 
     lead: Markdown
+    beyond: Markdown
     examples: tuple[Markdown, ...]
     compressed: Markdown
     sparse_rows: Markdown
@@ -43,6 +44,7 @@ def context(report: Report) -> Context:
     first = [one for view, one in found if view.method == report.method]
     return Context(
         lead=sentences.lead(report),
+        beyond=sentences.beyond(report),
         examples=tuple(filter(None, map(sentences.example, first)))[:MOST_PANELS],
         compressed=sentences.compressed(report),
         sparse_rows=sentences.sparse_rows(

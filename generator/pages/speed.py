@@ -64,7 +64,7 @@ class Context:
     rounds: Markdown
     older: Markdown
     shared: bool
-    skipped: tuple[Markdown, ...]
+    skipped: tuple[tuple[str, str], ...]
     all: Table
     layers: Table
 
@@ -95,7 +95,9 @@ def context(report: Report) -> Context:
         shared=any(one.shares_rounds for _, _, one in timed),
         skipped=tuple(
             dict.fromkeys(
-                Markdown(escape(reason)) for _, _, found in timed for reason in found.skipped
+                (what, why)
+                for _, _, found in timed
+                for what, _, why in (reason.partition(": ") for reason in found.skipped)
             )
         ),
         all=_all(report),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from generator.render import Markdown, escape, level_name, percent, speedup
+from generator.render import Markdown, escape, level_name, speedup
 from generator.verdicts import Course, Speed, State
 
 NUMBERS = tuple(
@@ -132,15 +132,6 @@ def all_faster(ran: Iterable[Sequence[Ran]]) -> float | None:
     )
 
 
-def by_percent(ratios: Sequence[float]) -> str:
-    """By how much models run faster: by a bound where they are several.
-
-    >>> by_percent([1.12]), by_percent([1.12, 1.04])
-    ('by 12 %', 'by at most 12 %')
-    """
-    return f"by {'at most ' * (len(ratios) > 1)}{percent(max(ratios) - 1, 0)}"
-
-
 def kept(
     outcomes: Sequence[Outcome], ran: Sequence[Sequence[Ran]], level: float, model: str = "model"
 ) -> Markdown:
@@ -168,8 +159,8 @@ def kept(
         return Markdown(f"{what} All {model}s run faster there, {span(faster)} times as fast.")
     run = "runs" if len(faster) == 1 else "run"
     models = some_of(len(faster), len(there), model)
-    by = by_percent([one.ratio for one in faster])
-    return Markdown(f"{what} {models[0].upper()}{models[1:]} {run} faster there, {by}.")
+    which = f"{models[0].upper()}{models[1:]}"
+    return Markdown(f"{what} {which} {run} faster there, {span(faster)} times as fast.")
 
 
 def gained(

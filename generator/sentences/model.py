@@ -156,17 +156,18 @@ def gain(every: Sequence[Asked], speeds: Mapping[float, Timed]) -> Markdown:
     faster = sorted(level for level, one in speeds.items() if one.verdict is Speed.FASTER)
     if not faster:
         return Markdown("A sentence at a time, it runs no faster than dense at any level.")
-    whole = [at for at in faster if every and all(_unharmed_at(one, at) for one in every)]
-    some = [at for at in faster if any(_unharmed_at(one, at) for one in every)]
+    strong = [one for one in every if not one.weak] or list(every)
+    whole = [at for at in faster if every and all(_unharmed_at(one, at) for one in strong)]
+    some = [at for at in faster if any(_unharmed_at(one, at) for one in strong)]
     at = max(whole or some, key=lambda level: speeds[level].row.ratio, default=faster[0])
     runs = f"runs {speedup(speeds[at].row.ratio)} times as fast"
-    if whole:
+    names = [one.title for one in every if _unharmed_at(one, at)]
+    if whole and len(names) == len(every):
         return Markdown(f"At {level_name(at)} it {runs}, and no loss is seen on any task.")
     if some:
-        names = [one.title for one in every if _unharmed_at(one, at)]
         which = escape(names[0]) if len(names) == 1 else f"{len(names)} of {len(every)} tasks"
         return Markdown(f"At {level_name(at)} it {runs}, and no loss is seen on {which}.")
-    found = [one.course.at(at) for one in every]
+    found = [one.course.at(at) for one in strong]
     states = [one for one in found if one is not None]
     left = ""
     if states and all(one.dead for one in states):

@@ -120,7 +120,7 @@ def _asked_first(courses: Sequence[Course]) -> Markdown:
     states = [one for course in courses if (one := course.at(level))]
     dead = sum(one.dead for one in states)
     these = "the one pair here does" if len(states) == 1 else f"{dead} of {len(states)} here do"
-    return Markdown(f"Ask first whether it still answers: at {level_name(level)} {these} not.")
+    return Markdown(f"Ask first whether it still answers: at {level_name(level)}, {these} not.")
 
 
 def bound(loss: Comparison) -> Markdown:

@@ -1,12 +1,12 @@
 """What zeros do to bytes, in sentences: no size is said without what competes with it. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.records.footprint import Footprint
 from experiments.records.study import StudyModel
 from generator import verdicts
-from generator.pairs import Pair, rivals_of
+from generator.pairs import Pair, of_method, rivals_of
 from generator.render import Markdown, escape, level_name, size
 from generator.report import Report
 from generator.sentences.by_method import by_method
@@ -19,11 +19,15 @@ BITS = {"F64": 64, "F32": 32, "F16": 16, "BF16": 16}
 
 @dataclass(frozen=True)
 class Weighed:
-    """A row's bytes: what competes with its pruned files, and its bit masks by level, per precision."""
+    """A row's bytes: what competes with its pruned files, and its bit masks by level, per precision.
+
+    `unharmed` is the level up to which no task with something to lose shows a loss, None where none is asked.
+    """
 
     row: StudyModel
     rivals: Sizes
     masks: Mapping[str, Mapping[float, int]]
+    unharmed: float | None = None
 
     def smaller_from(self, dtype: str) -> float | None:
         """The first level at which bit masks of a precision are smaller than every unpruned rival."""
@@ -40,7 +44,9 @@ def weighed(report: Report, row: StudyModel) -> Weighed | None:
         dtype: {at: one.bytes for at, one in verdicts.file_rows(found, "bitmask", dtype).items()}
         for dtype in verdicts.precisions(found)
     }
-    return Weighed(row, rivals, masks)
+    every = of_method(report, [row])
+    some = [pair for pair in every if not pair.weak] or every
+    return Weighed(row, rivals, masks, unharmed_up_to(some) if some else None)
 
 
 def bits(dtype: str) -> str:
@@ -57,55 +63,79 @@ def lead(report: Report) -> Markdown:
     return by_method(report, lambda view: fewer_bits(every(view)))
 
 
+def beyond(report: Report) -> Markdown:
+    """Which is the smaller at 90 % zeros, where the lead does not say it."""
+
+    def say(view: Report) -> Markdown:
+        there = zeros_win_at_example(found := every(view))
+        return Markdown("") if there == fewer_bits(found) else there
+
+    return by_method(report, say)
+
+
 def every(report: Report) -> list[Weighed]:
     """Every row that was weighed under the report's method."""
     return [one for row in report.measured if (one := weighed(report, row))]
 
 
 def fewer_bits(found: Sequence[Weighed]) -> Markdown:
-    """The same: unpruned in 16 bits, or as it came, against bit masks of the stored precision at 90 %.
+    """The same: 16 bits without a zero against bit masks of the stored precision, where no loss is seen.
 
-    Of the models of which there is a file of fewer bits.
+    Of the models of which there is a file of fewer bits; where nothing was asked, at 90 % alone.
     """
-    judged = fewer_bits_win(found)
-    if not judged:
-        return Markdown("")
-    more, count = sum(judged), len(judged)
-    example = level_name(EXAMPLE)
-    if 2 * more < count or not more:
-        return Markdown(
-            f"Zeros can save more than fewer bits do: {example} in bit masks beat the file of fewer bits "
-            f"for {some_of(count - more, count)}."
-        )
+    won = fewer_bits_win(found, lambda one: one.unharmed)
+    if not won:
+        return zeros_win_at_example(found)
+    some = some_of(sum(won), len(won))
+    if 2 * sum(won) < len(won) or not any(won):
+        some = some_of(len(won) - sum(won), len(won))
+        return Markdown(f"Zeros save more than 16 bits do, where no loss is seen, for {some}.")
     return Markdown(
-        f"Fewer bits save more than zeros do: an unpruned file of them beats {example} zeros in bit masks "
-        f"for {some_of(more, count)}."
+        "Fewer bits save more than zeros do: where no loss is seen, 16 bits make the smaller file for "
+        f"{some}."
     )
 
 
-def fewer_bits_win(found: Sequence[Weighed]) -> list[bool]:
-    """Of each model with a file of fewer bits, whether that is smaller than 90 % zeros in bit masks."""
-    at_example = [
-        (one.rivals, masks[EXAMPLE])
-        for one in found
-        if EXAMPLE in (masks := next(iter(one.masks.values()), {}))
-    ]
-    return [
-        rivals.smallest < pruned for rivals, pruned in at_example if rivals.smallest < rivals.dense
-    ]
+def zeros_win_at_example(found: Sequence[Weighed]) -> Markdown:
+    """For how many models 90 % zeros in bit masks are smaller than 16 bits, whatever is left of answers."""
+    won = [not one for one in fewer_bits_win(found, lambda _: EXAMPLE)]
+    if not won:
+        return Markdown("")
+    some = some_of(sum(won), len(won)) if any(won) else "none"
+    return Markdown(
+        f"At {level_name(EXAMPLE)}, zeros in bit masks are smaller than 16 bits for {some}."
+    )
+
+
+def fewer_bits_win(
+    found: Sequence[Weighed], level_of: Callable[[Weighed], float | None]
+) -> list[bool]:
+    """Of each model with a file of 16 bits, whether that is smaller than zeros of a level in bit masks.
+
+    At level 0 zeros save nothing. What was not asked, or not weighed at that level, is left out.
+    """
+    judged = []
+    for one in found:
+        level, half, dense = level_of(one), one.rivals.half, one.rivals.dense
+        masks = {**next(iter(one.masks.values()), {}), 0.0: dense}
+        if level in masks and half is not None and half < dense:
+            judged.append(half < masks[level])
+    return judged
 
 
 def main_point(found: Sequence[Weighed]) -> Markdown:
     """What to take from it, in short."""
-    judged = fewer_bits_win(found)
-    if not judged:
-        return Markdown("")
-    won, every = sum(judged), len(judged)
-    if 2 * won < every:
-        lost = some_of(every - won, every)
-        return Markdown(f"Hold zeros against fewer bits: they make the smaller file for {lost}.")
+    won = fewer_bits_win(found, lambda one: one.unharmed)
+    if not won:
+        return zeros_win_at_example(found)
+    if 2 * sum(won) < len(won):
+        some = some_of(len(won) - sum(won), len(won))
+        return Markdown(
+            f"Hold zeros against 16 bits: without a loss they make the smaller file for {some}."
+        )
+    some = some_of(sum(won), len(won))
     return Markdown(
-        f"Try fewer bits before zeros: they make the smaller file for {some_of(won, every)}."
+        f"Try 16 bits before zeros: without a loss they make the smaller file for {some}."
     )
 
 
@@ -162,15 +192,14 @@ def unharmed_up_to(some: Sequence[Pair]) -> float:
 
 
 def example(one: Weighed) -> Markdown:
-    """A row's smallest unpruned file, where it has fewer bits, beside 90 % zeros in bit masks of all bits."""
-    stored, rivals = next(iter(one.masks), ""), one.rivals
+    """Whether a row takes fewer bytes in 16 bits or with 90 % zeros in bit masks of all its bits."""
+    stored = next(iter(one.masks), "")
     pruned = one.masks.get(stored, {}).get(EXAMPLE)
-    if pruned is None or rivals.smallest >= rivals.dense:
+    if pruned is None or one.rivals.half is None or one.rivals.half >= one.rivals.dense:
         return Markdown("")
-    which = "As it came" if rivals.smallest == rivals.as_came else "In half the bits"
+    halved = size(one.rivals.half, 2)
     return Markdown(
-        f"{which} {escape(one.row.name)} takes {size(rivals.smallest, 2)}, with those zeros "
-        f"{size(pruned, 2)}."
+        f"In 16 bits {escape(one.row.name)} takes {halved}, with those zeros {size(pruned, 2)}."
     )
 
 
@@ -201,9 +230,9 @@ def from_where(found: Sequence[Weighed]) -> Markdown:
     levels = [one.smaller_from(next(iter(one.masks), "")) for one in found]
     reached = [level for level in levels if level is not None]
     if not reached:
-        return Markdown("Bit masks beat every unpruned file at no level")
+        return Markdown("Masks beat every unpruned file at no level")
     of = f" of {some_of(len(reached), len(levels))}," if len(reached) < len(levels) else ""
-    return Markdown(f"Bit masks beat every unpruned file{of} from {level_span(reached)}")
+    return Markdown(f"Masks beat every unpruned file{of} first at {level_span(reached)}")
 
 
 def sparse_rows(found: Sequence[Footprint]) -> Markdown:

@@ -10,7 +10,7 @@ from generator.pairs import Shape, Timed, Timer
 from generator.render import Markdown, escape, level_name, listed, percent, speedup
 from generator.report import RECORDED, Report
 from generator.sentences.by_method import by_method
-from generator.sentences.findings import by_percent, in_words, level_span, some_of
+from generator.sentences.findings import in_words, level_span, some_of
 from generator.verdicts import LEAST_NOISE, Speed
 
 SHAPES = {
@@ -97,12 +97,13 @@ def pays(verdicts: Mapping[Shape, Sequence[Mapping[float, Speed]]]) -> list[Mark
     alike: dict[str, list[Shape]] = {}
     for shape, models in verdicts.items():
         alike.setdefault(_gain(models), []).append(shape)
-    first, *rest = [(gain, with_shapes(shapes)) for gain, shapes in alike.items()] or [("", "")]
-    if not first[0]:
+    if not alike:
         return []
+    (gain, shapes), *rest = alike.items()
+    first = gain, f"{' each' * (len(shapes) > 1)}, {with_shapes(shapes)}"
     return [
-        Markdown(f"Zeros save no time by themselves; skipping them {first[0]}, {first[1]}."),
-        *(Markdown(f"{at[0].upper()}{at[1:]} that {gain}.") for gain, at in rest),
+        Markdown(f"Zeros save no time by themselves; skipping them {first[0]}{first[1]}."),
+        *(Markdown(f"W{with_shapes(others)[1:]} that {gain}.") for gain, others in rest),
     ]
 
 
@@ -120,25 +121,21 @@ def masked(timed: Iterable[LatencyRow]) -> Markdown:
     rows = [one for one in timed if one.path == "masked"]
     if not rows:
         return Markdown("")
-    low, high = speedup(min(one.ratio for one in rows)), speedup(max(one.ratio for one in rows))
-    span = low if low == high else f"{low} to {high}"
     middle = median(one.ratio for one in rows)
-    verdict = " takes the time of dense:" if abs(middle - 1) < LEAST_NOISE else ":"
-    over = f"over {len(rows)} levels and shapes" if len(rows) > 1 else "at one level"
-    return Markdown(
-        f"Dense arithmetic on zeros{verdict} {span} times as fast {over}.{_missing(rows)}"
-    )
+    if abs(middle - 1) >= LEAST_NOISE:
+        return Markdown(f"Dense arithmetic on zeros: {speedup(middle)} times as fast as dense.")
+    return Markdown(f"Dense arithmetic on zeros takes the time of dense{_missing(rows)}.")
 
 
 def _missing(rows: Sequence[LatencyRow]) -> str:
-    """How many of their 95 % intervals miss 1, beside the one in twenty that is due."""
+    """How many of their 95 % intervals miss 1, beside the one in twenty that chance alone makes."""
     known = [one.ratio_interval for one in rows if one.ratio_interval]
     if not known:
         return ""
     missing = sum(not low <= 1 <= high for low, high in known)
-    miss = "misses" if missing == 1 else "miss"
     due = f"{0.05 * len(known):.2g}"
-    return f" Of their intervals {missing or 'none'} {miss} 1, where {due} are due by chance."
+    say = "intervals say" if len(known) > 1 else "interval says"
+    return f": {missing or 'none'} of {len(known)} {say} otherwise, by chance alone {due} would"
 
 
 def skipped(ran: Sequence[Mapping[float, Timed]], level: float | None) -> Markdown:
@@ -147,11 +144,12 @@ def skipped(ran: Sequence[Mapping[float, Timed]], level: float | None) -> Markdo
     if level is None or not there:
         return Markdown("")
     at = f"at {level_name(level)}, the last level with no loss seen"
-    faster = [one.row.ratio for one in there if one.verdict is Speed.FASTER]
+    faster = sorted(one.row.ratio for one in there if one.verdict is Speed.FASTER)
     if not faster:
         return Markdown(f"Skipping zeros makes none of the models faster {at}.")
-    some = some_of(len(faster), len(there))
-    return Markdown(f"Skipping zeros makes {some} faster {at}, {by_percent(faster)}.")
+    some, times = some_of(len(faster), len(there)), map(speedup, (faster[0], faster[-1]))
+    span = " to ".join(dict.fromkeys(times))
+    return Markdown(f"Skipping zeros makes {some} faster {at}: {span} times as fast.")
 
 
 def main_point(report: Report, shape: Shape) -> Markdown:
@@ -180,12 +178,15 @@ def _faster_at(models: Sequence[Mapping[float, Speed]], level: float) -> str:
 
 
 def threshold(noise: float) -> Markdown:
-    """What of a difference in speed is noise on a machine.
+    """From where on a speed can be trusted: beyond what the same work differs by, timed twice.
 
     >>> threshold(0.0219)
-    'A difference below 2.2 % is within the noise of this machine.'
-    """
-    return Markdown(f"A difference below {percent(noise)} is within the noise of this machine.")
+    'Beyond 2.2 % a speed can be trusted on this machine: the same work, timed twice, differs by less 19 times of 20.'
+    """  # noqa: E501
+    return Markdown(
+        f"Beyond {percent(noise)} a speed can be trusted on this machine: the same work, timed twice, "
+        "differs by less 19 times of 20."
+    )
 
 
 def slower(views: Iterable[tuple[Report, StudyModel]]) -> Markdown:

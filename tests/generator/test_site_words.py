@@ -236,7 +236,7 @@ def test_speeds_of_two_machines_are_never_in_one_table_figure_or_range(
     assert re.findall(r"^## (.*)", time, re.M) == [
         "A processor b hostile b", f"Another processor{mark}", "What could be wrong",
     ]  # fmt: skip
-    assert re.findall(r"over (\d+) levels and shapes", time) == ["8", "4"]
+    assert time.count("19 times of 20") == 2  # a noise each
     axes = [one for one in exhibits(frontier.context(Report(held))) if isinstance(one, Drawing)]
     assert [one.name for one in axes] == ["quality-bytes", "quality-time", "quality-time-2"]
 
@@ -428,10 +428,10 @@ def test_the_first_screen_says_that_zeros_alone_save_neither_time_nor_bytes() ->
     files = site.render(synthetic.held(("GPT-2",)))
     time, stored = first_screen(files, "time"), first_screen(files, "bytes")
     assert "**Zeros save no time by themselves; skipping them pays from 50 % on" in time
-    assert "Dense arithmetic on zeros takes the time of dense: 1.00 times as fast" in time
+    assert "Dense arithmetic on zeros takes the time of dense: " in time
     assert "<td>3.0× <small>+0.06/−0.09</small></td>" in time
     assert "a masked dense file is as large as before" in stored
-    assert "In half the bits GPT-2 takes 50 kB, with those zeros 60 kB." in stored
+    assert "In 16 bits GPT-2 takes 50 kB, with those zeros 60 kB." in stored
     assert "<td>100 kB</td><td>120 kB</td><td>50 kB</td><td>60 kB</td><td>30 kB</td>" in stored
 
 
@@ -445,4 +445,4 @@ def test_a_gain_that_dense_arithmetic_has_too_is_no_verdict_on_zeros() -> None:
     ]
     time = first_screen(site.render(held), "time")
     assert "Dense arithmetic on zeros: 1.2 times as fast" in time
-    assert "A difference below 25.0 % is within the noise" in time
+    assert "Beyond 25.0 % a speed can be trusted" in time

@@ -68,37 +68,49 @@ def test_level_0_is_no_pruned_file() -> None:
 @pytest.mark.parametrize(
     ("one", "said"),
     [
-        # Whichever takes less: both are said, in one order; not 16 bits where the file that came has fewer.
-        (MINILM, "In half the bits A takes 45 MB, with those zeros 54 MB."),
-        (LED, "In half the bits A takes 79 MB, with those zeros 63 MB."),
-        (SMOLLM, "As it came A takes 98 MB, with those zeros 170 MB."),
+        # Whichever takes less: both are said, in one order.
+        (MINILM, "In 16 bits A takes 45 MB, with those zeros 54 MB."),
+        (LED, "In 16 bits A takes 79 MB, with those zeros 63 MB."),
+        (SMOLLM, "In 16 bits A takes 270 MB, with those zeros 170 MB."),
         (PLAIN, ""),
         (weighed(91, 91, 45, {0.5: 73}), ""),  # not weighed at 90 %
         (weighed(50, 50, None, {0.9: 54}), ""),  # no 16 bits to hold it against
     ],
 )
-def test_an_example_has_the_smallest_unpruned_file_beside_90_percent_zeros(
-    one: Weighed, said: str
-) -> None:
+def test_an_example_has_16_bits_beside_90_percent_zeros(one: Weighed, said: str) -> None:
     assert example(one) == said
+
+
+def at(one: Weighed, unharmed: float | None) -> Weighed:
+    """A row whose last level without a loss is this one."""
+    return replace(one, unharmed=unharmed)
+
+
+MORE = (
+    "Fewer bits save more than zeros do: where no loss is seen, 16 bits make the smaller file for"
+)
+THERE = "At 90 %, zeros in bit masks are smaller than 16 bits for"
+LESS = "Zeros save more than 16 bits do, where no loss is seen, for"
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ([MINILM, SMOLLM, LED, PLAIN, PLAIN], "Fewer bits save more than zeros do: an unpruned file of them "
-         "beats 90 % zeros in bit masks for two of three models."),
-        # One of three: what wins mostly is said, not that something wins somewhere.
-        ([MINILM, LED, LED], "Zeros can save more than fewer bits do: 90 % in bit masks beat the file of "
-         "fewer bits for two of three models."),
-        ([LED], "Zeros can save more than fewer bits do: 90 % in bit masks beat the file of fewer bits "
-         "for the one model."),
-        ([PLAIN], ""),
+        # At 90 % zeros are smaller for two of the three; no loss is seen at 50 and 10 % alone.
+        ([at(MINILM, 0.5), at(SMOLLM, 0.5), at(LED, 0.0), at(PLAIN, 0.9)], f"{MORE} three of three models."),
+        ([at(MINILM, 0.5), at(SMOLLM, 0.9), at(LED, 0.9)], f"{LESS} two of three models."),
+        ([at(LED, 0.9)], f"{LESS} the one model."),
+        # What nothing was asked of has no level without a loss: 90 % is said of 90 %.
+        ([MINILM, SMOLLM, LED, PLAIN], f"{THERE} two of three models."),
+        ([MINILM], f"{THERE} none."),
+        ([at(PLAIN, 0.5)], ""),
         ([], ""),
-        ([weighed(91, 91, 45, {0.5: 73})], ""),  # 90 % is said of 90 %, not of the highest level
+        ([at(weighed(91, 91, 45, {0.5: 73}), 0.9)], ""),  # not weighed there
     ],
 )  # fmt: skip
-def test_fewer_bits_are_judged_over_models_that_have_them(found: list[Weighed], said: str) -> None:
+def test_16_bits_and_zeros_are_held_together_where_no_loss_is_seen(
+    found: list[Weighed], said: str
+) -> None:
     assert fewer_bits(found) == said
 
 
@@ -106,9 +118,9 @@ def test_fewer_bits_are_judged_over_models_that_have_them(found: list[Weighed], 
     ("found", "said"),
     [
         # SmolLM2's are smaller than its dense file from 50 % on, and never than the file as it came.
-        ([MINILM, SMOLLM, LED, PLAIN], "Bit masks beat every unpruned file of two of four models, from 90 %"),
-        ([LED, weighed(4, 4, 4, {0.1: 3, 0.9: 2})], "Bit masks beat every unpruned file from 10 to 90 %"),
-        ([MINILM], "Bit masks beat every unpruned file at no level"),
+        ([MINILM, SMOLLM, LED, PLAIN], "Masks beat every unpruned file of two of four models, first at 90 %"),
+        ([LED, weighed(4, 4, 4, {0.1: 3, 0.9: 2})], "Masks beat every unpruned file first at 10 to 90 %"),
+        ([MINILM], "Masks beat every unpruned file at no level"),
     ],
 )  # fmt: skip
 def test_the_level_from_which_masks_win_is_that_of_the_models_of_which_they_do(
@@ -118,10 +130,11 @@ def test_the_level_from_which_masks_win_is_that_of_the_models_of_which_they_do(
 
 
 def test_what_to_take_from_it_turns_with_the_majority() -> None:
-    smaller = "they make the smaller file for"
-    assert main_point([MINILM, LED]) == f"Try fewer bits before zeros: {smaller} one of two models."
-    assert main_point([LED, LED, MINILM]) == (
-        f"Hold zeros against fewer bits: {smaller} two of three models."
+    smaller = "without a loss they make the smaller file for"
+    kept, lost = at(MINILM, 0.5), at(LED, 0.9)
+    assert main_point([kept, lost]) == f"Try 16 bits before zeros: {smaller} one of two models."
+    assert main_point([lost, lost, kept]) == (
+        f"Hold zeros against 16 bits: {smaller} two of three models."
     )
     assert main_point([PLAIN]) == ""
 
