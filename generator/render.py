@@ -225,15 +225,14 @@ def whole(count: int | None) -> Markdown:
 
 
 def short_count(count: float) -> Markdown:
-    """A count in two digits and words.
+    """A count in three digits and words.
 
     >>> short_count(134_515_008), short_count(1_908_960), short_count(40_192), short_count(7)
-    ('130 M', '1.9 M', '40 k', '7')
+    ('135 M', '1.91 M', '40.2 k', '7')
     """
     for unit, scale in ((" B", 1e9), (" M", 1e6), (" k", 1e3)):
         if count >= 0.9995 * scale:
-            shown = float(f"{count / scale:.2g}")
-            return Markdown(f"{shown:.1f}{unit}" if shown < 10 else f"{shown:.0f}{unit}")
+            return Markdown(f"{count / scale:.3g}{unit}")
     return Markdown(f"{count:.0f}")
 
 

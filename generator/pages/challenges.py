@@ -52,9 +52,7 @@ def context(report: Report) -> Context:
         unharmed=damage.unharmed(some),
         rivals=_rivals(report, rows),
         fall=damage.fall(answers),
-        skipped=speed.skipped(
-            [pairs.speeds(report, row) for row in rows], damage.last_unharmed(some)
-        ),
+        skipped=_skipped(report, rows, some),
         same_file=sizes.same_file(weighed),
         bits=bits.compete(
             [
@@ -71,6 +69,14 @@ def context(report: Report) -> Context:
         note=report.note(rows),
         reviews=any(task.name in ("reviews", "sst2") for task in report.study.tasks),
     )
+
+
+def _skipped(report: Report, rows: Sequence[StudyModel], some: Sequence[Pair]) -> Markdown:
+    """How many of the models that keep a task whole at the last level without a loss run faster there."""
+    last = damage.last_unharmed(some)
+    whole = {pair.row.name for pair in some if last is not None and pair.course.unharmed == last}
+    ran = {report.label(row): pairs.speeds(report, row) for row in rows if row.name in whole}
+    return speed.skipped(ran, last)
 
 
 def _pairs(report: Report, rows: Sequence[StudyModel]) -> list[Pair]:

@@ -142,7 +142,9 @@ def _grid(report: Report, found: Sequence[Pair]) -> Table:
         rows.append((("speed", _named(report) or "one sentence"), *spans))
     return Table(
         name="states",
-        caption=f"{LEGEND}; below: speed." if any(spans) else f"{LEGEND}.",
+        caption=f"{LEGEND}; below: speed. By share of the prunable weights removed."
+        if any(spans)
+        else f"{LEGEND}. By share of the prunable weights removed.",
         columns=(
             Column("model, task", partial(_pair_name, pages), right=False, parts=("model", "task")),
             *(
@@ -216,7 +218,7 @@ def _verdicts(report: Report) -> Table:
     return Table(
         name="verdicts",
         caption=Markdown(
-            "How far each model goes, over tasks with something to lose; speed and file without a loss."
+            "How far each model goes, over tasks with something to lose; speed and file where none is lost."
             + (f" Speeds: those of {name} alone." if (name := _named(report)) else "")
         ),
         columns=(

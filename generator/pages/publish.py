@@ -13,6 +13,6 @@ class Context:
 
 
 def context(report: Report) -> Context:
-    """Levels for the example: those of this report that say most, or the usual ones."""
-    levels = [level for level in report.study.levels if 0.5 <= level <= 0.9]
-    return Context(tuple(levels) or (0.5, 0.7, 0.9))
+    """Levels for the example: those of this report up to where most models end, or the usual ones."""
+    levels = [level for level in report.study.levels if 0 < level <= 0.9]
+    return Context(tuple(levels) or (0.3, 0.5, 0.7, 0.9))

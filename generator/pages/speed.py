@@ -239,7 +239,7 @@ def _table(
         ]
     return Table(
         name=f"{name}-verdicts",
-        caption=f"Milliseconds of dense, and times as fast: {about}.",
+        caption=f"Milliseconds of dense; times as fast with 95 % interval, where beyond the noise: {about}.",
         columns=tuple(columns),
         rows=tuple(lines),
         records=tuple(records),

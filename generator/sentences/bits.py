@@ -51,7 +51,7 @@ def blocks(
     dead = bool(states) and all(one is not None and one.dead for one in states)
     lost = ", where it beats no fixed answer" if dead else ""
     return Markdown(
-        f"{text} Zeros in bit masks take less only from {level_name(level)} on "
+        f"{text} Zeros in bit masks take less than the file that came only from {level_name(level)} on "
         f"({size(masks[level], 2)}){lost}."
     )
 

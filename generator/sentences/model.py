@@ -29,9 +29,9 @@ def measured(parameters: Sequence[int], families: int, waiting: int) -> Markdown
     """Which models a report measured, and how many rows wait.
 
     >>> measured([134_515_008, 1_908_960], 2, 7)
-    'Two models of two families are measured, of 1.9 M to 130 M parameters; seven rows wait.'
+    'Two models of two families are measured, of 1.91 M to 135 M parameters; seven rows wait.'
     >>> measured([1_908_960], 1, 0), measured([], 0, 1)
-    ('One model is measured, of 1.9 M parameters.', 'No model is measured; one row waits.')
+    ('One model is measured, of 1.91 M parameters.', 'No model is measured; one row waits.')
     """
     count = len(parameters)
     of = f" of {in_words(families, 'family', 'families')}" if families > 1 else ""
@@ -160,7 +160,7 @@ def gain(every: Sequence[Asked], speeds: Mapping[float, Timed]) -> Markdown:
     whole = [at for at in faster if every and all(_unharmed_at(one, at) for one in strong)]
     some = [at for at in faster if any(_unharmed_at(one, at) for one in strong)]
     at = max(whole or some, key=lambda level: speeds[level].row.ratio, default=faster[0])
-    runs = f"runs {speedup(speeds[at].row.ratio)} times as fast"
+    runs = f"runs a sentence {speedup(speeds[at].row.ratio)} times as fast"
     names = [one.title for one in every if _unharmed_at(one, at)]
     if whole and len(names) == len(every):
         return Markdown(f"At {level_name(at)} it {runs}, and no loss is seen on any task.")

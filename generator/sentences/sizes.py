@@ -68,9 +68,22 @@ def beyond(report: Report) -> Markdown:
 
     def say(view: Report) -> Markdown:
         there = zeros_win_at_example(found := every(view))
-        return Markdown("") if there == fewer_bits(found) else there
+        lines = [together(found), Markdown("") if there == fewer_bits(found) else there]
+        return Markdown(" ".join(line for line in lines if line))
 
     return by_method(report, say)
+
+
+def together(found: Sequence[Weighed]) -> Markdown:
+    """For how many models zeros in 16 bits are smaller than 16 bits alone, where no loss is seen."""
+    won = []
+    for one in found:
+        _, *narrow = one.masks.values()
+        if narrow and one.rivals.half is not None and one.unharmed is not None:
+            won.append(one.unharmed in narrow[0] and narrow[0][one.unharmed] < one.rivals.half)
+    if not any(won):
+        return Markdown("")
+    return Markdown(f"Both together are smaller than either for {some_of(sum(won), len(won))}.")
 
 
 def every(report: Report) -> list[Weighed]:
@@ -168,7 +181,8 @@ def smallest(report: Report, row: StudyModel, some: Sequence[Pair]) -> Markdown 
     if rivals.as_came < best.bytes and all(row.tasks[x.task.name] == row.checkpoint for x in some):
         return Markdown(f"{size(rivals.as_came, 2)}, as it came")
     what = f"{level_name(best.level)} zeros" if best.level else "unpruned"
-    return Markdown(f"{size(best.bytes, 2)}, {what}, {bits(best.dtype)}")
+    came = f"; it came as {size(rivals.as_came, 2)}" if rivals.as_came < best.bytes else ""
+    return Markdown(f"{size(best.bytes, 2)}, {what}, {bits(best.dtype)}{came}")
 
 
 def alive_up_to(some: Sequence[Pair]) -> float:

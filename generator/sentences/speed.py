@@ -138,17 +138,22 @@ def _missing(rows: Sequence[LatencyRow]) -> str:
     return f": {missing or 'none'} of {len(known)} {say} otherwise, by chance alone {due} would"
 
 
-def skipped(ran: Sequence[Mapping[float, Timed]], level: float | None) -> Markdown:
-    """How many models run faster at a level, the last at which any shows no loss, and by how much."""
-    there = [model[level] for model in ran if level is not None and level in model]
-    if level is None or not there:
+def skipped(ran: Mapping[str, Mapping[float, Timed]], level: float | None) -> Markdown:
+    """Which models run faster at a level, the last at which any shows no loss, and how fast.
+
+    `ran` has the speeds of the models that show none on some task there, by name.
+    """
+    if level is None:
+        return Markdown("")
+    there = {name: model[level] for name, model in ran.items() if level in model}
+    if not there:
         return Markdown("")
     at = f"at {level_name(level)}, the last level with no loss seen"
-    faster = sorted(one.row.ratio for one in there if one.verdict is Speed.FASTER)
+    faster = {name: one.row.ratio for name, one in there.items() if one.verdict is Speed.FASTER}
     if not faster:
         return Markdown(f"Skipping zeros makes none of the models faster {at}.")
-    some, times = some_of(len(faster), len(there)), map(speedup, (faster[0], faster[-1]))
-    span = " to ".join(dict.fromkeys(times))
+    some = escape(*faster) if len(faster) == 1 else some_of(len(faster), len(there))
+    span = " to ".join(dict.fromkeys(map(speedup, (min(faster.values()), max(faster.values())))))
     return Markdown(f"Skipping zeros makes {some} faster {at}: {span} times as fast.")
 
 
@@ -181,11 +186,11 @@ def threshold(noise: float) -> Markdown:
     """From where on a speed can be trusted: beyond what the same work differs by, timed twice.
 
     >>> threshold(0.0219)
-    'Beyond 2.2 % a speed can be trusted on this machine: the same work, timed twice, differs by less 19 times of 20.'
+    'Beyond 2.2 % a speed can be trusted on this machine: the same work, timed twice, differs by less than that, 19 times in 20.'
     """  # noqa: E501
     return Markdown(
         f"Beyond {percent(noise)} a speed can be trusted on this machine: the same work, timed twice, "
-        "differs by less 19 times of 20."
+        "differs by less than that, 19 times in 20."
     )
 
 

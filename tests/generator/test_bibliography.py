@@ -93,7 +93,7 @@ def test_many_authors_and_those_not_named_are_et_al() -> None:
 # Published numbers that the pages print, by the words they must stand with: read once in their sources.
 PUBLISHED = {
     "concepts": (
-        "with both, soft movement leaves BERT-base an F1 of 82.3 on SQuAD, by 3 % of the weights",
+        "with both, soft movement leaves BERT-base an F1 of 82.3 on SQuAD, with 3 % of the weights",
         "Movement leaves it 78.0, magnitude 59.6; dense it has 88.1.",
         "Over 30 epochs, with distillation, oBERT leaves BERT-base at 90 % an F1 of 88.31 on SQuAD",
         "Dense it has 88.54; in one shot, oBERT leaves it 14.57 at 90 %.",

@@ -95,18 +95,19 @@ def speeds(ratios: Mapping[float, float], noise: float = 0.02) -> dict[float, Ti
     [
         (["==×"], {0.1: 1.0, 0.5: 1.0, 0.9: 1.5},
          "It is faster only from 90 % on, where it does no better than a fixed answer: there it runs "
-         "1.5 times as fast."),
+         "a sentence 1.5 times as fast."),
         (["==−"], {0.1: 1.0, 0.5: 1.0, 0.9: 1.5},
-         "It is faster only from 90 % on, where every task has lost: there it runs 1.5 times as fast."),
+         "It is faster only from 90 % on, where every task has lost: there it runs a sentence 1.5 times as "
+         "fast."),
         # The gain without a loss is that of the fastest such level, not of the first.
         (["==×", "==×"], {0.1: 1.1, 0.5: 1.4, 0.9: 3.0},
-         "At 50 % it runs 1.4 times as fast, and no loss is seen on any task."),
+         "At 50 % it runs a sentence 1.4 times as fast, and no loss is seen on any task."),
         (["==×", "=−×"], {0.1: 1.0, 0.5: 1.4, 0.9: 3.0},
-         "At 50 % it runs 1.4 times as fast, and no loss is seen on 0."),
+         "At 50 % it runs a sentence 1.4 times as fast, and no loss is seen on 0."),
         (["==="], {0.1: 1.01, 0.5: 1.015, 0.9: 0.99},
          "A sentence at a time, it runs no faster than dense at any level."),
         ([], {0.1: 1.0, 0.5: 1.0, 0.9: 1.5},
-         "It is faster only from 90 % on: there it runs 1.5 times as fast."),
+         "It is faster only from 90 % on: there it runs a sentence 1.5 times as fast."),
         (["==="], {}, ""),
     ],
 )  # fmt: skip

@@ -236,7 +236,7 @@ def test_speeds_of_two_machines_are_never_in_one_table_figure_or_range(
     assert re.findall(r"^## (.*)", time, re.M) == [
         "A processor b hostile b", f"Another processor{mark}", "What could be wrong",
     ]  # fmt: skip
-    assert time.count("19 times of 20") == 2  # a noise each
+    assert time.count("19 times in 20") == 2  # a noise each
     axes = [one for one in exhibits(frontier.context(Report(held))) if isinstance(one, Drawing)]
     assert [one.name for one in axes] == ["quality-bytes", "quality-time", "quality-time-2"]
 

@@ -194,7 +194,12 @@ def report(found: Footprint, file_bytes: int) -> Report:
         ),  # nothing was asked: nothing is known to answer
         ([pair(F, F, F)], 100, True, "50 MB, unpruned, 16 bits"),
         ([pair(N, N, F)], 20, True, "20 MB, as it came"),
-        ([pair(N, N, F)], 20, False, "30 MB, 50 % zeros, 16 bits"),  # another checkpoint answered
+        (
+            [pair(N, N, F)],
+            20,
+            False,
+            "30 MB, 50 % zeros, 16 bits; it came as 20 MB",
+        ),  # another checkpoint answered
         ([pair(N, N, F)], 40, True, "30 MB, 50 % zeros, 16 bits"),
     ],
 )
@@ -241,7 +246,7 @@ def test_without_blocks_half_the_bits_are_the_example() -> None:
 BLOCKS = files(
     dense_F32=(538, 538), dense_BF16=(269, 269), bitmask_F32=(551, 90), bitmask_BF16=(282, 91)
 )
-LESS = " Zeros in bit masks take less only from 90 % on (91 MB)"
+LESS = " Zeros in bit masks take less than the file that came only from 90 % on (91 MB)"
 DEAD, ALIVE = Course(((0.9, F),)), Course(((0.9, L),))
 
 

@@ -95,16 +95,19 @@ def timed(ratio: float, verdict: Speed) -> Timed:
 
 
 def test_skipping_is_said_at_the_last_level_without_a_loss_not_where_it_is_fastest() -> None:
-    models = [
-        {0.5: timed(1.04, F), 0.9: timed(3.0, F)},
-        {0.5: timed(1.01, S), 0.9: timed(2.0, F)},
-        {0.9: timed(2.0, F)},
-    ]
+    models = {
+        "A": {0.5: timed(1.04, F), 0.9: timed(3.0, F)},
+        "B": {0.5: timed(1.01, S), 0.9: timed(2.0, F)},
+        "C": {0.9: timed(2.0, F)},
+    }
     at = "at 50 %, the last level with no loss seen"
-    assert (
-        speed.skipped(models, 0.5)
-        == f"Skipping zeros makes one of two models faster {at}: 1.04 times as fast."
-    )
+    assert speed.skipped(models, 0.5) == f"Skipping zeros makes A faster {at}: 1.04 times as fast."
+    both = models | {"D": {0.5: timed(1.2, F)}}
+    said = f"Skipping zeros makes two of three models faster {at}: 1.04 to 1.2 times as fast."
+    assert speed.skipped(both, 0.5) == said
     # Significant, perhaps, but within the noise: the verdict decides.
-    assert speed.skipped(models[1:], 0.5) == f"Skipping zeros makes none of the models faster {at}."
-    assert speed.skipped(models, None) == speed.skipped(models, 0.7) == speed.skipped([], 0.5) == ""
+    assert (
+        speed.skipped({"B": models["B"]}, 0.5)
+        == f"Skipping zeros makes none of the models faster {at}."
+    )
+    assert speed.skipped(models, None) == speed.skipped(models, 0.7) == speed.skipped({}, 0.5) == ""

@@ -17,7 +17,7 @@ def test_zeros_are_counted_over_prunable_weights_and_near_ones_by_rms() -> None:
     below = NearZero(threshold=0.1, relative_to="absolute", count=900)
     tensors = [replace(one, near_zero=(below, *one.near_zero)) for one in inspection().tensors]
     assert weights.zeros(A, replace(inspection(), tensors=tuple(tensors))) == (
-        "Of the 4.0 k prunable weights of A, none is exactly zero as stored; 8 % are below a tenth of "
+        "Of the 4 k prunable weights of A, none is exactly zero as stored; 8 % are below a tenth of "
         "their matrix's RMS."
     )
 
