@@ -58,7 +58,7 @@ def heading(value: object) -> Markdown:
     >>> heading("</title> GPT-2 (small)")
     'title GPT-2 small'
     """
-    words = re.sub(r"[^\w .-]+|(?<!\w)_+|_+(?!\w)", " ", escape_controls(value)).split()
+    words = re.sub(r"[^\w .,?!-]+|(?<!\w)_+|_+(?!\w)", " ", escape_controls(value)).split()
     return Markdown(" ".join(words) or NONE)
 
 

@@ -111,6 +111,8 @@ def _lead(view: Report) -> tuple[Markdown, ...]:
         parts.append(sentences.gained(theirs, ran, fast, model))
     if parts and len(view.methods) > 1:
         parts[0] = Markdown(f"By {escape(view.method)}: {parts[0]}")
+    if parts and ran and set(pairs.shapes(view, mine)) != {SENTENCE}:
+        parts.append(Markdown("A speed here is that of one sentence at a time."))
     if parts and ran and (name := _named(view)):
         models = sentences.some_of(len(mine), len(view.measured))
         parts.append(Markdown(f"Speeds are those of {models}, timed on {name}."))
@@ -218,7 +220,8 @@ def _verdicts(report: Report) -> Table:
     return Table(
         name="verdicts",
         caption=Markdown(
-            "How far each model goes, over tasks with something to lose; speed and file where none is lost."
+            "How far each model goes, over tasks with something to lose; speed, and file as it is "
+            "read, where none is lost."
             + (f" Speeds: those of {name} alone." if (name := _named(report)) else "")
         ),
         columns=(

@@ -16,6 +16,7 @@ from generator.render import NONE, Markdown, level_name, listed
 from generator.report import Report
 from generator.sentences import quality as sentences
 from generator.sentences import tasks
+from generator.sentences.findings import in_words
 from generator.verdicts import bounds_of, fixed_score
 
 MOST_ROWS = 16
@@ -123,12 +124,12 @@ def _table(report: Report, some: Sequence[Pair]) -> Table:
         seeds = report.seeds
         found[control] = [_without_loss(report, once, level, control, seeds) for level in levels]
     rows = [(method, *kept) for method, kept in found.items() if any(kept)]
-    asked = {count[1] for _, *kept in rows for count in kept if count}
-    one = next(iter(asked)) if len(asked) == 1 else None
-    of = f"Of {one} model-task pairs" if one else "Model-task pairs, of those asked,"
+    asked = {count[1] for kept in found.values() for count in kept if count}
+    one = asked.pop() if len(asked) == 1 else None
+    of = f"Of {in_words(one, 'model-task pair')}" if one else "Model-task pairs, of those asked,"
     return Table(
         name="methods",
-        caption=f"{of} those without a loss seen; of the control, with no seed.",
+        caption=f"{of} those without a loss seen; of the control, those that lose under no seed.",
         columns=(
             Column("method", right=False),
             *(

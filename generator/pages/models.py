@@ -62,9 +62,10 @@ def context(report: Report) -> Context:
 
 def _overview(report: Report, rows: Sequence[StudyModel]) -> Table:
     by = f" Levels are of {report.method}." if report.method else ""
+    mixed = len(set(map(is_miniature, rows))) > 1
     return Table(
         name="models",
-        caption=f"Measured models, pretrained first.{by} Ranges are over tasks.",
+        caption=f"Measured models{', pretrained first' * mixed}.{by} Ranges are over tasks.",
         columns=(
             Column("model", _linked, right=False),
             Column("family", right=False),

@@ -81,10 +81,11 @@ def context(report: Report) -> Context:
     """Every task that has answers."""
     some = pairs.pairs(report)
     titles = {task.name: tasks.title(task) for task in report.study.tasks}
+    small = [row for row in report.measured if is_miniature(row)]
     groups = [
-        ("Pretrained models", [row for row in report.measured if not is_miniature(row)]),
-        ("Small models trained here so that everything runs in minutes",
-         [row for row in report.measured if is_miniature(row)]),
+        ("Pretrained models" if small else "Models",
+         [row for row in report.measured if row not in small]),
+        ("Small models trained here so that everything runs in minutes", small),
     ]  # fmt: skip
     shown = [_part(report, title, place, rows) for place, (title, rows) in enumerate(groups)]
     return Context(
@@ -119,7 +120,9 @@ def _figure(report: Report, title: str, place: int, rows: Sequence[StudyModel]) 
     if not panels:
         return None
     courses = [pair.course for pair in pairs.of_method(report, rows)]
-    finding = sentences.still_answering(courses, place == 0)
+    alone = not any(map(is_miniature, report.measured))
+    which = "model-task" if alone else "miniature" if place else "pretrained"
+    finding = sentences.still_answering(courses, which)
     if finding and len(report.methods) > 1:
         finding = Markdown(f"By {escape(report.method)}: {finding}")
     finding = finding or Markdown("Quality by level")

@@ -107,7 +107,7 @@ def _table(found: Found, levels: Sequence[float]) -> Table:
     at = level_name(example)
     return Table(
         name="bytes-verdicts",
-        caption="Whole files, and the level from which on bit masks beat every unpruned one.",
+        caption="Whole files, read as they are; the level from which on bit masks beat every unpruned one.",
         columns=(
             Column("model", right=False),
             Column("unpruned", _size, unit="B", about="at the stored precision"),

@@ -43,7 +43,9 @@ def _dead_from(pair: Pair, start: float) -> bool:
 
 
 def _kind(some: Sequence[Pair]) -> str:
-    return "model-task" if any(is_miniature(pair.row) for pair in some) else "pretrained"
+    own = {is_miniature(pair.row) for pair in some}
+    every = {is_miniature(row) for pair in some for row in pair.view.measured}
+    return "pretrained" if own == {False} and len(every) > 1 else "model-task"
 
 
 def _counted(some: Sequence[Pair]) -> str:

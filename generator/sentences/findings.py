@@ -54,13 +54,13 @@ def in_words(count: int, one: str, many: str = "") -> str:
 def some_of(some: int, every: int, thing: str = "model") -> str:
     """How many of how many, in words where both are small.
 
-    >>> some_of(2, 6), some_of(0, 6), some_of(3, 40), some_of(1, 1)
-    ('two of six models', 'none of six models', '3 of 40 models', 'the one model')
+    >>> some_of(2, 6), some_of(0, 6), some_of(3, 40), some_of(1, 1), some_of(0, 1)
+    ('two of six models', 'none of six models', '3 of 40 models', 'the one model', 'no model')
     """
     if some == every == 1:
         return f"the one {thing}"
     if not some:
-        return f"none of {in_words(every, thing)}"
+        return f"no {thing}" if every == 1 else f"none of {in_words(every, thing)}"
     return f"{NUMBERS[some] if every < len(NUMBERS) else some} of {in_words(every, thing)}"
 
 
@@ -169,7 +169,7 @@ def gained(
     """How fast the models run at a level, and how many pairs still answer there."""
     there = [one for model in ran for one in model if one.level == level]
     judged = [one for one in outcomes if one.pretrained] or list(outcomes)
-    which = "pretrained" if any(one.pretrained for one in outcomes) else "model-task"
+    which = "pretrained" if len({one.pretrained for one in outcomes}) > 1 else "model-task"
     states = [one for outcome in judged if (one := outcome.course.at(level))]
     alive = sum(not one.dead for one in states)
     run = (

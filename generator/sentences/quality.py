@@ -66,11 +66,13 @@ def collapse(courses: Sequence[Course]) -> Markdown:
     return Markdown(f"At {level_name(last)}, the highest level tried, {alive} a fixed answer.")
 
 
-def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
+def still_answering(courses: Sequence[Course], which: str) -> Markdown:
     """How many pairs beat a fixed answer at the level where half of them first do not, else the last.
 
+    `which` says of what models they are.
+
     >>> one = Course(((0.1, State.NO_LOSS), (0.9, State.FLOOR)))
-    >>> still_answering([one, one], True)
+    >>> still_answering([one, one], "pretrained")
     'At 90 % zeros none of 2 pretrained pairs beats a fixed answer'
     """
     levels = sorted({level for one in courses for level, _ in one.states})
@@ -79,7 +81,6 @@ def still_answering(courses: Sequence[Course], pretrained: bool) -> Markdown:
     at = half_dead(courses) or levels[-1]
     states = [one for course in courses if (one := course.at(at))]
     alive = sum(not one.dead for one in states)
-    which = "pretrained" if pretrained else "miniature"
     if len(states) == 1:
         still = "still beats" if alive else "no longer beats"
         return Markdown(f"At {level_name(at)} zeros the one {which} pair {still} a fixed answer")

@@ -213,7 +213,8 @@ def example(one: Weighed) -> Markdown:
         return Markdown("")
     halved = size(one.rivals.half, 2)
     return Markdown(
-        f"In 16 bits {escape(one.row.name)} takes {halved}, with those zeros {size(pruned, 2)}."
+        f"In 16 bits {escape(one.row.name)} takes {halved}, with those zeros at full width "
+        f"{size(pruned, 2)}."
     )
 
 

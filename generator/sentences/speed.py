@@ -227,7 +227,9 @@ def reach(views: Sequence[tuple[Report, StudyModel]], shape: Shape) -> Markdown:
     level = max((at for found in ran.values() for at in found), default=0.0)
     ends = {name: found[level] for name, found in ran.items() if level in found}
     if ends and not any(one.verdict is Speed.FASTER for one in ends.values()):
-        return Markdown(f"At {level_name(level)} zeros no model runs faster")
+        return Markdown(
+            f"At {level_name(level)} zeros no model runs faster, {with_shapes([shape])}"
+        )
     return best_and_least({name: one.row.ratio for name, one in ends.items()}, level)
 
 

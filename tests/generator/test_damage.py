@@ -50,7 +50,7 @@ def pair(
 
 def test_the_end_is_where_the_last_pair_goes_not_the_first() -> None:
     assert ended([pair(N, F, F), pair(N, L, S)], "magnitude") == (
-        "**From 90 % zeros on, none of the 2 pretrained pairs beats a fixed answer**, pruned in one "
+        "**From 90 % zeros on, none of the 2 model-task pairs beats a fixed answer**, pruned in one "
         "shot by magnitude."
     )
 
@@ -61,24 +61,24 @@ def test_with_a_miniature_among_them_pairs_are_not_called_pretrained() -> None:
 
 def test_where_one_still_answers_it_is_counted_at_the_last_level() -> None:
     given = [pair(N, F, F), pair(N, F, L), pair(N, N, N)]
-    assert "**At 90 % zeros, 2 of the 3 pretrained pairs still beat a fixed" in ended(given, "x")
-    assert "1 of the 2 pretrained pairs still beats a fixed" in ended(given[:2], "x")
+    assert "**At 90 % zeros, 2 of the 3 model-task pairs still beat a fixed" in ended(given, "x")
+    assert "1 of the 2 model-task pairs still beats a fixed" in ended(given[:2], "x")
 
 
 def test_a_pair_that_answers_again_at_the_last_level_has_not_ended() -> None:
-    assert "the one pretrained pair still beats a fixed answer**" in ended([pair(N, F, L)], "x")
+    assert "the one model-task pair still beats a fixed answer**" in ended([pair(N, F, L)], "x")
 
 
 def test_a_level_that_not_all_were_asked_at_is_not_said_of_all() -> None:
     """The second was asked up to 50 % alone, and answered there."""
     given = [pair(N, F, F), pair(N, N, levels=(0.1, 0.5)), pair(N, L, F)]
-    assert "At 90 % zeros, none of the 2 pretrained pairs still beats" in ended(given, "x")
+    assert "At 90 % zeros, none of the 2 model-task pairs still beats" in ended(given, "x")
 
 
 def test_a_method_s_name_is_text() -> None:
     assert "by &#60;b&#62;" in ended([pair(N, F, F)], "<b>")
     assert ended([pair(N, F, F)], "x").startswith(
-        "**From 50 % zeros on, the one pretrained pair beats no"
+        "**From 50 % zeros on, the one model-task pair beats no"
     )
 
 

@@ -158,12 +158,12 @@ def test_at_a_level_both_what_is_kept_and_what_is_gained_is_said(
         ([asked("=−×"), asked("==∅"), asked("===", pretrained=False)],
          " There none of the 2 pretrained pairs beats a fixed answer."),
         ([asked("==−"), asked("===")],
-         " There every one of the 2 pretrained pairs beats a fixed answer."),
+         " There every one of the 2 model-task pairs beats a fixed answer."),
         ([asked("==−", pretrained=False), asked("==×", pretrained=False), asked("===", pretrained=False)],
          " There 2 of the 3 model-task pairs beat a fixed answer."),
         ([asked("=−", levels=(0.1, 0.5))], ""),  # not asked at 90 %
-        ([asked("==×")], " There the one pretrained pair does not beat a fixed answer."),
-        ([asked("==−")], " There the one pretrained pair beats a fixed answer."),
+        ([asked("==×")], " There the one model-task pair does not beat a fixed answer."),
+        ([asked("==−")], " There the one model-task pair beats a fixed answer."),
     ],
 )  # fmt: skip
 def test_speed_is_said_with_what_still_answers_there(outcomes: list[Outcome], said: str) -> None:

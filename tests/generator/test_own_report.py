@@ -177,7 +177,7 @@ def test_without_a_task_the_first_page_still_shows_what_was_measured() -> None:
 
 def test_bytes_are_shown_where_no_time_is() -> None:
     found = pages(own(without=("latency",)))
-    assert "In 16 bits My classifier takes 50 kB, with those zeros 60 kB." in in_line(
+    assert "In 16 bits My classifier takes 50 kB, with those zeros at full width 60 kB." in in_line(
         found["bytes.md"]
     )
     assert "No model of this report has been timed." in found["time.md"]

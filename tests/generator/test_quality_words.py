@@ -71,7 +71,7 @@ def test_how_it_came_to_the_end_is_said_where_a_level_close_below_was_tried(
     ],
 )
 def test_a_loss_still_answers(pairs: list[str], said: str) -> None:
-    assert quality.still_answering([course(signs) for signs in pairs], True) == said
+    assert quality.still_answering([course(signs) for signs in pairs], "pretrained") == said
 
 
 def test_only_who_was_asked_at_a_level_is_counted_there() -> None:

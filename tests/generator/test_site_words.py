@@ -246,11 +246,12 @@ def test_beside_a_speed_only_answers_of_models_that_were_timed_are_counted() -> 
     held = synthetic.held(ROWS, tasks=("reviews",))
     one = [x for x in held if x.cell.kind != "latency" or x.cell.model == "GPT-2"]
     said = {n: " ".join(findings.context(Report(some)).lead) for n, some in ((3, held), (1, one))}
+    spoken = "A speed here is that of one sentence at a time."
     assert said == {
         3: "At 50 % the models run 3.0 times as fast, by skipping zeros. "
-           "There every one of the 3 model-task pairs beats a fixed answer.",
+           "There every one of the 3 model-task pairs beats a fixed answer. " + spoken,
         1: "At 50 % the timed model runs 3.0 times as fast, by skipping zeros. "
-           "There the one model-task pair beats a fixed answer.",
+           "There the one model-task pair beats a fixed answer. " + spoken,
     }  # fmt: skip
 
 
@@ -431,7 +432,7 @@ def test_the_first_screen_says_that_zeros_alone_save_neither_time_nor_bytes() ->
     assert "Dense arithmetic on zeros takes the time of dense: " in time
     assert "<td>3.0× <small>+0.06/−0.09</small></td>" in time
     assert "a masked dense file is as large as before" in stored
-    assert "In 16 bits GPT-2 takes 50 kB, with those zeros 60 kB." in stored
+    assert "In 16 bits GPT-2 takes 50 kB, with those zeros at full width 60 kB." in stored
     assert "<td>100 kB</td><td>120 kB</td><td>50 kB</td><td>60 kB</td><td>30 kB</td>" in stored
 
 

@@ -69,9 +69,9 @@ def test_level_0_is_no_pruned_file() -> None:
     ("one", "said"),
     [
         # Whichever takes less: both are said, in one order.
-        (MINILM, "In 16 bits A takes 45 MB, with those zeros 54 MB."),
-        (LED, "In 16 bits A takes 79 MB, with those zeros 63 MB."),
-        (SMOLLM, "In 16 bits A takes 270 MB, with those zeros 170 MB."),
+        (MINILM, "In 16 bits A takes 45 MB, with those zeros at full width 54 MB."),
+        (LED, "In 16 bits A takes 79 MB, with those zeros at full width 63 MB."),
+        (SMOLLM, "In 16 bits A takes 270 MB, with those zeros at full width 170 MB."),
         (PLAIN, ""),
         (weighed(91, 91, 45, {0.5: 73}), ""),  # not weighed at 90 %
         (weighed(50, 50, None, {0.9: 54}), ""),  # no 16 bits to hold it against
@@ -294,5 +294,5 @@ def test_bits_and_zeros_compete_at_the_last_level_that_answers_not_at_90_percent
         "While a model answers all it was asked, fewer bits take less than zeros at full width, for two of "
         "two models."
     )
-    assert "for none of one model" in bits.compete([(LED, [pair(N, N, N)])])
+    assert "for no model" in bits.compete([(LED, [pair(N, N, N)])])
     assert bits.compete([(PLAIN, [pair(N, N, N)])]) == ""
