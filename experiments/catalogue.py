@@ -59,7 +59,13 @@ def table_of(what: str) -> list[dict[str, Any]]:
         from experiments.pruning.methods.table import METHODS
 
         return [
-            {"name": name, "scope": row.scope, "nested": row.nested, "summary": row.summary}
+            {
+                "name": name,
+                "scope": row.scope,
+                "needs": row.needs,
+                "nested": row.nested,
+                "summary": row.summary,
+            }
             for name, row in METHODS.items()
         ]
     from experiments.quality.tasks.table import TASKS

@@ -38,7 +38,7 @@ def outline_of(model: nn.Module) -> Outline:
         architecture=type(model).__name__,
         prefix=getattr(model, "base_model_prefix", ""),
         kinds={name: "router" if _routes(name, kinds) else kind for name, kind in kinds.items()},
-        stacks=_stacks(model),
+        stacks=stacks(model),
         tied=ties(model),
         places=partial(places, model) if isinstance(model, PreTrainedModel) else nowhere,
     )
@@ -63,7 +63,7 @@ def _named_tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, torch.Ten
             yield (f"{path}.{leaf}" if path else leaf), module, tensor
 
 
-def _stacks(model: nn.Module) -> tuple[str, ...]:
+def stacks(model: nn.Module) -> tuple[str, ...]:
     """The lists of modules that stand in no other; a model that is one itself is called nothing."""
     if isinstance(model, nn.ModuleList):
         return ("",)

@@ -37,6 +37,7 @@ from experiments.pruning.masks import Mask
 from experiments.pruning.methods.block import Block
 from experiments.pruning.methods.table import METHODS
 from experiments.pruning.patterns import UNSTRUCTURED, level_of, parse_pattern
+from experiments.pruning.solved import Solved
 from experiments.records.pruning import Layer, Pruning
 
 MAGNITUDE = "magnitude"
@@ -47,12 +48,15 @@ STRETCH = 1 << 23  # weights that one core counts before it takes the next
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to prune: a method, the scope over which it ranks, a pattern, a seed."""
+    """How to prune: a method, the scope over which it ranks, a pattern, a seed; whether what is kept
+    makes up for what went.
+    """
 
     method: str = MAGNITUDE
     scope: str = "global"
     pattern: str = UNSTRUCTURED
     seed: int = 0
+    repair: bool = False
 
 
 @dataclass(frozen=True)
@@ -345,7 +349,7 @@ def describe(tensors: Sequence[Prunable], choice: Choice) -> Pruning:
 
 
 def summary(
-    tensors: Sequence[Prunable], choice: Choice, counted: Sequence[tuple[int, int]]
+    tensors: Sequence[Prunable], choice: Choice | Solved, counted: Sequence[tuple[int, int]]
 ) -> Pruning:
     """What a choice left, given the zeros before and after of each tensor; parts are told together."""
     settings = choice.settings

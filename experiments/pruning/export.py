@@ -9,7 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments import cores
 from experiments.checkpoint import bitmask_file, formats, safetensors_file
@@ -24,9 +24,13 @@ from experiments.pruning import choosing
 from experiments.pruning.choosing import Choice, Prunable, Settings
 from experiments.pruning.magnitudes import Weights
 from experiments.pruning.masks import left
+from experiments.pruning.solved import Solved
 from experiments.pruning.stored_model import StoredModel
 from experiments.records.pruning import Pruning
 from experiments.records.record_json import to_json
+
+if TYPE_CHECKING:
+    from experiments.pruning.calibrated import Calibration
 
 FORMS = ("dense", "bitmask")
 PRUNED = "pruning.json"
@@ -41,13 +45,15 @@ def prune_to_folder(
     *,
     form: str = "dense",
     include_head: bool = False,
+    calibration: "Calibration | None" = None,
     force: bool = False,
     say: Callable[[str], object] = lambda line: None,
     progress: Progress = SILENT,
 ) -> Pruning:
     """Prune a checkpoint into `out` and say what went, as recounted from the written files.
 
-    `say` is given the forecast before anything is read.
+    `say` is given the forecast before anything is read. `calibration` is the text of a method that looks
+    at what weights multiply, and of a repair.
 
     Raises:
         UsageError: where `out` is the source.
@@ -65,7 +71,15 @@ def prune_to_folder(
     size = largest(files, prunable, form)
     say(forecast(files, prunable, out, form))
     with appearing_whole(out, force=force, size=size) as folder:
-        (choice,) = choosing.choose(prunable, settings, [level], progress=progress)
+        choice: Choice | Solved
+        if calibration:
+            from experiments.pruning import (
+                calibrated,  # opens the model, which nothing else here does
+            )
+
+            choice = calibrated.solve(stored, settings, level, calibration, progress=progress)
+        else:
+            (choice,) = choosing.choose(prunable, settings, [level], progress=progress)
         told = _write(stored, files, choice, folder, form, progress)
         _recount(told, stored, folder)
         (folder / PRUNED).write_text(to_json(document(told)) + "\n", encoding="utf-8")
@@ -136,7 +150,7 @@ def sizes(folder: Path) -> dict[str, int]:
 def _write(
     stored: StoredModel,
     files: Files,
-    choice: Choice,
+    choice: Choice | Solved,
     folder: Path,
     form: str,
     progress: Progress,

@@ -46,7 +46,7 @@ def smallest_of_each_row(keys: Keys, level: float, *, input_axis: Axis) -> Mask:
     """
     rows = np.ascontiguousarray(np.moveaxis(keys, input_axis, -1))
     k = removed_count(level, rows.shape[-1])
-    mask = _without_first(rows.reshape(-1, rows.shape[-1]), k).reshape(rows.shape)
+    mask = without_first(rows.reshape(-1, rows.shape[-1]), k).reshape(rows.shape)
     return _as_stored(mask, input_axis)
 
 
@@ -59,11 +59,11 @@ def n_of_m(keys: Keys, kept: int, group: int, *, input_axis: Axis) -> Mask:
     [[False, False, True, False]]
     """
     rows = np.ascontiguousarray(np.moveaxis(keys, input_axis, -1))
-    mask = _without_first(rows.reshape(-1, group), group - kept).reshape(rows.shape)
+    mask = without_first(rows.reshape(-1, group), group - kept).reshape(rows.shape)
     return _as_stored(mask, input_axis)
 
 
-def _without_first(rows: Keys, k: int) -> Mask:
+def without_first(rows: Keys, k: int) -> Mask:
     """The mask without the k smallest of each row."""
     mask = np.ones(rows.shape, np.bool_)
     if not k or not rows.size:

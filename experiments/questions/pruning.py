@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.checkpoint.folder import Checkpoint
+from experiments.errors import UsageError
 from experiments.output import check_output
 from experiments.progress import Progress
 from experiments.pruning.methods.table import method
 from experiments.pruning.patterns import UNSTRUCTURED, level_of
+
+if TYPE_CHECKING:
+    from experiments.pruning.calibrated import Calibration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +34,37 @@ class Request:
     include: str | None = None
     form: str = "dense"
     seed: int = 0
+    calibration: str | None = None
+    samples: int | None = None
+    repair: bool = False
 
     def __post_init__(self) -> None:
-        method(self.method)
+        chosen = method(self.method)
         level_of(self.pattern, self.level)
+        looks = chosen.calibrated or self.repair
+        why = f"--method {self.method}" if chosen.calibrated else "--repair"
+        if looks and self.calibration is None:
+            raise UsageError(
+                f"{why} without --calibration",
+                "a task whose training text shows what weights multiply",
+                "give --calibration reviews, say",
+            )
+        if not looks and (self.calibration or self.samples):
+            raise UsageError(
+                f"--calibration with --method {self.method}",
+                "a method that looks at what weights multiply, or --repair",
+                "leave --calibration and --samples out",
+            )
+        if looks and self.include:
+            raise UsageError(
+                f"--include head with {why}", "the maps of blocks alone", "leave --include out"
+            )
+        if chosen.calibrated and self.scope == "global":
+            raise UsageError(
+                f"--scope global with {why}",
+                "layer or row: what a block reads hangs on how those before it were pruned",
+                "leave --scope out",
+            )
 
     @property
     def target(self) -> float:
@@ -62,6 +93,7 @@ def prune(
         scope=request.scope or method(request.method).scope,
         pattern=request.pattern,
         seed=request.seed,
+        repair=request.repair,
     )
     pruning = export.prune_to_folder(
         model,
@@ -70,6 +102,7 @@ def prune(
         out,
         form=request.form,
         include_head=request.include == "head",
+        calibration=_calibration(request),
         force=force,
         say=say,
         progress=progress,
@@ -77,6 +110,19 @@ def prune(
     if pruning.zeros_before > removed_count(request.target, pruning.prunable):
         say(already_zero(pruning.zeros_before, pruning.prunable))
     return export.document(pruning) | {"format": request.form, "bytes": export.sizes(out)}
+
+
+def _calibration(request: Request) -> "Calibration | None":
+    """The text that a request's method looks at weights with."""
+    if request.calibration is None:
+        return None
+    from experiments.pruning.calibrated import Calibration
+    from experiments.quality.tasks.located import located_training
+    from experiments.quality.tasks.table import task
+    from experiments.quality.windows import SAMPLES
+
+    shown = located_training(task(request.calibration))
+    return Calibration(task=shown, samples=request.samples or SAMPLES, seed=request.seed)
 
 
 def already_zero(zeros: int, count: int) -> str:

@@ -7,7 +7,7 @@ import click
 
 from experiments import catalogue
 from experiments.questions import pruning
-from generator.options import LEVEL, force_option, json_option, out_option
+from generator.options import LEVEL, POSITIVE, force_option, json_option, out_option
 from generator.terminal import Bar, answer, say, show
 
 
@@ -23,6 +23,11 @@ from generator.terminal import Bar, answer, say, show
 @click.option(
     "--pattern", default="unstructured", metavar="N:M", help="Keep N of every M inputs instead."
 )
+@click.option(
+    "--calibration", metavar="TASK", help="Whose training text shows what weights multiply."
+)
+@click.option("--samples", type=POSITIVE, help="Windows of 512 tokens of it.  [default: 32]")
+@click.option("--repair", is_flag=True, help="Have the weights kept make up for those removed.")
 @click.option("--include", type=click.Choice(["head"]), help="Prune the task head too.")
 @click.option(
     "--format",

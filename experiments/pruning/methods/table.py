@@ -1,9 +1,10 @@
 """The pruning methods, by name. What one needs is imported when it ranks, so that naming costs nothing.
 
 To add one: write a file beside this one with a function `keys(block)` that gives every weight of a
-block an unsigned integer, the smallest to be removed first, and where kept weights make up for removed
-ones a function `repair(block, keep)`; add a line to METHODS; and add a slow, obvious reference for it to
-`tests/pruning/test_methods.py`.
+block an unsigned integer, the smallest to be removed first, or a function `solve(weights, gram, quota)`
+that gives a whole matrix after it and which of it is kept; add a line to METHODS, which says what the
+method `needs`; and add a slow, obvious reference for it to `tests/pruning/test_methods.py`, of one that
+looks at what weights multiply to `test_solvers.py`.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from experiments.pruning.magnitudes import Keys, Weights
     from experiments.pruning.masks import Mask
     from experiments.pruning.methods.block import Block
+    from experiments.pruning.quota import Quota
+    from experiments.pruning.repair import Matrix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,9 @@ class Method:
     """One way to choose weights, by the functions of the `file` beside this one.
 
     `nested`: a higher level's zeros contain a lower one's. `seeds` is how many random seeds the report
-    runs; 1 for a method without chance.
+    runs; 1 for a method without chance. `needs` is what it looks at: "weights" alone, or of what they
+    multiply on calibration text the "norms" of the columns or their "gram" matrix; then it ranks a
+    matrix or a row, as `scope` says, and never all of them together.
     """
 
     file: str
@@ -33,6 +38,17 @@ class Method:
     nested: bool
     seeds: int
     cite: str
+    needs: str = "weights"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether it looks at what weights multiply."""
+        return self.needs != "weights"
+
+    @property
+    def solve(self) -> "Callable[[Matrix, Matrix, Quota], tuple[Matrix, Mask]] | None":
+        """How it chooses and mends a matrix, out × in, by its inputs' Gram matrix; None where it ranks."""
+        return getattr(self._module, "solve", None)
 
     @property
     def keys(self) -> "Callable[[Block], Keys]":
@@ -66,6 +82,33 @@ METHODS: dict[str, Method] = {
         nested=True,
         seeds=3,
         cite="",
+    ),
+    "wanda": Method(
+        file="wanda",
+        summary="the weights of smallest magnitude times the norm of their input go first",
+        scope="row",
+        nested=False,
+        seeds=1,
+        cite="sun2024wanda",
+        needs="norms",
+    ),
+    "sparsegpt": Method(
+        file="sparsegpt",
+        summary="column by column the weights of least loss go, those to the right make up for them",
+        scope="layer",
+        nested=False,
+        seeds=1,
+        cite="frantar2023sparsegpt",
+        needs="gram",
+    ),
+    "alps": Method(
+        file="alps",
+        summary="mask and weights are sought together, by a penalty that rises until the mask stands still",
+        scope="layer",
+        nested=False,
+        seeds=1,
+        cite="meng2024alps",
+        needs="gram",
     ),
 }
 

@@ -1,0 +1,110 @@
+"""Windows of a task's training text: what a model reads to show what its maps are given.
+
+Full windows, drawn by a seed, of text that no model is scored on. Short sentences are joined. Computes only.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from experiments.errors import ReportError
+from experiments.models.feeding import attention_to_first, longest_input, parted
+from experiments.models.opening import OpenModel
+from experiments.quality.tasks.table import Task
+
+SAMPLES, TOKENS = 32, 512
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window in tokens with its marks, and what an encoder-decoder is to write of it."""
+
+    tokens: tuple[int, ...]
+    answer: str = ""
+
+    def inputs(self, opened: OpenModel) -> dict[str, torch.Tensor]:
+        """What the model is called with, as a batch of one."""
+        ids = torch.tensor([self.tokens], device=opened.model.device)
+        found = {
+            "input_ids": ids,
+            "attention_mask": torch.ones_like(ids),
+            **attention_to_first(opened, ids),
+        }
+        if opened.model.config.is_encoder_decoder:
+            written = opened.tokenizer(text_target=self.answer, return_tensors="pt").input_ids
+            shifted = opened.model.prepare_decoder_input_ids_from_labels(written)  # type: ignore[operator]
+            found["decoder_input_ids"] = shifted.to(ids.device)
+        return found
+
+
+def windows(
+    opened: OpenModel, task: Task, *, samples: int = SAMPLES, tokens: int = TOKENS, seed: int = 0
+) -> list[Window]:
+    """So many windows of at most so many tokens of a task's training file, its `file` here.
+
+    Raises:
+        ReportError: where the text has no more windows than fewer.
+    """
+    width = min(tokens, longest_input(opened))
+    made = _of_text if task.metric == "perplexity" else _of_sentences
+    found = list(made(opened, task, width, samples, seed))
+    if len(found) < samples:
+        raise ReportError(
+            f"--samples {samples} of {task.name}'s training text",
+            f"at most {len(found)} windows of {width} tokens, which is all it has",
+            "give fewer, or another --calibration",
+        )
+    return found
+
+
+def _of_text(
+    opened: OpenModel, task: Task, width: int, samples: int, seed: int
+) -> Iterator[Window]:
+    """Windows of a text, none over another, each begun as its tokenizer begins a text."""
+    ((marks, own),) = parted(opened, [task.text_of()])
+    room = width - len(marks)
+    starts = range(0, len(own) - room + 1, room)
+    for place in by_chance(len(starts), seed)[:samples]:
+        yield Window((*marks, *own[starts[place] : starts[place] + room]))
+
+
+def _of_sentences(
+    opened: OpenModel, task: Task, width: int, samples: int, seed: int
+) -> Iterator[Window]:
+    """Sentences in an order of chance, joined until a window is full; the last is cut at its end."""
+    examples = task.load()
+    order = by_chance(len(examples.texts), seed)
+    lengths = [len(row) for row in opened.tokenizer(list(examples.texts))["input_ids"]]
+    taken, count = list[int](), 0
+    for place in order:
+        taken, count = [*taken, place], count + lengths[place]
+        if count < width:
+            continue
+        text = " ".join(examples.texts[one] for one in taken)
+        row = opened.tokenizer([text], truncation=True, max_length=width)["input_ids"][0]
+        if len(row) < width:  # joined, they may take fewer tokens
+            continue
+        yield Window(tuple(row), _answers([examples.labels[examples.references[x]] for x in taken]))
+        samples -= 1
+        if not samples:
+            return
+        taken, count = [], 0
+
+
+def _answers(labels: Sequence[str]) -> str:
+    return " ".join(labels)
+
+
+def by_chance(count: int, seed: int) -> list[int]:
+    """The places from 0 up to `count` in an order of chance, the same on every machine.
+
+    >>> sorted(by_chance(5, 0)) == list(range(5)), by_chance(5, 0) == by_chance(5, 1)
+    (True, False)
+    """
+
+    def draw(place: int) -> bytes:
+        return hashlib.sha256(f"{seed} {place}".encode()).digest()
+
+    return sorted(range(count), key=draw)
