@@ -5,12 +5,13 @@ character, a mark that turns the direction of writing, or one that takes no room
 line or hide one.
 """
 
+import io
 import os
 import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, formats, half surrogates, ends of lines
@@ -71,10 +72,15 @@ def watched() -> bool:
 
 def hang_up() -> None:
     """Who read along has gone away: what is still held back goes nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            os.dup2(nowhere, stream.fileno())
+            _drop(stream)
+
+
+def _drop(stream: TextIO) -> None:
+    """Have what a stream holds back, and all after it, go nowhere."""
+    with suppress(io.UnsupportedOperation):  # of a stream that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _write(stream: TextIO | None, lines: Iterable[str]) -> None:
@@ -82,10 +88,19 @@ def _write(stream: TextIO | None, lines: Iterable[str]) -> None:
 
 
 def _put(stream: TextIO | None, text: str) -> None:
-    """Write at once."""
-    if stream is not None:
+    """Write at once, or not at all: what could not be written is not tried again as the process ends.
+
+    Raises:
+        OSError: where it could not.
+    """
+    if stream is None:
+        return
+    try:
         stream.write(_encodable(text, getattr(stream, "encoding", None) or "utf-8"))
         stream.flush()
+    except OSError:
+        _drop(stream)
+        raise
 
 
 def _encodable(text: str, encoding: str) -> str:

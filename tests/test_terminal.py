@@ -193,12 +193,14 @@ def test_no_setting_of_a_terminal_brings_colour_or_an_error(
         assert unsteered(outside(*words, cwd=here, **settings)).status == status
 
 
-def test_a_full_disk_behind_standard_output_is_one_line(here: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])  # as Python has it, and as some machines set it
+def test_a_full_disk_behind_standard_output_is_one_line(unbuffered: str, here: Path) -> None:
     program = "from generator.cli import main; main()"
+    settings = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", program, "list", "methods"],
-            cwd=here, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            cwd=here, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=settings,
         )  # fmt: skip
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

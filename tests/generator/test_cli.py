@@ -12,6 +12,7 @@ import pytest
 from command import Gen, imported
 from conftest import build_tiny_model, tiny_tokenizer
 
+from experiments.pruning.methods.table import METHODS
 from experiments.study.study import DEFAULT_LEVELS
 from generator import cli, listing
 from generator.commands.cost import DEFAULTS
@@ -76,7 +77,7 @@ def test_every_command_has_a_help_that_fits_a_terminal(gen: Gen) -> None:
 
 def test_lists_name_what_there_is(gen: Gen) -> None:
     assert [row["name"] for row in gen("list", "pages", "--json").json] == [p.name for p in PAGES]
-    assert [row["name"] for row in gen("list", "methods", "--json").json] == ["magnitude", "random"]
+    assert [row["name"] for row in gen("list", "methods", "--json").json] == list(METHODS)
     assert {"reviews", "acceptability"} <= {r["name"] for r in gen("list", "tasks", "--json").json}
     for what in ("models", "methods", "tasks", "pages"):
         lines = gen("list", what).out.splitlines()
