@@ -174,8 +174,9 @@ def _evaluation(row: Answer) -> Iterator[str]:
     yield from _no_interval(row)
     if "difference" in row:
         bounds = interval(row["difference_interval"], lambda x: change(x, metric))
+        unit = "" if metric == "mcc" else " points"
         yield (
-            f"  difference from the other model {change(row['difference'], metric)} {bounds}, "
+            f"  difference from the other model {change(row['difference'], metric)}{unit} {bounds}, "
             f"McNemar p = {row['p_value']:.3g}"
         )
     if row["no_token"]:

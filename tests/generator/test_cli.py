@@ -338,6 +338,10 @@ def test_evaluate_holds_a_pruned_copy_against_the_dense_one(gen: Gen, here: Path
     assert "one answer to everything" in told.out
     assert "difference" in told.out
     assert (here / "empty/config.json").is_file()
+    for metric in ("accuracy", "mcc"):
+        lines = gen("evaluate", "empty", *words, "--metric", metric).out.splitlines()
+        (line,) = [one for one in lines if "difference from the other model" in one]
+        assert (" points " in line) is (metric == "accuracy")  # a correlation has no unit
 
 
 @pytest.mark.usefixtures("here")
