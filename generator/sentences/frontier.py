@@ -35,8 +35,10 @@ def lead(some: Sequence[Pair]) -> Markdown:
 def paying(found: Sequence[Cheapest]) -> Markdown:
     """The same of what is known of each pair.
 
-    >>> paying([Cheapest(True, False), Cheapest(False, False)])
-    'Where no loss is seen, zeros make the smallest file for 1 of 2 model-task pairs, a faster pass for none.'
+    >>> paying([Cheapest(True, None), Cheapest(False, None)])
+    'Where no loss is seen, zeros, in fewer bits too, make the smallest file for 1 of 2 model-task pairs.'
+    >>> paying([Cheapest(None, False), Cheapest(None, True)])
+    'Where no loss is seen, zeros make a faster pass for 1 of 2 model-task pairs.'
     """
     asked = {
         "the smallest file": [one.smaller for one in found if one.smaller is not None],
@@ -52,7 +54,8 @@ def paying(found: Sequence[Cheapest]) -> Markdown:
                 some = f"{'the one' if any(known) else 'no'} model-task pair"
             parts.append(f"{what} for {some}")
             every = len(known)
-    return Markdown(f"Where no loss is seen, zeros make {', '.join(parts)}." if parts else "")
+    zeros = "zeros, in fewer bits too," if any(one.smaller for one in found) else "zeros"
+    return Markdown(f"Where no loss is seen, {zeros} make {', '.join(parts)}." if parts else "")
 
 
 def of_cost(some: Sequence[Pair], cost: str) -> Markdown:
