@@ -5,6 +5,7 @@ Only lookups and trivial ratios: whatever is not in a record is not computed her
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -38,7 +39,14 @@ class Report:
     """
 
     def __init__(self, held: Iterable[Held], gaps: Sequence[str] = ()) -> None:
-        self.held = list(held)
+        given = list(held)
+        studies = [o.record.answer for o in given if isinstance(o.record.answer, Study)]
+        self.study = (
+            studies[0]
+            if studies
+            else Study(title="Sparsity report", levels=(), methods=(), tasks=(), models=())
+        )
+        self.held = [_at_asked_levels(one, self.study) if studies else one for one in given]
         self.gaps = tuple(gaps)
         self.noises: dict[object, float] = {}  # by what timed a row, once it was asked for
         self.by_cell = {one.cell: one for one in self.held}
@@ -50,12 +58,6 @@ class Report:
         for one in self.held:
             if one.cell.kind != Study.kind:
                 self.origins.setdefault(one.cell.model, one.origin)
-        studies = [o.record.answer for o in self.held if isinstance(o.record.answer, Study)]
-        self.study = (
-            studies[0]
-            if studies
-            else Study(title="Sparsity report", levels=(), methods=(), tasks=(), models=())
-        )
         self.methods = tuple(self._methods())
         self.method = next(iter(self.methods), "")
 
@@ -299,6 +301,25 @@ class Report:
         """How the answer to a question was obtained."""
         held = self.by_cell.get(Cell(**question))  # type: ignore[arg-type]
         return held.record.provenance if held else None
+
+
+def _at_asked_levels(one: Held, study: Study) -> Held:
+    """A record of all levels at once, without those that the study does not ask."""
+    answer = one.record.answer
+    if not isinstance(answer, Footprint | Latency):
+        return one
+    asked = {0.0, *study.levels_of(answer.method)}
+    if all(row.level in asked for row in answer.rows):
+        return one
+    kept: Footprint | Latency
+    if isinstance(answer, Latency):
+        rows = tuple(row for row in answer.rows if row.level in asked)
+        kept = replace(
+            answer, rows=rows, trials=tuple(x for x in answer.trials if x.level in asked)
+        )
+    else:
+        kept = replace(answer, rows=tuple(row for row in answer.rows if row.level in asked))
+    return replace(one, source=replace(one.record, answer=kept))
 
 
 def is_miniature(row: StudyModel) -> bool:

@@ -1,5 +1,7 @@
 """Which models and pairs a page speaks of: pretrained before miniatures, one origin, one machine's noise."""
 
+import csv
+import io
 from dataclasses import replace
 
 import pytest
@@ -9,7 +11,7 @@ from synthetic import comparison, latency, study_task
 from experiments.records.cell import FIXED, Cell
 from experiments.records.record import Held
 from experiments.records.study import Study
-from generator import pairs
+from generator import pairs, site
 from generator.report import Report
 
 
@@ -89,3 +91,19 @@ def test_the_noise_is_of_the_row_s_own_machine() -> None:
     first, second = report.measured
     assert pairs.noise_of(report, first) == 0.02
     assert pairs.noise_of(report, second) == pytest.approx(0.3)
+
+
+def test_a_published_record_of_more_levels_shows_those_that_the_study_asks() -> None:
+    """Bytes and times are of all levels at once, and found by question alone where they were published."""
+    held = synthetic.held(("GPT-2",), tasks=("reviews",), levels=(0.5, 0.9))
+    fewer = [
+        replace(one, source=replace(one.record, answer=replace(answer, levels=(0.5,))))
+        if isinstance(answer := one.record.answer, Study)
+        else one
+        for one in held
+        if one.cell.level in (None, 0.0, 0.5)
+    ]
+    files = site.render(fewer)
+    for name in ("latency", "bytes", "layers-timed"):
+        rows = csv.DictReader(io.StringIO(files[f"data/{name}.csv"].decode()))
+        assert {float(row["level"]) for row in rows} <= {0.0, 0.5}, name
