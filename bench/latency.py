@@ -13,8 +13,6 @@ Of every model and shape there is printed
 - sparse against dense, which the targets are of, never above 1 / (1 - level), never below 0.98; the most
   there is to win, a pass in which pruned maps do nothing, and sparse against that; and how much of it there
   is to win at this level where each map took time by the weights it has left.
-
-A target is missed where the whole 95 % interval lies on the wrong side of it.
 """
 
 import sys
@@ -194,10 +192,10 @@ def level(name: str, pruned: PrunedModel, rounds: int, verdicts: Verdicts) -> No
         where = f"{name}, {at:.0%}, {shape[0]} x {shape[1]}"
         key = (name, *shape)
         wanted = TARGETS.get(key, {}).get(at, 0.0)
-        if gain.high < wanted:
+        if gain.ratio < wanted:
             verdicts.missed.append(f"{where}: {gain} where {wanted:.2f} was wanted")
         wanted = OF_THE_MOST.get(key, 0.0)
-        if at == LEVELS[-1] and share.high < wanted:
+        if at == LEVELS[-1] and share.ratio < wanted:
             verdicts.missed.append(f"{where}: {share} of the most where {wanted:.2f} was wanted")
         if gain.low > limit:
             verdicts.missed.append(f"{where}: {gain} is more than arithmetic allows, {limit:.2f}")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from experiments.errors import UsageError
 from experiments.models import opening
 from experiments.progress import SILENT, Progress
 from experiments.pruning import choosing, layerwise
@@ -28,11 +27,6 @@ class Calibration:
     seed: int = 0
 
 
-def wants_calibration(settings: Settings) -> bool:
-    """Whether what these settings ask for cannot be told from weights alone."""
-    return METHODS[settings.method].calibrated or settings.repair
-
-
 def solve(
     stored: StoredModel,
     settings: Settings,
@@ -43,23 +37,25 @@ def solve(
 ) -> Solved:
     """The weights that a level leaves of a checkpoint, by what its maps read of the calibration text.
 
+    A method that looks at what weights multiply ranks a layer or a row, never all of them: what a block
+    reads hangs on how those before it were pruned.
+
     Raises:
-        UsageError: where the method ranks all weights together, which block by block it cannot.
         ReportError: where the checkpoint cannot be opened, or the text does not suffice.
     """
-    method = METHODS[settings.method]
-    if method.calibrated and settings.scope == "global":
-        raise UsageError(
-            f"--scope global with --method {settings.method}",
-            "layer or row: what a block reads hangs on how those before it were pruned",
-            "leave --scope out",
-        )
     opening.be_quiet()
     opened = opening.open_model(stored.checkpoint)
     check_same(stored, opened)
+    shown = windows(
+        opened,
+        calibration.task,
+        samples=calibration.samples,
+        tokens=calibration.tokens,
+        seed=calibration.seed,
+    )
     tensors = list(stored.prunable.values())
     masks: dict[str, Mask] = {}
-    if not method.calibrated:
+    if not METHODS[settings.method].calibrated:
         (choice,) = choosing.choose(tensors, settings, [level], progress=progress)
         masks = {one.entry.name: choice.mask(one) for one in tensors}
     targets = {
@@ -70,13 +66,6 @@ def solve(
         )
         for one in tensors
     }
-    shown = windows(
-        opened,
-        calibration.task,
-        samples=calibration.samples,
-        tokens=calibration.tokens,
-        seed=calibration.seed,
-    )
     batches = [window.inputs(opened) for window in shown]
     errors = layerwise.prune(opened.model, settings, targets, batches, progress=progress)
     weights = {

@@ -4,7 +4,7 @@ Full windows, drawn by a seed, of text that no model is scored on. Short sentenc
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -86,15 +86,12 @@ def _of_sentences(
         row = opened.tokenizer([text], truncation=True, max_length=width)["input_ids"][0]
         if len(row) < width:  # joined, they may take fewer tokens
             continue
-        yield Window(tuple(row), _answers([examples.labels[examples.references[x]] for x in taken]))
+        labels = (examples.labels[examples.references[one]] for one in taken)
+        yield Window(tuple(row), " ".join(labels))
         samples -= 1
         if not samples:
             return
         taken, count = [], 0
-
-
-def _answers(labels: Sequence[str]) -> str:
-    return " ".join(labels)
 
 
 def by_chance(count: int, seed: int) -> list[int]:

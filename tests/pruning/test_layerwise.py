@@ -105,8 +105,7 @@ def test_a_block_reads_what_the_pruned_ones_before_it_hand_on(
             gone.flat[order] = True
             one.matrix[torch.from_numpy(gone)] = 0
     for ours, theirs in zip(model.parameters(), slow.parameters()):
-        assert (ours == 0).sum() == (theirs == 0).sum()
-        assert (ours != theirs).sum() <= 2  # of scores that differ in the last bit
+        assert torch.equal(ours, theirs)
 
 
 def test_hooks_and_threads_are_gone_whatever_happens(tiny_model: TinyModel) -> None:

@@ -152,10 +152,16 @@ def test_exactly_as_many_go_as_the_quota_says(solve, level: float, scope: str) -
 
 
 @pytest.mark.parametrize("solve", [sparsegpt.solve, alps.solve])
-def test_two_of_four_are_kept_of_each_four(solve) -> None:
-    weights, gram = layer(rows=5, width=16)
-    _, kept = solve(weights, gram, Quota(pattern="1:4"))
-    assert (kept.reshape(5, 4, 4).sum(axis=2) == 1).all()
+@pytest.mark.parametrize(("kept_of_each", "group"), [(2, 4), (1, 4), (3, 4), (1, 3), (5, 12)])
+def test_of_every_group_of_a_pattern_so_many_are_kept(
+    solve, kept_of_each: int, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where groups do not fill a block of columns."""
+    monkeypatch.setattr(sparsegpt, "COLUMNS", 8)
+    weights, gram = layer(rows=5, width=24)
+    found, kept = solve(weights, gram, Quota(pattern=f"{kept_of_each}:{group}"))
+    assert (kept.reshape(5, -1, group).sum(axis=2) == kept_of_each).all()
+    assert ((found != 0) == kept).all()
 
 
 @pytest.mark.parametrize("solve", [sparsegpt.solve, alps.solve])

@@ -34,10 +34,12 @@ def solve(weights: Matrix, gram: Matrix, quota: Quota) -> tuple[Matrix, NDArray[
     factor = _inverse_factor(gram, dead)
     kept = np.ones(weights.shape, np.bool_)
     gone = left == 0
-    starts = range(0, width, COLUMNS)
-    parts = quota.shared([min(COLUMNS, width - start) for start in starts])
+    group = 1 if quota.pattern == UNSTRUCTURED else parse_pattern(quota.pattern)[1]
+    step = max(COLUMNS // group, 1) * group  # no block cuts a group of a pattern
+    starts = range(0, width, step)
+    parts = quota.shared([min(step, width - start) for start in starts])
     for start, part in zip(starts, parts):
-        stop = min(start + COLUMNS, width)
+        stop = min(start + step, width)
         block, own = left[:, start:stop], factor[start:stop, start:stop]
         errors, stays = _block(block, own, part, gone[:, start:stop])
         kept[:, start:stop] = stays
