@@ -82,7 +82,8 @@ def prune_to_folder(
             (choice,) = choosing.choose(prunable, settings, [level], progress=progress)
         told = _write(stored, files, choice, folder, form, progress)
         _recount(told, stored, folder)
-        (folder / PRUNED).write_text(to_json(document(told)) + "\n", encoding="utf-8")
+        said = document(told, settings, calibration)
+        (folder / PRUNED).write_text(to_json(said) + "\n", encoding="utf-8")
     return told
 
 
@@ -212,8 +213,18 @@ def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
         raise AssertionError("the written file's zeros differ from those that were to be written")
 
 
-def document(told: Pruning) -> dict[str, Any]:
-    """What `gen prune --json` prints and pruning.json holds."""
+def document(
+    told: Pruning, settings: Settings, calibration: "Calibration | None"
+) -> dict[str, Any]:
+    """What `gen prune --json` prints and pruning.json holds; of a calibration what was shown, too."""
+    shown = calibration and {
+        "task": calibration.task.name,
+        "split": calibration.task.split,
+        "samples": calibration.samples,
+        "tokens": calibration.tokens,
+        "seed": calibration.seed,
+    }
+    looked = {"repair": settings.repair, "calibration": shown} if shown else {}
     return {
         "level": told.level,
         "method": told.method,
@@ -223,4 +234,5 @@ def document(told: Pruning) -> dict[str, Any]:
         "zeros": told.zeros,
         "threshold": told.threshold,
         "layers": [{"name": x.name, "count": x.count, "zeros": x.zeros} for x in told.layers],
+        **looked,
     }

@@ -95,6 +95,7 @@ def prune(
         seed=request.seed,
         repair=request.repair,
     )
+    calibration = _calibration(request)
     pruning = export.prune_to_folder(
         model,
         settings,
@@ -102,14 +103,17 @@ def prune(
         out,
         form=request.form,
         include_head=request.include == "head",
-        calibration=_calibration(request),
+        calibration=calibration,
         force=force,
         say=say,
         progress=progress,
     )
     if pruning.zeros_before > removed_count(request.target, pruning.prunable):
         say(already_zero(pruning.zeros_before, pruning.prunable))
-    return export.document(pruning) | {"format": request.form, "bytes": export.sizes(out)}
+    return export.document(pruning, settings, calibration) | {
+        "format": request.form,
+        "bytes": export.sizes(out),
+    }
 
 
 def _calibration(request: Request) -> "Calibration | None":

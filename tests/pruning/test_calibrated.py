@@ -1,5 +1,6 @@
 """`gen prune` by what weights multiply: from a checkpoint and a task's training text to a file."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,9 @@ def test_a_pruned_copy_has_exactly_so_many_zeros_and_loads(
     done = gen("prune", source, "--level", 0.75, "--method", method, "--calibration", "reviews",
                "--samples", 3, "--out", out, "--json")  # fmt: skip
     assert done.status == 0, done.err
+    looked = {"task": "reviews", "split": "train", "samples": 3, "tokens": 512, "seed": 0}
+    assert (done.json["calibration"], done.json["repair"]) == (looked, False)
+    assert json.loads((out / "pruning.json").read_text())["calibration"] == looked
     assert all(
         round(layer["zeros"] / layer["count"], 9) == 0.75 for layer in done.json["layers"]
     )  # every width here is a multiple of four
