@@ -11,9 +11,9 @@ from experiments.pruning.masks import Mask
 
 @dataclass(frozen=True)
 class Change:
-    """A block's weights before, which of them are kept, and all of them as the method repaired them.
+    """A block's weights before, which of them are kept, and all of them as they were repaired.
 
-    A method that repairs nothing gives those before. After, what is not kept is zero.
+    Where nothing was, those before. After, what is not kept is zero.
 
     >>> weights = np.array([1.0, 2.0, -0.0])
     >>> change = Change(weights, np.array([False, True, True]), weights)

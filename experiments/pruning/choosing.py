@@ -138,9 +138,8 @@ class Choice:
 
     def blocks(self, tensor: Prunable) -> Iterator[Change]:
         """The tensor's weights before and after, block by block in row-major order."""
-        repair = METHODS[self.settings.method].repair
         for block, mask in self._kept(tensor):
-            yield Change(block.weights, mask, repair(block, mask) if repair else block.weights)
+            yield Change(block.weights, mask, block.weights)
 
     def _kept(self, tensor: Prunable) -> Iterator[tuple[Block, Mask]]:
         """The tensor's blocks and which of their weights are kept."""

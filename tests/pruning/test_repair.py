@@ -1,8 +1,6 @@
-"""A method that changes what it keeps: what is written, pruned in place and weighed is what it leaves."""
+"""A choice that changes what it keeps: what is written, pruned in place and weighed is what it leaves."""
 
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,35 +9,18 @@ from numpy.typing import NDArray
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.models.coverage import Entry
+from experiments.pruning import calibrated
+from experiments.pruning.calibrated import Calibration
 from experiments.pruning.choosing import Prunable, Settings, choose, describe
 from experiments.pruning.export import prune_to_folder, sizes
-from experiments.pruning.magnitudes import magnitude_keys
-from experiments.pruning.methods import table
-from experiments.pruning.methods.block import Block
-from experiments.pruning.methods.table import METHODS, Method
 from experiments.pruning.open_weights import prune_in_place
+from experiments.pruning.solved import Solved
 from experiments.pruning.stored_model import StoredModel
+from experiments.quality.tasks.table import TASKS
 from experiments.speed.footprint import footprint
 
-DOUBLING = Settings(method="doubling")
+REPAIRED = Settings(repair=True)
 SHAPE, NAME = (48, 64), "h.0.fc.weight"
-
-
-def doubled(block: Block, keep: NDArray[np.bool_]) -> NDArray[np.generic]:
-    """Every weight twice as large, but for those above 1: they are zero, kept or not."""
-    assert keep.shape == block.weights.shape
-    return np.where(block.weights > 1, 0, 2 * block.weights).astype(block.weights.dtype)
-
-
-@pytest.fixture(autouse=True)
-def doubling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Magnitude pruning that repairs, in the table of methods."""
-    row = Method(
-        file="doubling", summary="a test's", scope="global", nested=False, seeds=1, cite=""
-    )
-    file = SimpleNamespace(keys=lambda block: magnitude_keys(block.weights), repair=doubled)
-    monkeypatch.setitem(sys.modules, f"{table.__package__}.doubling", file)
-    monkeypatch.setitem(METHODS, "doubling", row)
 
 
 @pytest.fixture
@@ -59,6 +40,12 @@ def after(before: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @pytest.fixture
+def solved(after: NDArray[np.float32]) -> Solved:
+    """The choice that leaves these."""
+    return Solved(REPAIRED, 0.5, {(NAME, 0): after})
+
+
+@pytest.fixture
 def stored(before: NDArray[np.float32], tmp_path: Path) -> StoredModel:
     """The same weights in a file."""
     (tmp_path / "source").mkdir()
@@ -73,45 +60,61 @@ def in_memory(weights: NDArray[np.float32]) -> Prunable:
 
 
 @pytest.mark.parametrize("form", ["dense", "bitmask"])
-def test_a_file_holds_what_the_method_leaves(
-    form: str, stored: StoredModel, after: NDArray[np.float32], tmp_path: Path
+def test_a_file_holds_what_the_choice_leaves(
+    form: str,
+    stored: StoredModel,
+    solved: Solved,
+    after: NDArray[np.float32],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    out = tmp_path / form
-    outcome = prune_to_folder(stored.checkpoint, DOUBLING, 0.5, out, form=form)
+    monkeypatch.setattr(calibrated, "solve", lambda *words, **named: solved)
+    out, shown = tmp_path / form, Calibration(task=TASKS["reviews"])
+    outcome = prune_to_folder(stored.checkpoint, REPAIRED, 0.5, out, form=form, calibration=shown)
     (written,) = Checkpoint("written", out).tensors()
     assert written.read().tobytes() == after.tobytes()
     assert outcome.zeros == int((after == 0).sum()) > outcome.prunable // 2
     assert outcome.zeros_before == 2
+    if form == "bitmask":
+        assert sizes(out)["masked"] == after.size // 8 + 4 * int((after != 0).sum())
 
 
-def test_weights_in_place_are_what_the_method_leaves(
-    before: NDArray[np.float32], after: NDArray[np.float32]
+def test_weights_in_place_are_what_the_choice_leaves(
+    before: NDArray[np.float32], after: NDArray[np.float32], solved: Solved
 ) -> None:
-    tensor = in_memory(before)
-    (choice,) = choose([tensor], DOUBLING, [0.5])
-    assert choice.after(tensor).tobytes() == after.tobytes()
+    tensor, choice = in_memory(before), solved
     assert describe([tensor], choice).zeros == int((after == 0).sum())
     assert tensor.weights.tobytes() == before.tobytes(), "only looked at"
     assert prune_in_place([tensor], choice) == (2, int((after == 0).sum()))
     assert tensor.weights.tobytes() == after.tobytes()
 
 
-@pytest.mark.parametrize("settings", [DOUBLING, Settings()], ids=["repaired", "not repaired"])
-def test_bytes_are_of_what_the_method_leaves(
-    settings: Settings, stored: StoredModel, after: NDArray[np.float32], tmp_path: Path
+@pytest.mark.parametrize("repaired", [True, False])
+def test_bytes_are_of_what_the_choice_leaves(
+    repaired: bool, stored: StoredModel, solved: Solved, after: NDArray[np.float32]
 ) -> None:
-    choices = choose(list(stored.prunable.values()), settings, [0.5])
-    found = footprint(stored, choices, method=settings.method)
+    choices = choose(list(stored.prunable.values()), Settings(), [0.5])
+    found = footprint(stored, [solved] if repaired else choices, method="magnitude")
     weighed = {
         row.format: row.bytes
         for row in found.rows
         if (row.level, row.of, row.dtype) == (0.5, "prunable", "F32")
     }
-    left = int((after != 0).sum()) if settings is DOUBLING else after.size // 2
+    left = int((after != 0).sum()) if repaired else after.size // 2
     assert weighed["bitmask"] == after.size // 8 + 4 * left
     assert weighed["csr32"] == 4 * left + 4 * left + 4 * (SHAPE[0] + 1)
-    prune_to_folder(stored.checkpoint, settings, 0.5, tmp_path / "out", form="bitmask")
-    assert sizes(tmp_path / "out")["masked"] == weighed["bitmask"]
+
+
+def test_a_file_of_bit_masks_takes_what_was_weighed(stored: StoredModel, tmp_path: Path) -> None:
+    choices = choose(list(stored.prunable.values()), Settings(), [0.5])
+    found = footprint(stored, choices, method="magnitude")
+    (weighed,) = (
+        row.bytes
+        for row in found.rows
+        if (row.format, row.level, row.of, row.dtype) == ("bitmask", 0.5, "prunable", "F32")
+    )
+    prune_to_folder(stored.checkpoint, Settings(), 0.5, tmp_path / "out", form="bitmask")
+    assert sizes(tmp_path / "out")["masked"] == weighed
 
 
 def test_what_repairs_nothing_keeps_its_bits(before: NDArray[np.float32]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.errors import unknown_name
 
 if TYPE_CHECKING:
-    from experiments.pruning.magnitudes import Keys, Weights
+    from experiments.pruning.magnitudes import Keys
     from experiments.pruning.masks import Mask
     from experiments.pruning.methods.block import Block
     from experiments.pruning.quota import Quota
@@ -55,11 +55,6 @@ class Method:
         """How it ranks the weights of a block: unsigned integers of the same shape, the smallest go first."""
         keys: Callable[[Block], Keys] = self._module.keys
         return keys
-
-    @property
-    def repair(self) -> "Callable[[Block, Mask], Weights] | None":
-        """What it makes of the weights of a block, given which are kept; None where it leaves them be."""
-        return getattr(self._module, "repair", None)
 
     @property
     def _module(self) -> Any:
