@@ -43,6 +43,9 @@ def solve(
     Raises:
         ReportError: where the checkpoint cannot be opened, or the text does not suffice.
     """
+    tensors = list(stored.prunable.values())
+    for one in tensors:
+        choosing.check_finite(one)
     opening.be_quiet()
     opened = opening.open_model(stored.checkpoint)
     check_same(stored, opened)
@@ -53,7 +56,6 @@ def solve(
         tokens=calibration.tokens,
         seed=calibration.seed,
     )
-    tensors = list(stored.prunable.values())
     masks: dict[str, Mask] = {}
     if not METHODS[settings.method].calibrated:
         (choice,) = choosing.choose(tensors, settings, [level], progress=progress)

@@ -197,7 +197,7 @@ def choose(
     check(ordered, settings, levels)
     dtype = common_dtype(tensor.dtype for tensor in ordered)
     if settings.pattern != UNSTRUCTURED or settings.scope == "row":
-        for _ in cores.each(_check_finite, ordered):
+        for _ in cores.each(check_finite, ordered):
             pass
         return [Choice(settings, level, dtype) for level in levels]
     progress.stage("ranking", sum_of(ordered) * max(1, 8 * dtype.itemsize // DIGIT_BITS))
@@ -306,7 +306,8 @@ def refuse_non_finite(name: str, magnitudes: Keys, dtype: np.dtype[np.generic]) 
         )
 
 
-def _check_finite(tensor: Prunable) -> None:
+def check_finite(tensor: Prunable) -> None:
+    """Raise a ReportError where a tensor has a NaN or an infinity, its name in it."""
     for block in tensor.blocks():
         refuse_non_finite(block.name, magnitude_keys(block.weights), tensor.dtype)
 

@@ -73,9 +73,8 @@ def prune_to_folder(
     with appearing_whole(out, force=force, size=size) as folder:
         choice: Choice | Solved
         if calibration:
-            from experiments.pruning import (
-                calibrated,  # opens the model, which nothing else here does
-            )
+            # Opens the model, which nothing else here does.
+            from experiments.pruning import calibrated
 
             choice = calibrated.solve(stored, settings, level, calibration, progress=progress)
         else:

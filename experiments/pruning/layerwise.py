@@ -7,6 +7,7 @@ block reads comes from it as it is then, rounded as its file will hold it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import ml_dtypes
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -125,9 +126,19 @@ def _prune(one: Map, method: Method, settings: Settings, target: Target, inputs:
         after = np.where(kept, dense, 0.0)
     if settings.repair:
         after = repair.conjugate_gradients(dense, after, kept, inputs.gram)
-    after = after.astype(target.dtype).astype(np.float64)
+    after = rounded(after, target.dtype)
     one.matrix.copy_(torch.from_numpy(after))
     return repair.error(dense, after, inputs.gram) if inputs.whole else float("nan")
+
+
+def rounded(weights: Matrix, dtype: np.dtype[np.generic]) -> Matrix:
+    """Weights as a file of this dtype holds them; what is beyond it becomes the largest that it has.
+
+    >>> rounded(np.array([0.1, -1e9]), np.dtype(np.float16)).tolist()
+    [0.0999755859375, -65504.0]
+    """
+    most = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]
+    return np.clip(weights, -most, most).astype(dtype).astype(np.float64)
 
 
 def unreached(name: str) -> ReportError:

@@ -100,6 +100,22 @@ def test_weights_of_16_bits_are_rounded_as_the_file_holds_them(
     )
 
 
+def test_a_weight_that_is_no_number_is_refused_by_its_tensor_before_the_model_is_opened(
+    saved: Saved, shown: Task, tmp_path: Path, gen: Gen
+) -> None:
+    source = saved("GPT-2")
+    file = source / "model.safetensors"
+    weights = safetensors.torch.load_file(file)
+    name = next(one for one in weights if one.endswith("h.1.mlp.c_fc.weight"))
+    weights[name][2, 3] = float("nan")
+    safetensors.torch.save_file(weights, file, {"format": "pt"})
+    done = gen("prune", source, "--level", 0.5, "--method", "wanda", "--calibration", "reviews",
+               "--samples", 3, "--out", tmp_path / "out")  # fmt: skip
+    assert done.status == 1
+    assert "h.1.mlp.c_fc.weight" in done.err
+    assert "found NaN" in done.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
