@@ -24,7 +24,7 @@ from generator.sentences import tasks
 from generator.sentences.level import MANY, shown_perplexity
 from generator.sentences.model import Asked
 from generator.sentences.sizes import bits
-from generator.verdicts import State
+from generator.verdicts import Speed, State
 
 MOST = 12  # levels of a table; the CSV has them all
 UNITS = {"accuracy": "%", "exact_match": "%", "mcc": "MCC", "perplexity": "perplexity"}
@@ -57,6 +57,7 @@ class Timing(NamedTuple):
     ratio: float
     low: float | None
     high: float | None
+    said: str
 
 
 def levels(report: Report, row: StudyModel) -> Levels:
@@ -187,22 +188,24 @@ def _record(report: Report, row: StudyModel, task: StudyTask, level: float) -> s
 def _time_column(shape: Shape) -> Column:
     batch, tokens = shape
     return Column(
-        f"{batch} × {tokens} tokens, ms", _time_cell, parts=("ms", "ratio", "low", "high"),
-        about="dense's median over the ratio; the ratio of dense time to the sparse path's, a median over "
-        "rounds; bounds of its 95 % interval",
+        f"{batch} × {tokens} tokens, ms", _time_cell, parts=("ms", "ratio", "low", "high", "said"),
+        about="dense's median, over the ratio where it is beyond the noise; the ratio of dense time to the "
+        "sparse path's, a median over rounds; bounds of its 95 % interval; whether it is beyond the noise",
     )  # fmt: skip
 
 
 def _time_cell(value: Timing | None) -> Markdown:
-    """Milliseconds, and how many times as fast as dense.
+    """Milliseconds, and how many times as fast as dense, where that is beyond the noise.
 
-    >>> _time_cell(Timing(2.5, 1.34, 1.2, 1.4))
+    >>> _time_cell(Timing(2.5, 1.34, 1.2, 1.4, Speed.FASTER.value))
     '2.50 <small>1.3×</small>'
+    >>> _time_cell(Timing(2.5, 1.03, 0.9, 1.2, Speed.SAME.value))
+    '2.50 <small>no faster</small>'
     """
     if value is None:
         return Markdown(NONE)
-    ratio = f" <small>{speedup(value.ratio)}×</small>" if value.low is not None else ""
-    return Markdown(f"{_ms(value.ms)}{ratio}")
+    times = value.said if value.said == Speed.SAME.value else f"{speedup(value.ratio)}×"
+    return Markdown(f"{_ms(value.ms)} <small>{times}</small>" if value.said else _ms(value.ms))
 
 
 def _ms(ms: float) -> str:
@@ -211,18 +214,18 @@ def _ms(ms: float) -> str:
 
 def _timing(report: Report, row: StudyModel, shape: Shape, level: float) -> Timing | None:
     timed = report.latency(row.name)
-    found = {
-        (one.path, one.level): one
-        for one in (timed.rows if timed else ())
-        if (one.batch, one.tokens) == shape
-    }
-    dense, there = found.get(("dense", 0.0)), found.get(("sparse", level))
+    asked = (*shape, "dense", 0.0)
+    rows = timed.rows if timed else ()
+    dense = next((x for x in rows if (x.batch, x.tokens, x.path, x.level) == asked), None)
+    there = speeds(report, row, shape).get(level)
     if dense and not level:
-        return Timing(dense.median_ms, 1.0, None, None)
+        return Timing(dense.median_ms, 1.0, None, None, "")
     if not dense or not there:
         return None
-    low, high = there.ratio_interval or (there.ratio, there.ratio)
-    return Timing(dense.median_ms / there.ratio, there.ratio, low, high)
+    ratio = there.row.ratio
+    low, high = there.row.ratio_interval or (ratio, ratio)
+    ms = dense.median_ms / (1 if there.verdict is Speed.SAME else ratio)
+    return Timing(ms, ratio, low, high, there.verdict.value)
 
 
 def _size(count: int | None) -> Markdown:

@@ -1,7 +1,7 @@
 """The figure of one model under one method: quality, speed and bytes by level, below each other."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from experiments.records.study import StudyModel, StudyTask
@@ -38,7 +38,7 @@ def drawing(
     return Drawing(
         name=f"by-level-{report.pruned_stem(row)}",
         title=sentences.title(every, faster),
-        subtitle=f"{report.pruned_title(row)}. {_measured(report, row)}",
+        subtitle=f"{report.pruned_title(row)}. {_left_out(every)}{_measured(report, row)}",
         alt=Markdown(
             f"{verdict} Drawn by level: quality, speed and bytes of "
             f"{escape(report.pruned_title(row))}."
@@ -110,6 +110,12 @@ def _shares(
         return None
     share = [(x - floor) / (dense - floor) for x in (value, *(bounds or (value, value)))]
     return share[0], share[1], share[2]
+
+
+def _left_out(every: Sequence[Asked]) -> str:
+    """What the title does not speak of."""
+    mixed = len({one.weak for one in every}) > 1
+    return "The title is of tasks that are not weak to begin with. " if mixed else ""
 
 
 def _speeds(report: Report, row: StudyModel) -> Iterator[Line]:

@@ -157,9 +157,10 @@ def allowed(losses: Sequence[Comparison]) -> Markdown:
     lost = sorted(max(0.0, -100 * one.accuracy_difference_interval[0]) for one in losses)
     low, high = outward(lost[0], 0), outward(lost[-1], 0)
     span = f"{low} to {high}" if low != high else f"up to {high}"
-    where = f"In the {len(losses)} cases" if len(losses) > 1 else "In the one case"
+    where = f"at {len(losses)} levels" if len(losses) > 1 else "at one level"
     return Markdown(
-        f"{where} with no loss seen, the interval still allows {span} points of accuracy to be lost."
+        f"Where no loss is seen, {where} of tasks with labels, the interval still allows {span} points of "
+        "accuracy to be lost."
     )
 
 

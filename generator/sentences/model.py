@@ -160,21 +160,27 @@ def gain(every: Sequence[Asked], speeds: Mapping[float, Timed]) -> Markdown:
     whole = [at for at in faster if every and all(_unharmed_at(one, at) for one in strong)]
     some = [at for at in faster if any(_unharmed_at(one, at) for one in strong)]
     at = max(whole or some, key=lambda level: speeds[level].row.ratio, default=faster[0])
-    runs = f"runs a sentence {speedup(speeds[at].row.ratio)} times as fast"
+    times = f"{speedup(speeds[at].row.ratio)} times as fast"
     names = [one.title for one in every if _unharmed_at(one, at)]
     if whole and len(names) == len(every):
-        return Markdown(f"At {level_name(at)} it {runs}, and no loss is seen on any task.")
+        return Markdown(
+            f"At {level_name(at)} it runs a sentence {times}, and no loss is seen on any task."
+        )
     if some:
         which = escape(names[0]) if len(names) == 1 else f"{len(names)} of {len(every)} tasks"
-        return Markdown(f"At {level_name(at)} it {runs}, and no loss is seen on {which}.")
+        return Markdown(
+            f"At {level_name(at)} it runs a sentence {times}, and no loss is seen on {which}."
+        )
     found = [one.course.at(at) for one in strong]
     states = [one for one in found if one is not None]
     left = ""
     if states and all(one.dead for one in states):
-        left = ", where it does no better than a fixed answer"
+        left = " There it does no better than a fixed answer."
     elif states:
-        left = ", where every task has lost"
-    return Markdown(f"It is faster only from {level_name(at)} on{left}: there it {runs}.")
+        left = " There every task has lost."
+    return Markdown(
+        f"A sentence at a time it is faster only from {level_name(at)} on: {times}.{left}"
+    )
 
 
 def _unharmed_at(asked: Asked, level: float) -> bool:

@@ -168,9 +168,10 @@ def test_what_is_allowed_is_the_lower_end_of_each_interval_rounded_outward() -> 
         for bounds in ((-0.0321, 0.09), (-0.004, 0.2), (-0.02, 0.01))
     ]
     assert allowed(losses) == (
-        "In the 3 cases with no loss seen, the interval still allows 1 to 4 points of accuracy to be lost."
+        "Where no loss is seen, at 3 levels of tasks with labels, the interval still allows 1 to 4 points of "
+        "accuracy to be lost."
     )
-    assert "In the one case" in allowed(losses[:1])
+    assert "at one level of tasks with labels" in allowed(losses[:1])
     assert "allows up to 4 points" in allowed(losses[:1])
     assert allowed([]) == ""
 

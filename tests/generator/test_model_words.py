@@ -94,11 +94,11 @@ def speeds(ratios: Mapping[float, float], noise: float = 0.02) -> dict[float, Ti
     ("tasks", "ratios", "expected"),
     [
         (["==×"], {0.1: 1.0, 0.5: 1.0, 0.9: 1.5},
-         "It is faster only from 90 % on, where it does no better than a fixed answer: there it runs "
-         "a sentence 1.5 times as fast."),
+         "A sentence at a time it is faster only from 90 % on: 1.5 times as fast. There it does no "
+         "better than a fixed answer."),
         (["==−"], {0.1: 1.0, 0.5: 1.0, 0.9: 1.5},
-         "It is faster only from 90 % on, where every task has lost: there it runs a sentence 1.5 times as "
-         "fast."),
+         "A sentence at a time it is faster only from 90 % on: 1.5 times as fast. There every task has "
+         "lost."),
         # The gain without a loss is that of the fastest such level, not of the first.
         (["==×", "==×"], {0.1: 1.1, 0.5: 1.4, 0.9: 3.0},
          "At 50 % it runs a sentence 1.4 times as fast, and no loss is seen on any task."),
@@ -107,7 +107,7 @@ def speeds(ratios: Mapping[float, float], noise: float = 0.02) -> dict[float, Ti
         (["==="], {0.1: 1.01, 0.5: 1.015, 0.9: 0.99},
          "A sentence at a time, it runs no faster than dense at any level."),
         ([], {0.1: 1.0, 0.5: 1.0, 0.9: 1.5},
-         "It is faster only from 90 % on: there it runs a sentence 1.5 times as fast."),
+         "A sentence at a time it is faster only from 90 % on: 1.5 times as fast."),
         (["==="], {}, ""),
     ],
 )  # fmt: skip
