@@ -9,7 +9,7 @@ export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := site
 .NOTPARALLEL: # what is timed runs alone
-.PHONY: site check check-deep bench miniatures reference serve clean
+.PHONY: site check check-deep bench miniatures reference reference-methods serve clean
 
 # The environment: exact versions from constraints.txt, made again when they change.
 .venv/ready: pyproject.toml constraints.txt
@@ -37,7 +37,7 @@ check-deep: .venv/ready
 
 # Ratios of time and memory against peers, on an otherwise idle machine: up to an hour, 14 GB of disk.
 # One alone is `make bench-latency`; `make -k bench` goes on after a target that was missed.
-bench: $(addprefix bench-,start evaluation log_likelihood latency selection streaming)
+bench: $(addprefix bench-,start evaluation log_likelihood latency selection streaming methods)
 
 bench-%: .venv/ready
 	$(BIN)/python -m bench.$*
@@ -56,6 +56,12 @@ reference: .venv/ready
 	$(BIN)/python -m experiments.recipes.reference.make
 	$(BIN)/gen build --study studies/reference.toml --docs build/reference-docs
 	$(BIN)/gen record --study studies/reference.toml
+
+# Compare pruning methods on SmolLM2's own weights and publish that: some hours on two cores, needing nothing else made.
+reference-methods: .venv/ready
+	$(BIN)/python -m experiments.recipes.reference.make build/reference SmolLM2-135M-Instruct.Q4_1.gguf
+	$(BIN)/gen build --study studies/methods-smollm2.toml --docs build/methods-docs
+	$(BIN)/gen record --study studies/methods-smollm2.toml
 
 clean:
 	rm -rf site build results

@@ -33,8 +33,9 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.models import opening, products
 from experiments.models.opening import OpenModel
-from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.choosing import choose
 from experiments.pruning.open_weights import prunable_tensors
+from experiments.pruning.settings import Settings
 from experiments.records.provenance import processor
 from experiments.speed import sparse_path
 from experiments.speed.latency import pinned

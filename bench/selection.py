@@ -22,8 +22,9 @@ from torch import nn
 from torch.nn.utils import prune
 
 from bench.process import current_and_peak, forget_peak
-from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.choosing import choose
 from experiments.pruning.open_weights import prunable_tensors, prune_in_place
+from experiments.pruning.settings import Settings
 
 LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
 WIDTH, BLOCKS = 2048, 25

@@ -65,6 +65,7 @@ def table_of(what: str) -> list[dict[str, Any]]:
                 "needs": row.needs,
                 "nested": row.nested,
                 "summary": row.summary,
+                "source": row.source,
             }
             for name, row in METHODS.items()
         ]

@@ -85,7 +85,7 @@ def _of_its_method(report: Report, curve: Curve) -> bool:
 def levels_of(report: Report) -> list[float]:
     """Dense and every level that a method is asked at, rising."""
     study = report.study
-    return sorted({0.0, *study.levels, *chain.from_iterable(study.method_levels.values())})
+    return sorted({0.0, *study.levels, *chain.from_iterable(one.levels for one in study.methods)})
 
 
 def _quality(report: Report, row: StudyModel, task: StudyTask) -> Curve | None:

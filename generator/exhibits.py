@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ENTITY = re.compile("&#([0-9]+);")
 MARKUP = "&<>\"'`"
 RECORD = "record"  # the CSV's last column
+DIGITS = 10  # of a number in a CSV
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,11 @@ class Table:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.headings())
         for row, record in zip(self.rows, self._records()):
-            cells = zip(self.columns, row)
-            values = [plain_value(part) for column, value in cells for part in column.raw(value)]
+            values = [
+                plain_value(part)
+                for column, value in zip(self.columns, row)
+                for part in (column.raw(value) if column.parts else (value,))
+            ]
             writer.writerow([*values, record] if self.records else values)
         return text.getvalue()
 
@@ -170,15 +174,18 @@ def spread(count: int, most: int) -> tuple[int, ...] | None:
 
 
 def plain_value(value: Any) -> Any:
-    """A raw value for a spreadsheet: a text on one line, and none that it would run.
+    """A raw value for a spreadsheet: a text on one line, and none that it would run; a number to ten digits,
+    of which an interval means three or four: records have them all.
 
     What is Markdown is there as a reader sees it, and a member of an enumeration by its value.
 
-    >>> plain_value("=1+1"), plain_value(-0.5), plain_value(Markdown("a&#124;b"))
-    ("'=1+1", -0.5, 'a|b')
+    >>> plain_value("=1+1"), plain_value(-1 / 3), plain_value(Markdown("a&#124;b"))
+    ("'=1+1", -0.3333333333, 'a|b')
     """
     if isinstance(value, Enum):
         return plain_value(value.value)
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
     if not isinstance(value, str):
         return value
     text = escape_controls(html.unescape(value) if isinstance(value, Markdown) else value)

@@ -35,10 +35,16 @@ NOTE = (
 class Report:
     """The records of one study, each with its origin, as the study's first method has them.
 
-    What is run with seeds, and held against by the name of a seed, is the control.
+    What is run with seeds, and held against by the name of a seed, is the control. `apart` are the
+    records of studies by which methods are compared, each by itself.
     """
 
-    def __init__(self, held: Iterable[Held], gaps: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        held: Iterable[Held],
+        gaps: Sequence[str] = (),
+        apart: Iterable[Iterable[Held]] = (),
+    ) -> None:
         given = list(held)
         studies = [o.record.answer for o in given if isinstance(o.record.answer, Study)]
         self.study = (
@@ -48,7 +54,11 @@ class Report:
         )
         self.held = [_at_asked_levels(one, self.study) if studies else one for one in given]
         self.gaps = tuple(gaps)
+        self.apart = tuple(map(Report, apart))
         self.noises: dict[object, float] = {}  # by what timed a row, once it was asked for
+        self.states: dict[
+            tuple[str, str, str, float], State | None
+        ] = {}  # once they were asked for
         self.by_cell = {one.cell: one for one in self.held}
         self.by_question: dict[tuple[object, ...], list[Held]] = {}
         for one in self.by_cell.values():
@@ -62,12 +72,21 @@ class Report:
         self.method = next(iter(self.methods), "")
 
     def _methods(self) -> Iterator[str]:
-        """The study's first method, and the others that are on record, but for the control."""
-        on_record = {cell.method for cell in self.by_cell}
-        control = {cell.method for cell in self.by_cell if cell.seed is not None}
+        """The study's first method, and those on record that are asked as widely, but for the control.
+
+        Others are compared on one page alone: `compared` has them.
+        """
         for place, method in enumerate(self.study.methods):
-            if place == 0 or method in on_record - control:
-                yield method
+            wide = method.levels == self.study.levels and not method.models
+            if place == 0 or (wide and method.name in self.compared):
+                yield method.name
+
+    @cached_property
+    def compared(self) -> tuple[str, ...]:
+        """Every method that is on record, but for the control, in the study's order."""
+        control = {cell.method for cell in self.by_cell if cell.seed is not None}
+        found = {cell.method for cell in self.by_cell} - control
+        return tuple(one.name for one in self.study.methods if one.name in found)
 
     def under(self, method: str) -> "Report":
         """The same records as one of the methods has them."""
@@ -229,6 +248,12 @@ class Report:
 
     def state(self, model: str, task: str, level: float) -> State | None:
         """What is left of a row's answers to a task at a level; None where that is not on record."""
+        asked = self.method, model, task, level
+        if asked not in self.states:
+            self.states[asked] = self._state(model, task, level)
+        return self.states[asked]
+
+    def _state(self, model: str, task: str, level: float) -> State | None:
         if answer := self.evaluation(model, task, level):
             loss = self.loss(model, task, level) if level else None
             known = loss is not None or not level

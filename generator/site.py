@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,11 @@ def published(recorded: Recorded, study: str = "report") -> list[Held]:
     ]
 
 
-def title(held: Sequence[Held]) -> str:
-    """What the study of these records calls its report."""
+def study(held: Sequence[Held]) -> Study:
+    """The study of these records, or one that asks nothing."""
     from generator.report import Report
 
-    return Report(one for one in held if one.cell.kind == Study.kind).study.title
+    return Report(one for one in held if one.cell.kind == Study.kind).study
 
 
 def write(
@@ -62,9 +63,12 @@ def write(
     *,
     stamp: Path | None = None,
     failures: Sequence[str] = (),
+    apart: Sequence[Sequence[Held]] = (),
     workers: int = 1,
 ) -> int:
     """Render the site of these records into `docs`; how many files changed.
+
+    `apart` are those of other studies, by which methods are compared.
 
     `stamp` remembers of every folder what its site was made from and the manifest that it came to:
     while both hold, nothing is drawn at all. Figures are drawn in at most so many processes.
@@ -72,11 +76,11 @@ def write(
     Raises:
         ReportError: where a file of somebody's own is in the way; nothing is written then.
     """
-    source = _source_digest(held, failures)
+    source = _source_digest([*held, *chain.from_iterable(apart)], failures)
     if _stands(_remembered(stamp, docs), source, docs):
         return 0
     with _drawing(workers) as each:
-        files = render(held, failures, each)
+        files = render(held, failures, each, apart)
     before = _before(stamp, docs)
     for name, content in files.items():
         if not before.holds(docs, name) and not _equal(docs, name, content):
@@ -104,7 +108,10 @@ def refuse_strangers(docs: Path, *, stamp: Path | None = None) -> None:
 
 
 def render(
-    held: Sequence[Held], failures: Sequence[str] = (), each: Each = map
+    held: Sequence[Held],
+    failures: Sequence[str] = (),
+    each: Each = map,
+    apart: Sequence[Sequence[Held]] = (),
 ) -> dict[str, bytes]:
     """Every file of the site, by its path below docs/. The same records give the same bytes.
 
@@ -117,7 +124,7 @@ def render(
     from generator.render import environment
     from generator.report import Report
 
-    report = Report(held, failures)
+    report = Report(held, failures, apart)
     cite = bibliography.Citations()
     templates = environment(cite)
     files: dict[str, bytes] = {}

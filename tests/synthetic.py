@@ -19,7 +19,7 @@ from experiments.records.latency import Latency, LatencyRow, LayerTrial
 from experiments.records.perplexity import Perplexity, PerplexityChange
 from experiments.records.pruning import Layer, Pruning
 from experiments.records.record import Answer, Held, Machine, Provenance, Record
-from experiments.records.study import Study, StudyModel, StudyTask
+from experiments.records.study import Study, StudyMethod, StudyModel, StudyTask
 
 LEVELS = (0.5, 0.9)
 WEIGHTS = 1000
@@ -65,7 +65,7 @@ def held(
     study = Study(
         title=title,
         levels=tuple(levels),
-        methods=("magnitude", "random"),
+        methods=study_methods("magnitude", "random", levels=levels),
         tasks=tuple(study_task(task) for task in tasks),
         models=(*models, *(waiting_model(name) for name in waiting)),
     )
@@ -97,6 +97,20 @@ def record(cell: Cell, answer: Answer) -> Record:
             data_digest="def456" * 10 if cell.task else None,
         ),
         answer=answer,
+    )
+
+
+def study_methods(*names: str, levels: Sequence[float] = LEVELS) -> tuple[StudyMethod, ...]:
+    """Methods of these names, each asked at all levels; "random" is run with three seeds."""
+    return tuple(
+        StudyMethod(
+            name=name,
+            method=name,
+            scope="global",
+            levels=tuple(levels),
+            seeds=1 + 2 * (name == "random"),
+        )
+        for name in names
     )
 
 

@@ -77,12 +77,15 @@ def test_the_test_command_of_the_readme_is_what_the_check_runs() -> None:
 
 
 def test_the_readme_s_study_is_one(tmp_path: Path) -> None:
-    (block,) = re.findall(r"^```toml\n(.*?)^```", text("README.md"), re.M | re.S)
+    block, more = re.findall(r"^```toml\n(.*?)^```", text("README.md"), re.M | re.S)
     assert tomllib.loads(block)
-    (tmp_path / "study.toml").write_text(block, encoding="utf-8")
     for file in re.findall(r'^file = "([^"]+)"', block, re.M):
         (tmp_path / file).write_text("sentence\tlabel\n", encoding="utf-8")
-    assert load_study(tmp_path / "study.toml").study.models
+    (tmp_path / "train.tsv").write_text("sentence\tlabel\n", encoding="utf-8")
+    trained = block.replace('metric = "mcc"', 'metric = "mcc"\ntraining = "train.tsv"')
+    for study in (block, f"{trained}\n{more}"):
+        (tmp_path / "study.toml").write_text(study, encoding="utf-8")
+        assert load_study(tmp_path / "study.toml").study.models
 
 
 def test_the_default_study_and_the_readme_show_every_key_that_people_need() -> None:
@@ -100,7 +103,9 @@ def test_the_default_study_and_the_readme_show_every_key_that_people_need() -> N
 
 def test_the_default_study_loads_and_names_every_bundled_task_and_method() -> None:
     study = load_study(ROOT / "report.toml").study
-    assert set(study.methods) == {name for name, one in METHODS.items() if not one.calibrated}
+    assert {method.name for method in study.methods} == {
+        name for name, one in METHODS.items() if not one.calibrated
+    }
     assert {task.name for task in study.tasks} == set(TASKS)
     here = {model.checkpoint for model in study.models if model.measure == "here"}
     asked = here | {name for model in study.models for name in model.tasks.values()}

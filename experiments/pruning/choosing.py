@@ -4,6 +4,7 @@ The choice is exact: of n weights in a ranking group the round-half-even(level *
 in canonical order. Weights are read block by block, from memory or from a file, and never held.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,26 +38,11 @@ from experiments.pruning.masks import Mask
 from experiments.pruning.methods.block import Block
 from experiments.pruning.methods.table import METHODS
 from experiments.pruning.patterns import UNSTRUCTURED, level_of, parse_pattern
-from experiments.pruning.solved import Solved
+from experiments.pruning.settings import MAGNITUDE, Settings
 from experiments.records.pruning import Layer, Pruning
 
-MAGNITUDE = "magnitude"
 Place = tuple[str, int]
-SCOPES = ("global", "layer", "row")
 STRETCH = 1 << 23  # weights that one core counts before it takes the next
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to prune: a method, the scope over which it ranks, a pattern, a seed; whether what is kept
-    makes up for what went.
-    """
-
-    method: str = MAGNITUDE
-    scope: str = "global"
-    pattern: str = UNSTRUCTURED
-    seed: int = 0
-    repair: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,8 +108,29 @@ class Prunable:
             )
 
 
+class Chosen(ABC):
+    """What one level leaves of a checkpoint's weights, by settings; `threshold` as `Choice` has it."""
+
+    settings: Settings
+    level: float
+    threshold: float | None
+
+    @abstractmethod
+    def blocks(self, tensor: Prunable) -> Iterator[Change]:
+        """The tensor's weights before and after, block by block in row-major order."""
+
+    def after(self, tensor: Prunable) -> Weights:
+        """The tensor's weights after, all of them in its shape."""
+        found = np.empty(tensor.count, tensor.dtype)
+        at = 0
+        for change in self.blocks(tensor):
+            change.after(out=found[at : at + change.before.size])
+            at += change.before.size
+        return found.reshape(tensor.shape)
+
+
 @dataclass(frozen=True)
-class Choice:
+class Choice(Chosen):
     """Which weights one level removes, tensor by tensor.
 
     `cuts` gives for each tensor, by place, the key below which weights go and how many of those equal
@@ -167,15 +174,6 @@ class Choice:
         """True = kept, in the shape of the tensor."""
         parts = [np.ones(0, np.bool_), *(mask for _, mask in self._kept(tensor))]
         return np.concatenate(parts).reshape(tensor.shape)
-
-    def after(self, tensor: Prunable) -> Weights:
-        """The tensor's weights after, all of them in its shape."""
-        found = np.empty(tensor.count, tensor.dtype)
-        at = 0
-        for change in self.blocks(tensor):
-            change.after(out=found[at : at + change.before.size])
-            at += change.before.size
-        return found.reshape(tensor.shape)
 
 
 def choose(
@@ -331,7 +329,7 @@ def check(tensors: Iterable[Prunable], settings: Settings, levels: Sequence[floa
 
 def zeros(
     tensor: Prunable,
-    choice: Choice,
+    choice: Chosen,
     then: Callable[[Change], object] = lambda change: None,
 ) -> tuple[int, int]:
     """The zeros of a tensor before a choice and after it; `then` is given every block, in order."""
@@ -343,13 +341,13 @@ def zeros(
     return before, after
 
 
-def describe(tensors: Sequence[Prunable], choice: Choice) -> Pruning:
+def describe(tensors: Sequence[Prunable], choice: Chosen) -> Pruning:
     """What a choice leaves: zeros of every prunable tensor after it, and in all."""
     return summary(tensors, choice, list(cores.each(partial(zeros, choice=choice), tensors)))
 
 
 def summary(
-    tensors: Sequence[Prunable], choice: Choice | Solved, counted: Sequence[tuple[int, int]]
+    tensors: Sequence[Prunable], choice: Chosen, counted: Sequence[tuple[int, int]]
 ) -> Pruning:
     """What a choice left, given the zeros before and after of each tensor; parts are told together."""
     settings = choice.settings

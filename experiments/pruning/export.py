@@ -8,6 +8,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,13 @@ from experiments.models.companions import copy_companions
 from experiments.output import appearing_whole, check_output, room
 from experiments.progress import SILENT, Progress
 from experiments.pruning import choosing
-from experiments.pruning.choosing import Choice, Prunable, Settings
+from experiments.pruning.choosing import Chosen, Prunable
 from experiments.pruning.magnitudes import Weights
 from experiments.pruning.masks import left
+from experiments.pruning.settings import Settings
 from experiments.pruning.solved import Solved
 from experiments.pruning.stored_model import StoredModel
+from experiments.records.cost import Cost
 from experiments.records.pruning import Pruning
 from experiments.records.record_json import to_json
 
@@ -71,17 +74,23 @@ def prune_to_folder(
     size = largest(files, prunable, form)
     say(forecast(files, prunable, out, form))
     with appearing_whole(out, force=force, size=size) as folder:
-        choice: Choice | Solved
+        choice: Chosen
         if calibration:
             # Opens the model, which nothing else here does.
             from experiments.pruning import calibrated
 
+            need = calibrated.memory(stored, settings, calibration)
+            say(
+                f"looking at {calibration.samples} windows of {calibration.tokens} tokens, which takes about "
+                f"{need / 1e9:.1f} GB of memory"
+            )
             choice = calibrated.solve(stored, settings, level, calibration, progress=progress)
         else:
             (choice,) = choosing.choose(prunable, settings, [level], progress=progress)
         told = _write(stored, files, choice, folder, form, progress)
         _recount(told, stored, folder)
-        said = document(told, settings, calibration)
+        cost = choice.cost if isinstance(choice, Solved) else None
+        said = _said(told, settings, calibration, cost)
         (folder / PRUNED).write_text(to_json(said) + "\n", encoding="utf-8")
     return told
 
@@ -150,7 +159,7 @@ def sizes(folder: Path) -> dict[str, int]:
 def _write(
     stored: StoredModel,
     files: Files,
-    choice: Choice | Solved,
+    choice: Chosen,
     folder: Path,
     form: str,
     progress: Progress,
@@ -212,19 +221,17 @@ def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
         raise AssertionError("the written file's zeros differ from those that were to be written")
 
 
-def document(
-    told: Pruning, settings: Settings, calibration: "Calibration | None"
+def said_of(folder: Path) -> dict[str, Any]:
+    """What a pruned folder's own file says of its pruning."""
+    told: dict[str, Any] = json.loads((folder / PRUNED).read_text(encoding="utf-8"))
+    return told
+
+
+def _said(
+    told: Pruning, settings: Settings, calibration: "Calibration | None", cost: Cost | None
 ) -> dict[str, Any]:
-    """What `gen prune --json` prints and pruning.json holds; of a calibration what was shown, too."""
-    shown = calibration and {
-        "task": calibration.task.name,
-        "split": calibration.task.split,
-        "samples": calibration.samples,
-        "tokens": calibration.tokens,
-        "seed": calibration.seed,
-    }
-    looked = {"repair": settings.repair, "calibration": shown} if shown else {}
-    return {
+    """The same, to be written; of a calibration what was shown and what it took, too."""
+    found = {
         "level": told.level,
         "method": told.method,
         "scope": told.scope,
@@ -233,5 +240,19 @@ def document(
         "zeros": told.zeros,
         "threshold": told.threshold,
         "layers": [{"name": x.name, "count": x.count, "zeros": x.zeros} for x in told.layers],
-        **looked,
+    }
+    if calibration is None:
+        return found
+    shown = {
+        "task": calibration.task.name,
+        "split": calibration.task.split,
+        "samples": calibration.samples,
+        "tokens": calibration.tokens,
+        "seed": calibration.seed,
+    }
+    return found | {
+        "repair": settings.repair,
+        "allocation": settings.allocation,
+        "calibration": shown,
+        "cost": cost and asdict(cost),
     }

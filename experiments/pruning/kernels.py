@@ -239,3 +239,28 @@ def sums(magnitudes: Any, factor: Any, lanes: Any) -> None:
         squares[lane] += scaled * scaled
     lanes[0] += total
     lanes[1] += squares
+
+
+def _make_up(block: Any, factor: Any, kept: Any, first: Any, last: Any, errors: Any) -> None:
+    for column in range(first, last):
+        lost = np.where(kept[:, column], 0.0, block[:, column])
+        errors[:, column] = lost / factor[column, column]
+        block[:, column:] -= np.outer(errors[:, column], factor[column, column:])
+
+
+@also(_make_up)
+def make_up(block: Any, factor: Any, kept: Any, first: Any, last: Any, errors: Any) -> None:
+    """Take the columns from `first` up to `last`: what is not kept goes, those to its right make up for it.
+
+    `factor` is upper triangular; `errors` becomes what went, over its column's diagonal. Rows are apart.
+    """
+    width = block.shape[1]
+    for row in range(block.shape[0]):
+        for column in range(first, last):
+            if kept[row, column]:
+                errors[row, column] = 0.0
+                continue
+            error = block[row, column] / factor[column, column]
+            errors[row, column] = error
+            for other in range(column, width):
+                block[row, other] -= error * factor[column, other]

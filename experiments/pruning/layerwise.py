@@ -4,7 +4,7 @@ Weights are changed where they are. What a map reads is gathered on its block as
 block reads comes from it as it is then, rounded as its file will hold it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from experiments.errors import ReportError
 from experiments.models import products
 from experiments.models.coverage import Entry, prunable_parameters
-from experiments.models.passes import blocks, paused
+from experiments.models.passes import Call, blocks, paused
 from experiments.progress import SILENT, Progress
 from experiments.pruning import repair
 from experiments.pruning.calibration import Inputs, gather
-from experiments.pruning.choosing import Settings
 from experiments.pruning.masks import Mask
 from experiments.pruning.methods.block import Block
 from experiments.pruning.methods.table import METHODS, Method
 from experiments.pruning.quota import Quota
+from experiments.pruning.settings import Settings
 
 Matrix = NDArray[np.float64]
 
@@ -100,14 +100,49 @@ def prune(
             if not (maps := todo.pop(block, {})):
                 continue
             modules = {name: one.module for name, one in maps.items()}
-            inputs = gather(modules, calls, whole=whole)
+            inputs = _gathered(modules, calls, whole=whole)
             for name, one in maps.items():
-                if name not in inputs or not inputs[name].tokens:
-                    raise unreached(name)
                 found[name] = _prune(one, method, settings, targets[name], inputs[name])
             progress.add(1)
+            if not todo:
+                break  # what comes after the last of them is of no use
     if todo:
         raise unreached(min(name for maps in todo.values() for name in maps))
+    return found
+
+
+def surveyed(
+    model: nn.Module,
+    batches: Sequence[Mapping[str, Tensor]],
+    look: Callable[[Mapping[str, Map], Mapping[str, Inputs]], object],
+    *,
+    whole: bool,
+) -> None:
+    """Have `look` see what the maps of each block read while nothing is pruned, block by block."""
+    todo = maps_by_block(model)
+    with paused(model, batches) as reached:
+        for block, calls in reached:
+            if maps := todo.pop(block, {}):
+                modules = {name: one.module for name, one in maps.items()}
+                look(maps, _gathered(modules, calls, whole=whole))
+            if not todo:
+                break
+    if todo:
+        raise unreached(min(name for maps in todo.values() for name in maps))
+
+
+def _gathered(
+    modules: Mapping[str, nn.Module], calls: Sequence[Call], *, whole: bool
+) -> dict[str, Inputs]:
+    """What the maps of a block read.
+
+    Raises:
+        ReportError: where a map reads nothing.
+    """
+    found = gather(modules, calls, whole=whole)
+    for name in modules:
+        if name not in found or not found[name].tokens:
+            raise unreached(name)
     return found
 
 

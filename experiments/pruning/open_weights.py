@@ -18,8 +18,9 @@ from experiments.models.coverage import prunable_parameters
 from experiments.models.opening import OpenModel, open_model
 from experiments.pruning import choosing
 from experiments.pruning.change import Change
-from experiments.pruning.choosing import Choice, Prunable, Settings
+from experiments.pruning.choosing import Chosen, Prunable
 from experiments.pruning.magnitudes import Weights
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 
 
@@ -64,7 +65,7 @@ def _shared(tensor: torch.Tensor) -> Weights:
     return tensor.cpu().numpy()
 
 
-def prune_in_place(tensors: Sequence[Prunable], choice: Choice) -> tuple[int, int]:
+def prune_in_place(tensors: Sequence[Prunable], choice: Chosen) -> tuple[int, int]:
     """Write what a level leaves over what was there, on all cores; the zeros before and after."""
 
     def overwrite(change: Change) -> None:
@@ -89,7 +90,7 @@ class InPlace:
         self.tensors = [
             Prunable(entry, array) for (entry, _), array in zip(self.parameters, self.arrays)
         ]
-        self._chosen: dict[tuple[Settings, float], Choice] = {}
+        self._chosen: dict[tuple[Settings, float], Chosen] = {}
 
     @property
     def count(self) -> int:
@@ -101,7 +102,7 @@ class InPlace:
         """How many of them are zero now."""
         return sum(array.size - int(np.count_nonzero(array)) for array in self.arrays)
 
-    def prune(self, settings: Settings, level: float) -> Choice:
+    def prune(self, settings: Settings, level: float) -> Chosen:
         """Prune to a level, from dense."""
         self._unprune()
         if (settings, level) not in self._chosen:
@@ -109,9 +110,14 @@ class InPlace:
             choices = choosing.choose(self.tensors, settings, levels)
             self._chosen = {(settings, one.level): one for one in choices}
         choice = self._chosen[settings, level]
+        self.take(choice)
+        return choice
+
+    def take(self, choice: Chosen) -> None:
+        """Have them be what a choice leaves of the model's own."""
+        self._unprune()
         prune_in_place(self.tensors, choice)
         self._bring_over()
-        return choice
 
     def restore(self) -> None:
         """Put the model's own weights back."""

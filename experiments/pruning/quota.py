@@ -22,6 +22,8 @@ Scores = NDArray[np.float64]
 class Quota:
     """What a matrix gives: `removed` weights of the whole of it, or of each row; or by an N:M pattern.
 
+    By row, the first `more` rows give one more each.
+
     >>> scores = np.array([[1.0, 2.0, 3.0, 4.0], [8.0, 7.0, 6.0, 5.0]])
     >>> Quota(4).kept(scores).sum(axis=1).tolist(), Quota(2, by_row=True).kept(scores)[1].tolist()
     ([0, 4], [True, True, False, False])
@@ -32,18 +34,31 @@ class Quota:
     removed: int = 0
     by_row: bool = False
     pattern: str = UNSTRUCTURED
+    more: int = 0
 
     @classmethod
     def of(cls, level: float, shape: tuple[int, int], scope: str, pattern: str) -> "Quota":
         """The quota of a level of a matrix that is ranked as a whole ("layer") or row by row ("row").
 
         >>> Quota.of(0.5, (2, 5), "row", UNSTRUCTURED), Quota.of(0.5, (2, 5), "layer", UNSTRUCTURED).removed
-        (Quota(removed=2, by_row=True, pattern='unstructured'), 5)
+        (Quota(removed=2, by_row=True, pattern='unstructured', more=0), 5)
         """
         rows, width = shape
         by_row = scope == "row"
         count = width if by_row else rows * width
         return cls(removed_count(level, count), by_row, pattern)
+
+    @classmethod
+    def of_count(cls, count: int, rows: int, scope: str) -> "Quota":
+        """The quota of a matrix of so many rows that gives so many weights in all.
+
+        >>> Quota.of_count(7, 3, "row")
+        Quota(removed=2, by_row=True, pattern='unstructured', more=1)
+        """
+        if scope != "row":
+            return cls(count)
+        removed, more = divmod(count, max(rows, 1))
+        return cls(removed, by_row=True, more=more)
 
     def kept(self, scores: Scores) -> Mask:
         """Which of a matrix's weights stay, by their scores."""
@@ -55,18 +70,26 @@ class Quota:
             kept, group = parse_pattern(self.pattern)
             return masks.n_of_m(keys, kept, group, input_axis=1)
         groups = keys if self.by_row else keys.reshape(1, -1)
-        return masks.without_first(groups, self.removed).reshape(keys.shape)
+        mask = masks.without_first(groups, self.removed)
+        if self.more:
+            mask[: self.more] = masks.without_first(groups[: self.more], self.removed + 1)
+        return mask.reshape(keys.shape)
 
     def shared(self, widths: Sequence[int]) -> "list[Quota]":
         """The quota handed out to blocks of columns, by their widths, so that they give as many together.
 
-        The remainder goes to the largest fractions, the first of equal ones first.
+        The remainder goes to the largest fractions, the first of equal ones first; what some rows give more,
+        to the block with most left.
 
         >>> [one.removed for one in Quota(5).shared([4, 4, 2])]
         [2, 2, 1]
         """
         given = largest_remainder(self.removed, widths)
-        return [replace(self, removed=count) for count in given]
+        roomiest = max(range(len(widths)), key=lambda place: widths[place] - given[place])
+        return [
+            replace(self, removed=count, more=self.more if place == roomiest else 0)
+            for place, count in enumerate(given)
+        ]
 
 
 def largest_remainder(total: int, weights: Sequence[float]) -> list[int]:

@@ -19,9 +19,18 @@ def error(dense: Matrix, pruned: Matrix, gram: Matrix) -> float:
     >>> error(np.ones((1, 2)), np.array([[1.0, 0.0]]), np.diag([3.0, 1.0]))
     0.25
     """
-    moved = dense - pruned
     whole = float(np.sum((dense @ gram) * dense))
-    return float(np.sum((moved @ gram) * moved)) / whole if whole else 0.0
+    return moved(dense, pruned, gram) / whole if whole else 0.0
+
+
+def moved(dense: Matrix, pruned: Matrix, gram: Matrix) -> float:
+    """‖X(Ŵ − W)'‖²: how far outputs move, squared and summed over outputs and tokens.
+
+    >>> moved(np.ones((1, 2)), np.array([[1.0, 0.0]]), np.diag([3.0, 1.0]))
+    1.0
+    """
+    apart = dense - pruned
+    return float(np.sum((apart @ gram) * apart))
 
 
 def conjugate_gradients(

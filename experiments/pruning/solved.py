@@ -2,29 +2,30 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from experiments.pruning.change import Change
-
-if TYPE_CHECKING:
-    from experiments.pruning.choosing import Place, Prunable, Settings
-    from experiments.pruning.magnitudes import Weights
+from experiments.pruning.choosing import Chosen, Place, Prunable
+from experiments.pruning.magnitudes import Weights
+from experiments.pruning.settings import Settings
+from experiments.records.cost import Cost
 
 
 @dataclass(frozen=True)
-class Solved:
+class Solved(Chosen):
     """A choice that is there as weights: those of each tensor after it, by place, in its own layout.
 
-    `errors` says how far each map's outputs moved on the calibration text, as a share of them.
+    `errors` says how far each map's outputs moved on the calibration text, as a share of them; `cost` what
+    it took, where it was made just now.
     """
 
-    settings: "Settings"
+    settings: Settings
     level: float
-    weights: "Mapping[Place, Weights]" = field(repr=False)
+    weights: Mapping[Place, Weights] = field(repr=False)
     errors: Mapping[str, float] = field(default_factory=dict, repr=False)
-    threshold: None = None
+    cost: Cost | None = field(default=None, repr=False)
+    threshold: float | None = None
 
-    def blocks(self, tensor: "Prunable") -> Iterator[Change]:
+    def blocks(self, tensor: Prunable) -> Iterator[Change]:
         """The tensor's weights before and after, block by block in row-major order."""
         after = self.weights[tensor.place].reshape(-1)
         for block in tensor.blocks():

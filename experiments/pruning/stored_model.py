@@ -21,9 +21,8 @@ from experiments.models.coverage import Coverage, Entry
 from experiments.models.names import Names
 from experiments.models.outline import Outline
 from experiments.pruning import masks
-from experiments.pruning.choosing import Choice, Prunable
+from experiments.pruning.choosing import Chosen, Prunable
 from experiments.pruning.magnitudes import Weights
-from experiments.pruning.solved import Solved
 
 
 class StoredModel:
@@ -127,9 +126,7 @@ class StoredModel:
             for block in tensor.blocks()
         )
 
-    def pruned(
-        self, tensor: StoredTensor, choice: Choice | Solved | None
-    ) -> Iterator[tuple[Weights, int]]:
+    def pruned(self, tensor: StoredTensor, choice: Chosen | None) -> Iterator[tuple[Weights, int]]:
         """A stored tensor's numbers block by block, as a choice leaves them, and the zeros before."""
         prunable = self.prunable.get(self.repeats.get(tensor.name, tensor.name))
         if prunable is None or choice is None:

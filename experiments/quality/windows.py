@@ -5,16 +5,17 @@ Full windows, drawn by a seed, of text that no model is scored on. Short sentenc
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from experiments.errors import ReportError
 from experiments.models.feeding import attention_to_first, longest_input, parted
 from experiments.models.opening import OpenModel
+from experiments.quality.tasks.examples import read_text
 from experiments.quality.tasks.table import Task
 
-SAMPLES, TOKENS = 32, 512
+PASSAGE = 80  # letters
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class Window:
 
 
 def windows(
-    opened: OpenModel, task: Task, *, samples: int = SAMPLES, tokens: int = TOKENS, seed: int = 0
+    opened: OpenModel, task: Task, *, samples: int, tokens: int, seed: int = 0
 ) -> list[Window]:
     """So many windows of at most so many tokens of a task's training file, its `file` here.
 
+    Sentences that the task is scored on, too, are left out.
+
     Raises:
-        ReportError: where the text has no more windows than fewer.
+        ReportError: where the text has no more windows than fewer, or is one that the task is scored on.
     """
     width = min(tokens, longest_input(opened))
     made = _of_text if task.metric == "perplexity" else _of_sentences
@@ -63,7 +66,14 @@ def _of_text(
     opened: OpenModel, task: Task, width: int, samples: int, seed: int
 ) -> Iterator[Window]:
     """Windows of a text, none over another, each begun as its tokenizer begins a text."""
-    ((marks, own),) = parted(opened, [task.text_of()])
+    text = task.text_of()
+    if task.scored is not None and (both := _passages(text) & _passages(read_text(task.scored))):
+        raise ReportError(
+            f"the training text of {task.name}",
+            f"a text that is not scored, found {len(both)} of its passages in {task.scored.name}",
+            "give another --calibration",
+        )
+    ((marks, own),) = parted(opened, [text])
     room = width - len(marks)
     starts = range(0, len(own) - room + 1, room)
     for place in by_chance(len(starts), seed)[:samples]:
@@ -75,7 +85,12 @@ def _of_sentences(
 ) -> Iterator[Window]:
     """Sentences in an order of chance, joined until a window is full; the last is cut at its end."""
     examples = task.load()
-    order = by_chance(len(examples.texts), seed)
+    scored = frozenset(replace(task, file=task.scored).load().texts if task.scored else ())
+    order = [
+        place
+        for place in by_chance(len(examples.texts), seed)
+        if examples.texts[place] not in scored
+    ]
     lengths = [len(row) for row in opened.tokenizer(list(examples.texts))["input_ids"]]
     taken, count = list[int](), 0
     for place in order:
@@ -92,6 +107,12 @@ def _of_sentences(
         if not samples:
             return
         taken, count = [], 0
+
+
+def _passages(text: str) -> frozenset[str]:
+    """The paragraphs of a text that are too long to stand in two texts by chance."""
+    paragraphs = (" ".join(one.split()) for one in text.split("\n\n"))
+    return frozenset(one for one in paragraphs if len(one) >= PASSAGE)
 
 
 def by_chance(count: int, seed: int) -> list[int]:

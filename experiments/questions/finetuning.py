@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.checkpoint.folder import Checkpoint
+from experiments.errors import ReportError
 from experiments.output import check_output
 from experiments.quality.tasks.table import Task
 
@@ -24,6 +25,8 @@ def finetune(
     model.check_weights()
     from experiments.quality.tasks.located import located_training
 
+    if task.metric == "perplexity":
+        raise ReportError(f"task {task.name}", "labelled sentences to train on", "name another")
     task = located_training(task, glue=glue)
     task.load().sample(recipe["limit"])  # faults are told before torch is here
     from experiments.models import opening

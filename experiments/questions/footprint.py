@@ -14,14 +14,15 @@ def weigh(
     """Bytes of each storage format at every level."""
     model.check_weights()
     from experiments.pruning import choosing
+    from experiments.pruning.settings import Settings
     from experiments.pruning.stored_model import StoredModel
     from experiments.questions.pruning import already_zero
     from experiments.speed import footprint
-    from experiments.study.study import DEFAULT_LEVELS
+    from experiments.study.reading import DEFAULT_LEVELS
 
     stored = StoredModel(model)
     asked = [level for level in dict.fromkeys(levels or DEFAULT_LEVELS) if level > 0]
-    choices = choosing.choose(list(stored.prunable.values()), choosing.Settings(), asked)
+    choices = choosing.choose(list(stored.prunable.values()), Settings(), asked)
     found = footprint.footprint(stored, choices, method="magnitude", progress=progress)
     if zeros := stored.zeros():
         say(already_zero(zeros, choosing.sum_of(stored.prunable.values())))

@@ -64,10 +64,10 @@ def _measured(model: Checkpoint, request: Request) -> "tuple[Latency, int, int]"
     """The times, how many prunable weights the model has, and how many of them are zero."""
     from experiments.models import opening
     from experiments.models.coverage import prunable_parameters
-    from experiments.pruning.choosing import Settings
     from experiments.pruning.open_weights import open_to_prune
+    from experiments.pruning.settings import Settings
     from experiments.speed import latency
-    from experiments.study.study import DEFAULT_LEVELS
+    from experiments.study.reading import DEFAULT_LEVELS
 
     opening.be_quiet()
     opened = open_to_prune(model)

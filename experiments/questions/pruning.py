@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.errors import UsageError
+from experiments.errors import UsageError, unknown_name
 from experiments.output import check_output
 from experiments.progress import Progress
 from experiments.pruning.methods.table import method
 from experiments.pruning.patterns import UNSTRUCTURED, level_of
+from experiments.pruning.settings import ALLOCATIONS, SAMPLES, UNIFORM, Settings
 
 if TYPE_CHECKING:
     from experiments.pruning.calibrated import Calibration
@@ -37,12 +38,29 @@ class Request:
     calibration: str | None = None
     samples: int | None = None
     repair: bool = False
+    allocation: str = UNIFORM
 
     def __post_init__(self) -> None:
         chosen = method(self.method)
         level_of(self.pattern, self.level)
-        looks = chosen.calibrated or self.repair
-        why = f"--method {self.method}" if chosen.calibrated else "--repair"
+        shared_out = self.allocation != UNIFORM
+        if shared_out and self.allocation not in ALLOCATIONS:
+            raise unknown_name("allocation", self.allocation, (UNIFORM, *ALLOCATIONS))
+        if shared_out and (self.scope or chosen.scope) == "global":
+            raise UsageError(
+                f"--allocation {self.allocation} with --scope global",
+                "layer or row: a global cut shares out the level by itself",
+                "give --scope layer, say",
+            )
+        if shared_out and self.pattern != UNSTRUCTURED:
+            raise UsageError(
+                f"--allocation {self.allocation} with --pattern {self.pattern}",
+                "no pattern: that has one level everywhere",
+                "leave one of them out",
+            )
+        looks = chosen.calibrated or self.repair or shared_out
+        why = "--repair" if self.repair else f"--allocation {self.allocation}"
+        why = f"--method {self.method}" if chosen.calibrated else why
         if looks and self.calibration is None:
             raise UsageError(
                 f"{why} without --calibration",
@@ -52,7 +70,7 @@ class Request:
         if not looks and (self.calibration or self.samples):
             raise UsageError(
                 f"--calibration with --method {self.method}",
-                "a method that looks at what weights multiply, or --repair",
+                "a method that looks at what weights multiply, --repair or --allocation",
                 "leave --calibration and --samples out",
             )
         if looks and self.include:
@@ -85,7 +103,6 @@ def prune(
     check_output(out, model.source, force=force)
     model.check_weights()
     from experiments.pruning import export
-    from experiments.pruning.choosing import Settings
     from experiments.pruning.magnitudes import removed_count
 
     settings = Settings(
@@ -94,6 +111,7 @@ def prune(
         pattern=request.pattern,
         seed=request.seed,
         repair=request.repair,
+        allocation=request.allocation,
     )
     calibration = _calibration(request)
     pruning = export.prune_to_folder(
@@ -110,7 +128,7 @@ def prune(
     )
     if pruning.zeros_before > removed_count(request.target, pruning.prunable):
         say(already_zero(pruning.zeros_before, pruning.prunable))
-    return export.document(pruning, settings, calibration) | {
+    return export.said_of(out) | {
         "format": request.form,
         "bytes": export.sizes(out),
     }
@@ -123,7 +141,6 @@ def _calibration(request: Request) -> "Calibration | None":
     from experiments.pruning.calibrated import Calibration
     from experiments.quality.tasks.located import located_training
     from experiments.quality.tasks.table import task
-    from experiments.quality.windows import SAMPLES
 
     shown = located_training(task(request.calibration))
     return Calibration(task=shown, samples=request.samples or SAMPLES, seed=request.seed)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, get_args
 
 from experiments.records.cell import Cell
+from experiments.records.cost import Cost
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.footprint import Footprint
 from experiments.records.inspection import Inspection
@@ -54,6 +55,7 @@ class Provenance:
 Answer = (
     Inspection
     | Pruning
+    | Cost
     | Evaluation
     | Comparison
     | Perplexity

@@ -149,6 +149,10 @@ class Recorded:
         self.folder = folder
         self.damaged: list[Damaged] = []
 
+    def apart(self, study: str) -> "Recorded":
+        """The records of a study that is published by itself, below these."""
+        return Recorded(self.folder / study)
+
     def path(self, cell: Cell) -> Path:
         """Where the record of this question stands."""
         return Path(f"{self.folder}/{cell.kind}/{file_name(cell, {})}")

@@ -41,6 +41,32 @@ class StudyTask:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StudyMethod:
+    """How a study prunes, under the name that cells and pages call it by.
+
+    `method` is one of the table of methods, asked at `levels` and of `models`: of all where none is named.
+    `calibration` names the task whose training text shows what weights multiply; empty, each cell's own.
+    `samples` is 0 where none is shown, `seeds` how many runs there are of what depends on chance.
+    """
+
+    name: str
+    method: str
+    scope: str
+    levels: tuple[float, ...]
+    pattern: str = "unstructured"
+    repair: bool = False
+    allocation: str = "uniform"
+    calibration: str = ""
+    samples: int = 0
+    seeds: int = 1
+    models: tuple[str, ...] = ()
+
+    def asks(self, model: str, level: float) -> bool:
+        """Whether it is asked of a model at a level."""
+        return level in self.levels and (not self.models or model in self.models)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Asking:
     """How a study is asked again: its file, and the command as it is typed beside that."""
 
@@ -52,19 +78,31 @@ class Asking:
 class Study:
     """What was asked: the rows, methods and levels of the report.
 
-    `method_levels` has the levels of each method that is not asked at all of them. `asking` is None for the
-    report that comes with the repository: `gen build` asks that again.
+    The first method is the one the report is about, asked at all levels of all rows. `compare` names
+    studies published `apart`, each in a folder of its own, by whose records methods are compared: they ask
+    for answers and not for bytes and times.
+    `asking` is None for the report that comes with the repository: `gen build` asks that again.
     """
 
     kind: ClassVar[str] = "study"
     title: str
     levels: tuple[float, ...]
-    methods: tuple[str, ...]
+    methods: tuple[StudyMethod, ...]
     tasks: tuple[StudyTask, ...]
     models: tuple[StudyModel, ...]
-    method_levels: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    apart: bool = False
+    compare: tuple[str, ...] = ()
     asking: Asking | None = None
 
+    def method(self, name: str) -> StudyMethod:
+        """The method that it calls by a name.
+
+        Raises:
+            KeyError: where it calls none so.
+        """
+        return {one.name: one for one in self.methods}[name]
+
     def levels_of(self, method: str) -> tuple[float, ...]:
-        """The levels that a method is asked at."""
-        return self.method_levels.get(method, self.levels)
+        """The levels that a method is asked at; all where it calls none by that name."""
+        named = {one.name: one.levels for one in self.methods}
+        return named.get(method, self.levels)

@@ -20,7 +20,7 @@ from experiments.checkpoint import bitmask_file, safetensors_file
 from experiments.checkpoint.safetensors_file import Content
 from experiments.checkpoint.tensor import DTYPES, StoredTensor
 from experiments.progress import SILENT, Progress
-from experiments.pruning.choosing import Choice
+from experiments.pruning.choosing import Chosen
 from experiments.pruning.magnitudes import Weights
 from experiments.pruning.stored_model import StoredModel
 from experiments.records.footprint import BreakEven, Footprint, FootprintRow
@@ -45,14 +45,14 @@ Size = tuple[str, str, int]  # format, of what, bytes
 
 
 def footprint(
-    stored: StoredModel, choices: Sequence[Choice], *, method: str, progress: Progress = SILENT
+    stored: StoredModel, choices: Sequence[Chosen], *, method: str, progress: Progress = SILENT
 ) -> Footprint:
     """Bytes at dense and at each choice's level, at the stored precision and rounded to bfloat16."""
     levels = [(0.0, None), *((choice.level, choice) for choice in choices)]
     asked = [(narrow, *level) for narrow in _precisions(stored) for level in levels]
     progress.stage("weighing", len(asked))
 
-    def weigh(one: tuple[bool, float, Choice | None]) -> list[Size]:
+    def weigh(one: tuple[bool, float, Chosen | None]) -> list[Size]:
         narrow, _, choice = one
         sizes = list(_sizes(stored, choice, narrow))
         progress.add(1)
@@ -92,7 +92,7 @@ def _as(tensor: StoredTensor, narrow: bool) -> StoredTensor:
     return replace(tensor, dtype=NARROW) if narrow and tensor.dtype in WIDE else tensor
 
 
-def _sizes(stored: StoredModel, choice: Choice | None, narrow: bool) -> Iterator[Size]:
+def _sizes(stored: StoredModel, choice: Chosen | None, narrow: bool) -> Iterator[Size]:
     """Every format's bytes, dense first: of the whole file, and of the prunable weights in it."""
     sources = {tensor.name: tensor for tensor in stored.tensors}
 

@@ -20,8 +20,9 @@ from torch.func import functional_call
 from experiments.errors import ReportError
 from experiments.models.family import DECODER, family
 from experiments.models.opening import OpenModel
-from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.choosing import choose
 from experiments.pruning.open_weights import prunable_tensors
+from experiments.pruning.settings import Settings
 from experiments.records.latency import Latency, LatencyRow, LayerTrial
 from experiments.speed import semi_structured, sparse_path
 from experiments.speed.linear_maps import LinearMap

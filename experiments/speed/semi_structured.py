@@ -18,8 +18,9 @@ from experiments.errors import ReportError, UsageError
 from experiments.models import products
 from experiments.models.opening import OpenModel
 from experiments.models.products import Product
-from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.choosing import choose
 from experiments.pruning.open_weights import prunable_tensors
+from experiments.pruning.settings import Settings
 from experiments.records.latency import LatencyRow
 from experiments.speed.linear_maps import linear_maps
 from experiments.speed.stopwatch import Clock, Lane, Timing, first_calls, time_rounds

@@ -5,6 +5,7 @@ Opens models, computes, and yields records; it neither stores nor draws them.
 
 from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
+from pathlib import Path
 from time import perf_counter
 
 import torch
@@ -14,9 +15,10 @@ from experiments.errors import ReportError
 from experiments.models import devices, opening
 from experiments.models.opening import OpenModel
 from experiments.pruning import choosing, inspection
-from experiments.pruning.choosing import Settings
-from experiments.pruning.methods.table import METHODS
+from experiments.pruning.artefact import Artefact, Recipe, artefact
+from experiments.pruning.calibrated import Calibration
 from experiments.pruning.open_weights import InPlace, open_to_prune
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 from experiments.quality import answering, evaluation, perplexity
 from experiments.quality.tasks.table import Task
@@ -28,17 +30,21 @@ from experiments.study.kinds import KINDS, TIMED_THREADS
 from experiments.study.plan import Job, Planned
 
 SMALL = 1 << 28  # bytes of a checkpoint; a larger one is opened again, for its memory is worth more
-Ask = Callable[[Cell], Answer]
+Ask = Callable[[Planned], Answer]
+WEIGHTS = "weights"  # below results/: what calibration left
 
 
 class Opened:
-    """A checkpoint, opened as the kinds of cells about it need it, each way once."""
+    """A checkpoint, opened as the kinds of cells about it need it, each way once.
+
+    What calibration leaves of it is kept in the folder `weights`.
+    """
 
     def __init__(
-        self, checkpoint: Checkpoint, task: Task | None, levels: tuple[float, ...]
+        self, checkpoint: Checkpoint, task: Task | None, levels: tuple[float, ...], weights: Path
     ) -> None:
         self.checkpoint, self.levels = checkpoint, levels
-        self._task = task
+        self._task, self._kept = task, weights
         self._asks: dict[str, Ask] = {}
 
     @property
@@ -68,12 +74,28 @@ class Opened:
             self._asks[kind] = KINDS[kind].function(self)
         return self._asks[kind]
 
-    def prune(self, cell: Cell) -> None:
+    def artefact(self, asked: Planned) -> Artefact:
+        """The weights that the calibration of a cell leaves, made now where they are not kept."""
+        assert asked.method is not None, "what looks at text is some method"
+        assert asked.shown is not None, "what looks at text has one"
+        recipe = Recipe(
+            settings=settings(asked),
+            level=asked.cell.level or 0,
+            calibration=Calibration(
+                task=asked.shown, samples=asked.method.samples, seed=asked.cell.seed or 0
+            ),
+            identity=asked.identity["weights"],
+        )
+        return artefact(self.checkpoint, recipe, self._kept)
+
+    def prune(self, asked: Planned) -> None:
         """Prune the model as a cell asks, or put its own weights back."""
-        if cell.method is None:
+        if asked.cell.method is None:
             self.weights.restore()
+        elif asked.shown is not None:
+            self.weights.take(self.artefact(asked).solved)
         else:
-            self.weights.prune(settings(cell), cell.level or 0)
+            self.weights.prune(settings(asked), asked.cell.level or 0)
 
 
 @lru_cache(maxsize=1)
@@ -81,26 +103,29 @@ def _kept(
     checkpoint: Checkpoint,
     task: Task | None,
     levels: tuple[float, ...],
+    weights: Path,
     digests: tuple[str | None, ...],
 ) -> Opened:
     """The same, kept open: a worker's next job is often about what these digests name."""
     del digests
-    return Opened(checkpoint, task, levels)
+    return Opened(checkpoint, task, levels, weights)
 
 
-def _opened(job: Job) -> Opened:
+def _opened(job: Job, weights: Path) -> Opened:
     """A job's checkpoint, opened anew unless it is small and was the last."""
     checkpoint, task, identity = job.first.checkpoint, job.first.task, job.first.identity
     if sum(file.stat().st_size for file in checkpoint.weight_files()) > SMALL:
         _kept.cache_clear()
-        return Opened(checkpoint, task, job.levels)
-    return _kept(checkpoint, task, job.levels, (identity.get("checkpoint"), identity.get("data")))
+        return Opened(checkpoint, task, job.levels, weights)
+    digests = identity.get("checkpoint"), identity.get("data")
+    return _kept(checkpoint, task, job.levels, weights, digests)
 
 
-def answers(job: Job, digests: Digests) -> Iterator[tuple[Cell, Record | Exception]]:
+def answers(job: Job, digests: Digests, weights: Path) -> Iterator[tuple[Cell, Record | Exception]]:
     """Answer every cell of a job; one that cannot be answered gives its error and ends no other.
 
-    An answer counts only where the files it is about were, before and after, those it was planned for.
+    What calibration leaves is kept in the folder `weights`. An answer counts only where the files it is
+    about were, before and after, those it was planned for.
 
     Raises:
         ReportError: where they are no longer, or the checkpoint cannot be opened.
@@ -111,13 +136,13 @@ def answers(job: Job, digests: Digests) -> Iterator[tuple[Cell, Record | Excepti
     stamps = list(map(stamp_of, files))
     if not job.first.stands(digests):
         raise changed(job.first.checkpoint.name)
-    opened = _opened(job)
+    opened = _opened(job, weights)
     for kind in dict.fromkeys(planned.cell.kind for planned in job.cells):
         opened.ask(kind)  # what cannot be made ready fails the job, once
     for planned in job.cells:
         start = perf_counter()
         try:
-            found = opened.ask(planned.cell.kind)(planned.cell)
+            found = opened.ask(planned.cell.kind)(planned)
         except (ReportError, RuntimeError, ValueError, MemoryError) as error:  # ours, and torch's
             yield planned.cell, error
         else:
@@ -129,29 +154,36 @@ def answers(job: Job, digests: Digests) -> Iterator[tuple[Cell, Record | Excepti
 def inspected(opened: Opened) -> Ask:
     """What the stored tensors are before anything is done to them."""
     stored = opened.stored
-    return lambda cell: inspection.inspect(stored)
+    return lambda asked: inspection.inspect(stored)
 
 
 def pruned(opened: Opened) -> Ask:
     """What a level removes of the stored tensors."""
     stored = opened.stored
 
-    def ask(cell: Cell) -> Answer:
+    def ask(asked: Planned) -> Answer:
         tensors = list(stored.prunable.values())
-        (choice,) = choosing.choose(tensors, settings(cell), [cell.level or 0])
+        if asked.shown is not None:
+            return choosing.describe(tensors, opened.artefact(asked).solved)
+        (choice,) = choosing.choose(tensors, settings(asked), [asked.cell.level or 0])
         return choosing.describe(tensors, choice)
 
     return ask
+
+
+def solved(opened: Opened) -> Ask:
+    """What it took to look at what weights multiply, and to choose."""
+    return lambda asked: opened.artefact(asked).cost
 
 
 def weighed(opened: Opened) -> Ask:
     """Bytes of the stored tensors at every level."""
     stored, levels = opened.stored, opened.levels
 
-    def ask(cell: Cell) -> Answer:
-        asked = settings(cell)
-        choices = choosing.choose(list(stored.prunable.values()), asked, levels)
-        return footprint.footprint(stored, choices, method=asked.method)
+    def ask(asked: Planned) -> Answer:
+        how = settings(asked)
+        choices = choosing.choose(list(stored.prunable.values()), how, levels)
+        return footprint.footprint(stored, choices, method=how.method)
 
     return ask
 
@@ -159,7 +191,7 @@ def weighed(opened: Opened) -> Ask:
 def timed(opened: Opened) -> Ask:
     """Milliseconds of a pass at every level."""
     model, levels = opened.model, opened.levels
-    return lambda cell: latency.measure(model, settings(cell), levels, threads=TIMED_THREADS)
+    return lambda asked: latency.measure(model, settings(asked), levels, threads=TIMED_THREADS)
 
 
 def evaluated(opened: Opened) -> Ask:
@@ -168,8 +200,8 @@ def evaluated(opened: Opened) -> Ask:
     question = answering.prepare(model, opened.task)
     warnings = overlap_warnings(opened.checkpoint, opened.task)
 
-    def ask(cell: Cell) -> Answer:
-        opened.prune(cell)
+    def ask(asked: Planned) -> Answer:
+        opened.prune(asked)
         predictions = answering.predict(model, question)
         return evaluation.score(
             question, predictions, prunable=weights.count, zeros=weights.zeros, warnings=warnings
@@ -183,18 +215,27 @@ def predicted(opened: Opened) -> Ask:
     model, weights = opened.model, opened.weights
     text = perplexity.prepare(model, opened.task)
 
-    def ask(cell: Cell) -> Answer:
-        opened.prune(cell)
+    def ask(asked: Planned) -> Answer:
+        opened.prune(asked)
         losses = perplexity.losses(model, text)
         return perplexity.score(text, losses, prunable=weights.count, zeros=weights.zeros)
 
     return ask
 
 
-def settings(cell: Cell) -> Settings:
-    """How a cell asks to prune: its method, at that method's own scope."""
-    method = cell.method or "magnitude"
-    return Settings(method=method, scope=METHODS[method].scope, seed=cell.seed or 0)
+def settings(asked: Planned) -> Settings:
+    """How a cell asks to prune."""
+    method = asked.method
+    if method is None:
+        return Settings()
+    return Settings(
+        method=method.method,
+        scope=method.scope,
+        pattern=method.pattern,
+        seed=asked.cell.seed or 0,
+        repair=method.repair,
+        allocation=method.allocation,
+    )
 
 
 def overlap_warnings(checkpoint: Checkpoint, task: Task) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from importlib import import_module
 from typing import Any
 
 from experiments.cores import usable_cores
-from experiments.pruning.methods.table import METHODS
 from experiments.records.cell import DENSE, FIXED, Cell
+from experiments.records.cost import Cost
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.footprint import Footprint
 from experiments.records.inspection import Inspection
@@ -22,7 +22,7 @@ from experiments.records.perplexity import Perplexity, PerplexityChange
 from experiments.records.provenance import computing_with, gpus, processor
 from experiments.records.pruning import Pruning
 from experiments.records.record import Answer
-from experiments.records.study import Study, StudyModel
+from experiments.records.study import Study, StudyMethod, StudyModel
 
 TIMED_THREADS = 1
 Asked = dict[str, Any]  # what a cell says beside its kind and its row
@@ -74,28 +74,33 @@ def once(study: Study, model: StudyModel) -> Iterator[Asked]:
 
 
 def of_the_first(study: Study, model: StudyModel) -> Iterator[Asked]:
-    """A question about the method the report is about, all its levels together."""
+    """A question about the method the report is about, all its levels together.
+
+    A study that compares methods is not asked it.
+    """
     del model
-    yield {"method": study.methods[0]}
+    if not study.apart:
+        yield {"method": study.methods[0].name}
 
 
 def every_run(study: Study, model: StudyModel) -> Iterator[Asked]:
-    """A question about each method, seed and level."""
-    del model
-    for method, seed in runs(study.methods):
-        for level in study.levels_of(method):
-            yield {"method": method, "level": level, "seed": seed}
+    """A question about each method, seed and level that a row is asked at."""
+    for method in study.methods:
+        for seed in seeds(method):
+            for level in study.levels:
+                if method.asks(model.name, level):
+                    yield {"method": method.name, "level": level, "seed": seed}
 
 
-def runs(methods: Sequence[str]) -> Iterator[tuple[str, int | None]]:
-    """Each method with each of its seeds; None for a method without chance.
+def seeds(method: StudyMethod) -> Sequence[int | None]:
+    """The seeds of a method; None for one without chance."""
+    return range(method.seeds) if method.seeds > 1 else [None]
 
-    >>> list(runs(["magnitude", "random"]))
-    [('magnitude', None), ('random', 0), ('random', 1), ('random', 2)]
-    """
-    for method in methods:
-        seeds = METHODS[method].seeds
-        yield from ((method, seed) for seed in (range(seeds) if seeds > 1 else [None]))
+
+def every_solving(study: Study, model: StudyModel) -> Iterator[Asked]:
+    """A question about each run that looks at what weights multiply."""
+    shown = {method.name for method in study.methods if method.samples}
+    return (asked for asked in every_run(study, model) if asked["method"] in shown)
 
 
 def answers(study: Study, model: StudyModel, *, of_texts: bool) -> Iterator[Asked]:
@@ -109,18 +114,22 @@ def answers(study: Study, model: StudyModel, *, of_texts: bool) -> Iterator[Aske
 
 
 def differences(study: Study, model: StudyModel, *, of_texts: bool) -> Iterator[Asked]:
-    """Each of these pruned answers against dense, and against each run of the methods after its own.
+    """Each of these pruned answers against dense, and against those that it has to be better than.
 
-    Labels, the dense ones too, also against a fixed answer: but for those of a run with a seed.
+    Of the report's own method these are all others, of each other the runs with seeds. Labels, the dense
+    ones too, are also held against a fixed answer: but for those of a run with a seed.
     """
     for asked in answers(study, model, of_texts=of_texts):
         if not of_texts and asked.get("seed") is None:
             yield {**asked, "against": FIXED}
-        if (method := asked.get("method")) is not None:
+        if (name := asked.get("method")) is not None:
             yield {**asked, "against": DENSE}
-            after = study.methods[study.methods.index(method) + 1 :]
-            for rival, seed in runs([x for x in after if asked["level"] in study.levels_of(x)]):
-                yield {**asked, "against": rival if seed is None else f"{rival} seed {seed}"}
+            place = [method.name for method in study.methods].index(name)
+            for rival in study.methods[place + 1 :]:
+                if rival.asks(model.name, asked["level"]) and (rival.seeds > 1 or not place):
+                    for seed in seeds(rival):
+                        run = rival.name if seed is None else f"{rival.name} seed {seed}"
+                        yield {**asked, "against": run}
 
 
 def counting(study: Study) -> dict[str, str]:
@@ -157,6 +166,15 @@ def answering(study: Study) -> dict[str, str]:
     }
 
 
+def solving(study: Study) -> dict[str, str]:
+    """What a choice by calibration takes, and leaves: it hangs on how what weights multiply is computed."""
+    del study
+    return {
+        **arithmetic(),
+        **computing_with("torch", "transformers", "tokenizers", "numpy"),
+    }
+
+
 def comparing(study: Study) -> dict[str, str]:
     """Intervals: drawn anew from examples by numpy, or solved by scipy."""
     del study
@@ -190,6 +208,13 @@ KINDS: dict[str, Kind] = {
             cells=every_run,
             depends=counting,
             ask="experiments.study.jobs:pruned",
+        ),
+        Kind(
+            answer=Cost,
+            version=1,
+            cells=every_solving,
+            depends=solving,
+            ask="experiments.study.jobs:solved",
         ),
         Kind(
             answer=Footprint,

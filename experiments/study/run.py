@@ -42,10 +42,12 @@ Known = dict[Cell, Held]
 class Outcome:
     """The records a site is made of, and a line for each thing that is not there.
 
-    `log` holds the tracebacks of what failed, where anything did.
+    `apart` are those of studies that were published apart, each by itself. `log` holds the tracebacks of
+    what failed, where anything did.
     """
 
     held: list[Held] = field(default_factory=list)
+    apart: list[list[Held]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     log: Path | None = None
 
@@ -97,6 +99,8 @@ def run_study(
         outcome.failures += run_jobs(asked, loaded.study.levels, results, count, say, take)
     outcome.held = [known[one.cell] for one in plan.here if one.cell in known]
     _fill(plan, recorded, results.sound, outcome)
+    outcome.apart, missing = apart(plan.study, recorded)
+    outcome.failures += missing
     results.sound.save()
     outcome.held.append(Held(study_record(loaded.name, plan.study), "here"))
     outcome.failures = list(map(failures.Places(loaded).hidden, outcome.failures))
@@ -118,6 +122,22 @@ def _fill(plan: Plan, recorded: Recorded, sound: Memory, outcome: Outcome) -> No
         else:
             outcome.held.append(Held(stored, "recorded"))
     outcome.failures += [str(damaged) for damaged in recorded.damaged]
+
+
+def apart(study: Study, recorded: Recorded) -> tuple[list[list[Held]], list[str]]:
+    """The records of each study that one compares methods by, and a line for each that is not there."""
+    found: list[list[Held]] = []
+    lines: list[str] = []
+    for name in study.compare:
+        own = recorded.apart(name)
+        held = [Held(one, "recorded") for one in own.every()]
+        lines += map(str, own.damaged)
+        if held:
+            found.append(held)
+            lines += missing(held)
+        else:
+            lines.append(f"study {name}: no records of it in {recorded.folder.name}/{name}/")
+    return found, lines
 
 
 def missing(published: Sequence[Held], asking: Asking | None = None) -> Iterator[str]:
@@ -195,8 +215,8 @@ def forecast(
     yield f"{len(wanted)} of {len(plan.here)} cells to measure here"
 
 
-def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> int:
-    """Copy this machine's records of a study into `recorded/`, all of them or none; how many they are.
+def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> tuple[int, Path]:
+    """Copy this machine's records of a study into `recorded/`, all of them or none; how many, and where.
 
     Records that no published study asks for any more are removed.
 
@@ -214,12 +234,14 @@ def promote(loaded: LoadedStudy, results: Results, recorded: Recorded) -> int:
             "run `gen build` first; nothing was published",
         )
     records = [held.record for held in known.values()]
+    if loaded.study.apart:
+        recorded = recorded.apart(loaded.name)
     _refuse_generations(loaded.name, records)
     for record in records:
         recorded.put(record)
     recorded.put(study_record(loaded.name, plan.study))
     recorded.keep(set(_asked(recorded)))
-    return len(records)
+    return len(records), recorded.folder
 
 
 def _refuse_generations(name: str, records: Sequence[Record]) -> None:

@@ -125,11 +125,11 @@ def _workers(count: int) -> ProcessPoolExecutor:
 
 def _work(job: Job, folder: Path) -> Failed:
     """In a worker: answer a job's cells and keep each record at once; what failed, and why."""
-    from experiments.study.jobs import answers
+    from experiments.study.jobs import WEIGHTS, answers
 
     results, failed, answered = Results(folder), {}, set()
     try:
-        for cell, found in answers(job, Digests(folder / DIGESTS)):
+        for cell, found in answers(job, Digests(folder / DIGESTS), folder / WEIGHTS):
             if isinstance(found, Record):
                 results.put(found)
                 answered.add(cell)

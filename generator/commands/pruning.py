@@ -28,6 +28,13 @@ from generator.terminal import Bar, answer, say, show
 )
 @click.option("--samples", type=POSITIVE, help="Windows of 512 tokens of it.  [default: 32]")
 @click.option("--repair", is_flag=True, help="Have the weights kept make up for those removed.")
+@click.option(
+    "--allocation",
+    metavar="RULE",
+    default="uniform",
+    show_default=True,
+    help="How layers share the level: arithmetic, owl, error, error-inverse.",
+)
 @click.option("--include", type=click.Choice(["head"]), help="Prune the task head too.")
 @click.option(
     "--format",

@@ -54,6 +54,8 @@ def build(
     if loaded is None:
         held = site.published(published, study.stem)
         failures = [*map(str, published.damaged), *run.missing(held, _asking(study))]
+        apart, gone = run.apart(site.study(held), published)
+        failures += gone
     elif dry_run:
         lines = list(run.forecast(loaded, Results(results), published, fresh=fresh))
         answer(lines)
@@ -63,16 +65,17 @@ def build(
         outcome = run.run_study(
             loaded, Results(results), published, workers=jobs, fresh=fresh, say=say
         )
-        held, failures = outcome.held, outcome.failures
+        held, apart, failures = outcome.held, outcome.apart, outcome.failures
         _explain(outcome.log)
     changed = site.write(
         held,
         docs,
         stamp=results / "site.json",
         failures=failures,
+        apart=apart,
         workers=jobs or usable_cores(),
     )
-    settings = serving.settings_beside(docs, site.title(held))
+    settings = serving.settings_beside(docs, site.study(held).title)
     say(
         f"{changed} of the site's files changed in {docs}/" if changed else f"{docs}/ is up to date"
     )
@@ -144,8 +147,8 @@ def record(study: Path, results: Path) -> None:
     from experiments.records.store import Recorded, Results
     from experiments.study import run
 
-    count = run.promote(loaded, Results(results), Recorded(recorded_beside(study)))
-    say(f"{count} records put into {recorded_beside(study)}/")
+    count, place = run.promote(loaded, Results(results), Recorded(recorded_beside(study)))
+    say(f"{count} records put into {place}/")
 
 
 def recorded_beside(study: Path) -> Path:

@@ -1,6 +1,7 @@
 """Every answer by level as tables: labelled ones, and of texts their perplexity. Pure."""
 
 from collections.abc import Iterator
+from copy import copy
 
 from experiments.records.study import StudyModel, StudyTask
 from generator.exhibits import Column, Table
@@ -84,6 +85,13 @@ def perplexities(report: Report) -> Table:
         rows=tuple(rows),
         records=tuple(records),
     )  # fmt: skip
+
+
+def compared(report: Report) -> Table:
+    """The labelled answers of every method that is compared, those asked more narrowly too."""
+    view = copy(report)
+    view.methods = report.compared
+    return scores(view)
 
 
 def _asked(report: Report) -> Iterator[tuple[Report, StudyModel, StudyTask, float]]:

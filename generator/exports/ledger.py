@@ -2,7 +2,7 @@
 
 What is of single sentences, windows, tensors or layers is left out: the other tables have layers and
 tensors, the records themselves the rest. A file's bytes stand here, not what share of dense they are.
-Numbers have ten digits, of which an interval means three or four; records have them all.
+Numbers have the digits of all tables; records have all.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,6 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = {
     PerplexityChange.kind: ("n", "value", "other_value"),
     "pruning": ("level",),
 }
-DIGITS = 10
 Packages = tuple[tuple[str, str], ...]  # each with its version
 CELL = ("kind", "model", "method", "level", "task", "seed", "against")
 
@@ -54,9 +53,10 @@ def table(report: Report) -> Table:
     machines, versions = machines_of(report), versions_of(report)
     found = sorted(report.by_cell.values(), key=lambda one: _in_order(one))
     rows = (
-        (*row, *_obtained(one, machines, versions))
+        (*row, *obtained)
         for one in found
         if one.cell.kind != Study.kind
+        for obtained in [_obtained(one, machines, versions)]
         for row in _rows(one)
     )
     return Table(
@@ -130,17 +130,8 @@ def _rows(held: Held) -> Iterator[tuple[Any, ...]]:
         level = cell.level if one.level is None else one.level
         asked = (cell.kind, cell.model, cell.method, level, cell.task, cell.seed, cell.against)
         value = int(one.value) if isinstance(one.value, bool) else one.value
-        numbers = map(_short_number, (value, *(one.bounds or (None, None))))
-        yield (*asked, one.part, one.measure, *numbers, getattr(answer, "n", one.n))
-
-
-def _short_number(value: float | None) -> float | None:
-    """A number of at most ten significant digits; counts stay whole.
-
-    >>> _short_number(0.976156148043973), _short_number(106168320)
-    (0.976156148, 106168320)
-    """
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+        low, high = one.bounds or (None, None)
+        yield (*asked, one.part, one.measure, value, low, high, getattr(answer, "n", one.n))
 
 
 def _obtained(

@@ -75,9 +75,10 @@ def _foreign(table: Table, names: set[str]) -> dict[str, Any]:
 def fields(table: Table) -> Iterator[dict[str, str]]:
     """Every column of a table's CSV."""
     for place, column in enumerate(table.columns):
-        values = [column.raw(row[place]) for row in table.rows]
+        cells = [row[place] for row in table.rows]
+        parted = [column.raw(cell) for cell in cells] if column.parts else []
         for part, heading in enumerate(column.headings()):
-            kind = kind_of(row[part] for row in values)
+            kind = kind_of((cell[part] for cell in parted) if parted else cells)
             yield _field(heading, kind, _said(table, column, heading))
     if table.records:
         yield _field(RECORD, "string", meaning(table.name, RECORD))

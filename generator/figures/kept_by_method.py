@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from generator.figures.labels import plain
 from generator.figures.style import INK, MUTED, WIDTH, look, percent_axis
 
+ROOM, MARKER = 80, 6  # letters that a line of the legend has room for, and what a marker takes
+
 
 @dataclass(frozen=True)
 class Row:
@@ -16,6 +18,16 @@ class Row:
     model: str
     task: str
     kept: tuple[tuple[str, tuple[float, ...]], ...]
+
+
+def columns(names: Sequence[str]) -> int:
+    """How many names stand side by side: as many as have room by the longest.
+
+    >>> columns(["magnitude", "random"]), columns(["magnitude by layer, repaired", "ALPS"])
+    (4, 2)
+    """
+    longest = max(map(len, names), default=1)
+    return max(1, min(4, ROOM // (longest + MARKER)))
 
 
 def draw(rows: Sequence[Row]) -> Figure:
@@ -40,5 +52,5 @@ def draw(rows: Sequence[Row]) -> Figure:
     percent_axis(axes, "x")
     axes.set_xlabel("kept: 0 % a fixed answer, 100 % dense")
     if methods:
-        figure.legend(loc="outside upper left", ncols=4, fontsize=9)
+        figure.legend(loc="outside upper left", ncols=columns(methods), fontsize=9)
     return figure

@@ -1,26 +1,55 @@
-"""Methods: which keeps most at a level, and at which levels; the control beside them."""
+"""Methods: which keeps most at a level, at which levels, and at which cost; the control beside them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from experiments.records.cell import DENSE
 from experiments.records.evaluation import Comparison
 from experiments.records.perplexity import PerplexityChange
-from generator import pairs
+from generator import contests, pairs
+from generator.contests import Contender, Contest
 from generator.exhibits import Column, Drawing, Table
-from generator.figures import kept_by_method
+from generator.exports import answers
+from generator.figures import kept_by_method, quality_by_level
 from generator.figures.kept_by_method import Row
+from generator.figures.quality_by_level import Line, Panel
 from generator.pairs import Pair
-from generator.render import NONE, Markdown, level_name, listed
+from generator.render import NONE, Markdown, escape, level_name, listed, perplexity, whole
 from generator.report import Report
+from generator.sentences import contest as side_by_side
 from generator.sentences import quality as sentences
 from generator.sentences import tasks
+from generator.sentences.contest import Held
 from generator.sentences.findings import in_words
+from generator.sentences.quality import PERPLEXITY
 from generator.verdicts import bounds_of, fixed_score
 
 MOST_ROWS = 16
+MOST_METHODS = 8
 EXAMPLE = 0.5
+NOTHING = Markdown("")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Methods side by side on a text that a model predicts: a figure, a row a method, and what is said."""
+
+    title: Markdown
+    said: tuple[Markdown, ...]
+    figure: Drawing | None
+    table: Table
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Methods side by side on tasks with labels, by the records of one study."""
+
+    title: Markdown
+    control: Markdown
+    figure: Drawing | None
+    table: Table
+    answers: Table | None
 
 
 @dataclass(frozen=True)
@@ -28,32 +57,162 @@ class Context:
     """What the page shows."""
 
     lead: Markdown
-    figure: Drawing | None
-    table: Table
+    shown: tuple[Shown, ...]
+    labelled: tuple[Labelled, ...]
+    costs: Table | None
     note: Markdown
     methods: tuple[str, ...]
+    calibrated: bool
+    apart: tuple[Markdown, ...]
     seeds: Markdown
     fewer: bool
 
 
 def context(report: Report) -> Context:
     """Every method on record, and the control."""
-    some = pairs.pairs(report)
+    every = contests.contests(report)
+    texts = [one for one in every if one.of_text]
+    parts = [*report.apart, report]
+    held = [one for part in parts for one in _held(part, pairs.pairs(part))]
+    lead = side_by_side.lead(texts) or side_by_side.counted(held)
+    labelled = tuple(
+        one
+        for place, part in enumerate(parts)
+        if (one := _labelled(report, part, place)).table.rows
+    )
+    if not lead and labelled:
+        lead, labelled = (
+            labelled[-1].control,
+            (*labelled[:-1], replace(labelled[-1], control=NOTHING)),
+        )
+    studies = [part.study for part in parts]
     return Context(
-        lead=sentences.control(some),
-        figure=_figure(report, some),
-        table=_table(report, some),
+        lead=lead,
+        shown=tuple(_shown(one, place) for place, one in enumerate(texts)),
+        labelled=labelled,
+        costs=_costs(every),
         note=report.note(report.measured),
         methods=report.methods,
+        calibrated=any(method.samples for study in studies for method in study.methods),
+        apart=tuple(escape(part.study.title) for part in report.apart),
         seeds=listed([str(seed) for seed in report.seeds]),
         fewer=_fewer(report),
+    )
+
+
+def _labelled(report: Report, part: Report, place: int) -> Labelled:
+    """What a study's methods keep on tasks with labels; the report's own study has the plain name."""
+    own = part is report
+    some = [pair for pair in pairs.pairs(part) if part.dense(pair.row.name, pair.task.name) or own]
+    name = "methods" if own else f"methods-{place + 1}"
+    return Labelled(
+        title=Markdown("Every model, against the control") if own else escape(part.study.title),
+        control=sentences.control(some),
+        figure=_figure(part, some, name),
+        table=_table(part, some, name),
+        answers=None if own else replace(answers.compared(part), name=f"{name}-answers"),
+    )
+
+
+def _shown(one: Contest, place: int) -> Shown:
+    name = "methods-text" + (f"-{place + 1}" if place else "")
+    row, task = escape(one.report.label(one.row)), escape(tasks.title(one.task))
+    lines = side_by_side.order(one), side_by_side.repaired(one), side_by_side.allocated(one)
+    return Shown(
+        title=Markdown(f"{row}, {task}"),
+        said=tuple(filter(None, lines)),
+        figure=_curves(one, name),
+        table=_by_level(one, name),
+    )
+
+
+def _curves(one: Contest, name: str) -> Drawing | None:
+    """Quality by level, a line a method; what is asked by a pattern alone is in the table."""
+    lines = []
+    for place, contender in enumerate(_picked(one)):
+        points = []
+        for asked in one.asked:
+            got = None if asked.pattern else one.answer(contender, asked)
+            if got is not None:
+                low, high = got.interval or (got.value, got.value)
+                points.append((asked.level, got.value, low, high))
+        if points:
+            lines.append(Line(contender.name, tuple(points), place))
+    if not lines or one.dense is None:
+        return None
+    inspected = one.report.inspection(one.row.name)
+    guess = float(inspected.architecture.vocabulary or 0) if inspected else 0.0
+    panel = Panel(tasks.title(one.task), PERPLEXITY, tuple(lines), guess or None)
+    finding = side_by_side.best(one)
+    return Drawing(
+        name=name,
+        title=finding,
+        subtitle=Markdown(
+            f"Perplexity of {whole(one.dense.n)} tokens by {escape(one.row.name)}, lower is better. "
+            "Bars: 95 % intervals."
+        ),
+        alt=Markdown(
+            f"{finding}. Drawn: perplexity against the share of weights removed, a line a method."
+        ),
+        draw=partial(quality_by_level.draw, [panel]),
+    )
+
+
+def _picked(one: Contest) -> list[Contender]:
+    """The methods that are shown: the report's own, and of the others those that keep most, in order."""
+    at = side_by_side.example(one)
+
+    def rank(contender: Contender) -> float:
+        got = one.answer(contender, at)
+        return got.value if got else float("inf")
+
+    first, *others = one.contenders
+    kept = sorted(others, key=rank)[: MOST_METHODS - 1]
+    return [first, *(other for other in others if other in kept)]
+
+
+def _by_level(one: Contest, name: str) -> Table:
+    """A row a method, a column a level or pattern."""
+    rows = []
+    for contender in one.contenders:
+        cost = one.cost(contender)
+        got = [one.answer(contender, asked) for asked in one.asked]
+        rows.append(
+            (
+                contender.name,
+                *(answer.value if answer else None for answer in got),
+                cost.seconds if cost else None,
+                cost.peak_bytes if cost else None,
+            )
+        )
+    shown = {contender.name for contender in _picked(one)}
+    dense = perplexity(one.dense.value) if one.dense else NONE
+    return Table(
+        name=name,
+        caption=f"Perplexity; dense has {dense}.",
+        columns=(
+            Column("method", right=False),
+            *(Column(str(asked.title), perplexity) for asked in one.asked),
+            Column(
+                "minutes",
+                side_by_side.minutes,
+                unit="s",
+                about="of one core, to choose and to mend",
+            ),
+            Column(
+                "memory", side_by_side.memory, unit="bytes", about="the most that its process held"
+            ),
+        ),
+        rows=tuple(rows),
+        picked=tuple(place for place, row in enumerate(rows) if row[0] in shown),
     )
 
 
 def control_name(report: Report) -> str:
     """The study's method that is run with seeds; empty where there is none."""
     with_seeds = {cell.method for cell in report.by_cell if cell.seed is not None}
-    return next((method for method in report.study.methods if method in with_seeds), "")
+    names = [method.name for method in report.study.methods]
+    return next((name for name in names if name in with_seeds), "")
 
 
 def _fewer(report: Report) -> bool:
@@ -63,25 +222,41 @@ def _fewer(report: Report) -> bool:
     return control < own
 
 
-def _figure(report: Report, some: Sequence[Pair]) -> Drawing | None:
-    levels = [level for level in report.study.levels if level]
-    level = EXAMPLE if EXAMPLE in levels else next(iter(levels), None)
-    if level is None:
+def _figure(report: Report, some: Sequence[Pair], name: str) -> Drawing | None:
+    """The level of those that most methods were asked at, at which they differ most."""
+    once, found = _once(some), []
+    for level in _most_asked(report):
+        rows = [row for pair in once if (row := _row(report, pair, level)).kept][:MOST_ROWS]
+        if rows:
+            kept = [dict(row.kept) for row in rows]
+            found.append((sentences.apart_at(kept), -abs(level - EXAMPLE), level, rows, kept))
+    if not found:
         return None
-    rows = [row for pair in _once(some) if (row := _row(report, pair, level)).kept][:MOST_ROWS]
-    if not rows:
-        return None
-    finding = sentences.kept_at(level, [dict(row.kept) for row in rows])
+    _, _, level, rows, kept = max(found, key=lambda one: one[:2])
+    finding = sentences.kept_at(level, kept)
     return Drawing(
-        name="methods",
+        name=name,
         title=finding,
-        subtitle="Median over model-task pairs; marks: each pair, bars: the range of seeds.",
+        subtitle="Mean over model-task pairs; marks: each pair"
+        + (", bars: the range of seeds." if report.seeds else "."),
         alt=Markdown(
             f"{finding}. Drawn: what each method keeps of dense's gain over a fixed answer at "
             f"{level_name(level)}, a row a model-task pair."
         ),
         draw=partial(kept_by_method.draw, rows),
     )
+
+
+def _most_asked(report: Report) -> list[float]:
+    """The levels that most methods were asked at; of a method and a control alone the example's, if any."""
+    asked: dict[float, set[str | None]] = {}
+    for cell in report.by_cell:
+        if cell.level and cell.task is not None and cell.method is not None:
+            asked.setdefault(cell.level, set()).add(cell.method)
+    most = max(map(len, asked.values()), default=0)
+    found = sorted(level for level, methods in asked.items() if len(methods) == most)
+    few = len(report.compared) < 2 and EXAMPLE in found
+    return [EXAMPLE] if few else found
 
 
 def _once(some: Sequence[Pair]) -> list[Pair]:
@@ -101,7 +276,7 @@ def _row(report: Report, pair: Pair, level: float) -> Row:
     if gain <= 0:
         return Row(*label, ())
     kept: list[tuple[str, tuple[float, ...]]] = []
-    for view, _ in report.by_method([pair.row]):
+    for view in map(report.under, report.compared):
         found = view.evaluation(name, task, level)
         if found and found.not_a_label < found.n:
             kept.append((view.method, ((found.value - floor) / gain,)))
@@ -112,13 +287,29 @@ def _row(report: Report, pair: Pair, level: float) -> Row:
     return Row(*label, tuple(kept))
 
 
-def _table(report: Report, some: Sequence[Pair]) -> Table:
+def _held(report: Report, some: Sequence[Pair]) -> list[Held]:
+    """How each other method stands to the report's own, level by level, on the pairs asked of both."""
+    own, *others = report.compared or ("",)
+    once = _once(some)
+    found = []
+    for method in others:
+        view = report.under(method)
+        for level in report.study.levels_of(method):
+            both = [pair for pair in once if _without_loss(view, [pair], level)]
+            theirs = _without_loss(view, both, level)
+            mine = _without_loss(report.under(own), both, level)
+            if theirs and mine and theirs[1] == mine[1]:
+                found.append(Held(method, own, level, theirs[0], mine[0], mine[1]))
+    return found
+
+
+def _table(report: Report, some: Sequence[Pair], name: str) -> Table:
     """A row a method: at each level, for how many pairs no loss from dense is seen."""
     levels = [level for level in sorted(report.study.levels) if level]
     once = _once(some)
     found = {
         method: [_without_loss(report.under(method), once, level) for level in levels]
-        for method in report.methods
+        for method in report.compared
     }
     if control := control_name(report):
         seeds = report.seeds
@@ -128,8 +319,9 @@ def _table(report: Report, some: Sequence[Pair]) -> Table:
     one = asked.pop() if len(asked) == 1 else None
     of = f"Of {in_words(one, 'model-task pair')}" if one else "Model-task pairs, of those asked,"
     return Table(
-        name="methods",
-        caption=f"{of} those without a loss seen; of the control, those that lose under no seed.",
+        name=name,
+        caption=f"{of} those without a loss seen"
+        + ("; of the control, those that lose under no seed." if control else "."),
         columns=(
             Column("method", right=False),
             *(
@@ -139,6 +331,34 @@ def _table(report: Report, some: Sequence[Pair]) -> Table:
         ),
         rows=tuple(rows),
     )
+
+
+def _costs(every: Sequence[Contest]) -> Table | None:
+    """What choosing by calibration took, a row a model and method; in the CSV alone."""
+    rows = {
+        (one.row.name, contender.name): (
+            cost.task,
+            cost.samples,
+            cost.tokens,
+            cost.seconds,
+            cost.peak_bytes,
+        )
+        for one in every
+        for contender in one.contenders
+        if (cost := one.cost(contender))
+    }
+    if not rows:
+        return None
+    return Table(
+        name="costs",
+        columns=(
+            Column("model"), Column("method"),
+            Column("text", about="the task whose training text was shown"),
+            Column("windows"), Column("tokens"), Column("seconds", unit="s of one core"),
+            Column("memory", unit="bytes", about="the most that its process held"),
+        ),
+        rows=tuple((*names, *values) for names, values in rows.items()),
+    )  # fmt: skip
 
 
 def _of(alike: bool, value: tuple[int, int] | None) -> str:

@@ -22,8 +22,8 @@ from experiments.checkpoint.tensor import DTYPES, StoredTensor
 from experiments.errors import ReportError, UsageError
 from experiments.models.opening import open_model
 from experiments.pruning import export
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 from experiments.quality import answering
 

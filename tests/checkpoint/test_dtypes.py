@@ -14,9 +14,9 @@ import torch
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.tensor import BITS, OPAQUE
 from experiments.errors import ReportError
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder
 from experiments.pruning.inspection import inspect
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 
 WIDE = {"F8_E4M3FNUZ": ml_dtypes.float8_e4m3fnuz, "F8_E5M2FNUZ": ml_dtypes.float8_e5m2fnuz}

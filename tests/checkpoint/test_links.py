@@ -10,8 +10,8 @@ from command import Gen, files
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.formats import INDEX
 from experiments.errors import ReportError
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder
+from experiments.pruning.settings import Settings
 
 Saved = Callable[..., Path]
 KEY = "-----BEGIN PRIVATE KEY-----"

@@ -18,9 +18,9 @@ from transformers import AutoTokenizer, GPT2LMHeadModel, T5ForConditionalGenerat
 from experiments.checkpoint.folder import Checkpoint
 from experiments.models.opening import open_model
 from experiments.progress import SILENT
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder
 from experiments.pruning.inspection import inspect
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 from experiments.quality import answering
 from experiments.quality.tasks.table import Task

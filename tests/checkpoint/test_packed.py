@@ -10,9 +10,9 @@ import safetensors.numpy
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder
 from experiments.pruning.inspection import inspect
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 from experiments.records.inspection import Inspection, TensorRow
 

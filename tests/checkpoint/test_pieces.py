@@ -21,9 +21,9 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.models.coverage import prunable_parameters
 from experiments.models.opening import open_model
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder
 from experiments.pruning.inspection import inspect
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 
 Saved = Callable[..., Path]

@@ -256,7 +256,12 @@ def study() -> Iterator[Held]:
     for one_held in synthetic.held(names, tasks=tasks, levels=LEVELS, waiting=()):
         record = one_held.record
         if isinstance(record.answer, Study):
-            made = replace(record, answer=replace(record.answer, methods=METHODS))
+            made = replace(
+                record,
+                answer=replace(
+                    record.answer, methods=synthetic.study_methods(*METHODS, levels=LEVELS)
+                ),
+            )
             yield Held(made, one_held.origin)
         elif record.cell.method == "magnitude":
             for method in METHODS:

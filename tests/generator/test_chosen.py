@@ -93,11 +93,17 @@ def test_the_noise_is_of_the_row_s_own_machine() -> None:
     assert pairs.noise_of(report, second) == pytest.approx(0.3)
 
 
+def fewer_levels(study: Study) -> Study:
+    """The same, asked at one level."""
+    methods = tuple(replace(one, levels=(0.5,)) for one in study.methods)
+    return replace(study, levels=(0.5,), methods=methods)
+
+
 def test_a_published_record_of_more_levels_shows_those_that_the_study_asks() -> None:
     """Bytes and times are of all levels at once, and found by question alone where they were published."""
     held = synthetic.held(("GPT-2",), tasks=("reviews",), levels=(0.5, 0.9))
     fewer = [
-        replace(one, source=replace(one.record, answer=replace(answer, levels=(0.5,))))
+        replace(one, source=replace(one.record, answer=fewer_levels(answer)))
         if isinstance(answer := one.record.answer, Study)
         else one
         for one in held

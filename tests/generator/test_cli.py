@@ -13,7 +13,7 @@ from command import Gen, imported
 from conftest import build_tiny_model, tiny_tokenizer
 
 from experiments.pruning.methods.table import METHODS
-from experiments.study.study import DEFAULT_LEVELS
+from experiments.study.reading import DEFAULT_LEVELS
 from generator import cli, listing
 from generator.commands.cost import DEFAULTS
 from generator.pages.table import PAGES

@@ -29,8 +29,9 @@ pytestmark = pytest.mark.usefixtures("drawn_once")
 
 def one(methods: tuple[str, ...] = ("magnitude", "random")) -> list[Held]:
     """A report of two models in which magnitude alone is on record, with a control."""
+    named = synthetic.study_methods(*methods)
     return [
-        replace(x, source=replace(x.record, answer=replace(x.record.answer, methods=methods)))
+        replace(x, source=replace(x.record, answer=replace(x.record.answer, methods=named)))
         if isinstance(x.record.answer, Study)
         else x
         for x in synthetic.held(tasks=TASKS)
@@ -145,7 +146,8 @@ def test_quality_says_of_each_method_where_it_ends(files: dict[str, str]) -> Non
 
 def test_the_control_is_held_against_each_method_by_itself() -> None:
     """Magnitude beats it in all: two models, two tasks, two levels; wanda is held against it as recorded."""
-    said = methods.context(Report(two())).lead
+    (shown,) = methods.context(Report(two())).labelled
+    said = shown.control
     assert said == (
         "Against removal at random at the same level, magnitude is surely better in 8 of 8 cases; "
         "wanda is surely better in 0 of 8 cases, worse in 4."

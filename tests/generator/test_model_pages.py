@@ -29,7 +29,9 @@ def with_methods(held: list[Held], methods: Sequence[str]) -> list[Held]:
     for one in held:
         record = one.record
         if isinstance(record.answer, Study):
-            study = replace(record.answer, methods=("magnitude", *methods, "random"))
+            names = ("magnitude", *methods, "random")
+            levels = record.answer.levels
+            study = replace(record.answer, methods=synthetic.study_methods(*names, levels=levels))
             made.append(replace(one, source=replace(record, answer=study)))
             continue
         made.append(one)

@@ -53,7 +53,12 @@ def timed(places: Mapping[str, str], *, origins: Mapping[str, str] | None = None
 def second_method(*, only: Sequence[str] = ROWS) -> Report:
     """Three models pruned by magnitude, some of them by wanda too."""
     held = [
-        answered(one, replace(one.record.answer, methods=("magnitude", "wanda", "random")))
+        answered(
+            one,
+            replace(
+                one.record.answer, methods=synthetic.study_methods("magnitude", "wanda", "random")
+            ),
+        )
         if isinstance(one.record.answer, Study)
         else one
         for one in synthetic.held(ROWS, tasks=("reviews",))

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from synthetic import changed, comparison, inspection, record, study_model, study_task
+from synthetic import (
+    changed,
+    comparison,
+    inspection,
+    record,
+    study_methods,
+    study_model,
+    study_task,
+)
 
 from experiments.records.cell import Cell
 from experiments.records.record import Answer, Held
@@ -108,7 +116,13 @@ def test_without_an_interval_of_mcc_the_bound_is_in_points_of_accuracy() -> None
 
 def pair(signs: str, answers: Sequence[tuple[float, str, Answer]] = ()) -> Pair:
     """A pair of these states, and answers by level and what they are against."""
-    study = Study(title="t", levels=LEVELS, methods=("magnitude",), tasks=(FILMS,), models=(MODEL,))
+    study = Study(
+        title="t",
+        levels=LEVELS,
+        methods=study_methods("magnitude", levels=LEVELS),
+        tasks=(FILMS,),
+        models=(MODEL,),
+    )
     asked = Cell(kind="comparison", model="M", task="films", method="magnitude")
     found = [record(Cell(kind="study", model="t"), study)]
     for level, other, answer in answers:

@@ -499,17 +499,22 @@ def test_no_text_in_a_csv_is_run_by_a_spreadsheet(start: str) -> None:
     assert cell.endswith("HYPERLINK(1)")
 
 
-def test_a_csv_keeps_numbers_raw_and_whole() -> None:
+def test_a_csv_keeps_numbers_raw_to_ten_digits() -> None:
     columns = (
         Column("level", percent),
         Column("score", percent),
         Column("interval", parts=("low", "high")),
     )
-    table = Table("t", columns, ((0.5, -0.123456789, (-0.5, 1 / 3)), (0.9, None, None)))
+    table = Table(
+        "t",
+        columns,
+        ((0.5, -0.123456789, (-0.5, 1 / 3)), (0.9, None, None), (1 << 40, 0.0, (2e-300, 1e22))),
+    )
     assert csv_rows(table) == [
         ["level", "score", "interval low", "interval high"],
-        ["0.5", "-0.123456789", "-0.5", "0.3333333333333333"],
+        ["0.5", "-0.123456789", "-0.5", "0.3333333333"],
         ["0.9", "", "", ""],
+        ["1099511627776", "0.0", "2e-300", "1e+22"],
     ]
 
 
@@ -517,7 +522,8 @@ def test_a_csv_keeps_numbers_raw_and_whole() -> None:
 def test_any_name_is_one_cell_of_a_csv(rows: list[tuple[str, float]]) -> None:
     table = Table("t", (Column("name"), Column("value")), tuple(rows))
     read = csv_rows(table)[1:]
-    assert [float(value) for _, value in read] == [value for _, value in rows]
+    ten = [float(f"{value:.9e}") for _, value in rows]
+    assert [float(value) for _, value in read] == ten
     for (name, _), (cell, _) in zip(rows, read, strict=True):
         assert visible(cell) in (visible(name), visible(f"'{name}"), f"' {visible(name)}")
         assert cell.isprintable()

@@ -102,7 +102,7 @@ def drawn_before(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the records come to is taken from the first drawing, to save the time of another."""
     docs = written / "docs"
     made = {str(p.relative_to(docs)): p.read_bytes() for p in docs.rglob("*.*") if p.name[0] != "."}
-    monkeypatch.setattr(site, "render", lambda held, failures, each: made)
+    monkeypatch.setattr(site, "render", lambda held, failures, each, apart=(): made)
 
 
 def test_figures_drawn_in_other_processes_are_the_same(here: Path) -> None:
@@ -248,7 +248,7 @@ def test_after_a_kill_between_two_files_all_of_them_are_ours(
             raise KeyboardInterrupt
         return replace(path, content)
 
-    monkeypatch.setattr(site, "render", lambda held, failures, each: second)
+    monkeypatch.setattr(site, "render", lambda held, failures, each, apart=(): second)
     monkeypatch.setattr(site, "replace_if_changed", killed)
     with pytest.raises(KeyboardInterrupt):
         site.write([], here / "docs", failures=["another"])
@@ -256,7 +256,7 @@ def test_after_a_kill_between_two_files_all_of_them_are_ours(
     mixed = files(here / "docs")
     assert any(mixed[name] == first[name] for name in first)
     assert any(mixed[name] == second[name] for name in first)
-    monkeypatch.setattr(site, "render", lambda held, failures, each: third)
+    monkeypatch.setattr(site, "render", lambda held, failures, each, apart=(): third)
     site.write([], here / "docs", failures=["a third"])
     made = files(here / "docs")
     stated = json.loads(made.pop(".gen-manifest.json"))

@@ -22,8 +22,8 @@ from torch.nn.utils import prune
 from transformers.pytorch_utils import Conv1D
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 from experiments.records.pruning import Pruning
 

@@ -221,7 +221,7 @@ from experiments.pruning.stored_model import StoredModel
 assert inspect(StoredModel(checkpoint)).totals.prunable.count == 921_600
 """
 PRUNE = """
-from experiments.pruning.choosing import Settings
+from experiments.pruning.settings import Settings
 from experiments.pruning.export import prune_to_folder
 assert prune_to_folder(checkpoint, Settings(), 0.5, Path("out")).zeros == 460_800
 """

@@ -14,9 +14,9 @@ from families import FAMILIES, build_tiny_model, load
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.models.opening import open_model
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder
 from experiments.pruning.open_weights import open_to_prune
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 from experiments.quality.tasks.table import Task
 from experiments.training.finetuning import Recipe, finetune

@@ -22,10 +22,11 @@ from experiments.errors import ReportError, UsageError
 from experiments.models.coverage import Entry, prunable_parameters
 from experiments.models.opening import open_model
 from experiments.pruning import choosing
-from experiments.pruning.choosing import Prunable, Settings, choose, describe
+from experiments.pruning.choosing import Prunable, choose, describe
 from experiments.pruning.masks import Axis
 from experiments.pruning.methods.table import METHODS
 from experiments.pruning.open_weights import InPlace, prunable_tensors
+from experiments.pruning.settings import SCOPES, Settings
 from experiments.pruning.stored_model import StoredModel
 
 LEVELS = (0.1, 0.5, 0.9, 0.95, 0.99)
@@ -174,7 +175,7 @@ def test_half_of_three_equal_weights_and_a_larger_one_is_two() -> None:
     assert describe([weights], choice).threshold == 1.0
 
 
-@pytest.mark.parametrize("scope", choosing.SCOPES)
+@pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize(
     ("level", "values", "left"),
     [(0.0, [[3.0, -1.0]], [[3, -1]]), (0.1, [[5.0]], [[5]]), (1.0, [[3.0, -1.0]], [[0, 0]])],
@@ -214,7 +215,7 @@ def test_a_threshold_is_told_only_where_one_number_says_it() -> None:
 @pytest.mark.parametrize("fault", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("method", [name for name, one in METHODS.items() if not one.calibrated])
 @pytest.mark.parametrize(
-    "settings", [*(Settings(scope=scope) for scope in choosing.SCOPES), Settings(pattern="2:4")]
+    "settings", [*(Settings(scope=scope) for scope in SCOPES), Settings(pattern="2:4")]
 )
 def test_a_tensor_with_nan_or_infinity_is_refused_by_name(
     fault: float, method: str, settings: Settings, tmp_path: Path

@@ -24,14 +24,16 @@ from torch import nn
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
 from experiments.models.coverage import prunable_parameters
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder, unpack
 from experiments.pruning.open_weights import InPlace, check_same, open_to_prune
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
+from experiments.records.study import StudyMethod
 from experiments.speed import latency
 from experiments.study import jobs
+from experiments.study.plan import Planned
 from experiments.training.finetuning import Recipe, finetune
 
 Floats = NDArray[np.float32]
@@ -264,11 +266,13 @@ def text(tmp_path: Path) -> Task:
     return Task(name="text", question="?", file=path, metric="perplexity")
 
 
-def test_a_study_prunes_the_open_model_as_its_file(made: Made, text: Task) -> None:
-    job = jobs.Opened(Checkpoint("tiny", made.folders["one by one"]), text, (0.9,))
-    asked = {"model": "tiny", "method": "magnitude", "level": 0.9}
+def test_a_study_prunes_the_open_model_as_its_file(made: Made, text: Task, tmp_path: Path) -> None:
+    checkpoint = Checkpoint("tiny", made.folders["one by one"])
+    job = jobs.Opened(checkpoint, text, (0.9,), tmp_path)
+    method = StudyMethod(name="magnitude", method="magnitude", scope="global", levels=(0.9,))
     for kind in ("pruning", "perplexity"):
-        found = job.ask(kind)(Cell(kind=kind, **asked))
+        cell = Cell(kind=kind, model="tiny", method="magnitude", level=0.9)
+        found = job.ask(kind)(Planned(cell, {}, checkpoint, text, method))
         assert (found.prunable, found.zeros) == (18_432, 16_589)
 
 

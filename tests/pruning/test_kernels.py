@@ -84,6 +84,13 @@ def of_sums(random: Generator, word: Any) -> tuple[Any, ...]:
     return numbers, 2.0**-3, random.random((2, kernels.LANES))
 
 
+def of_make_up(random: Generator, word: Any) -> tuple[Any, ...]:
+    first = int(random.integers(0, 7))
+    factor = np.triu(random.random((11, 11))) + np.eye(11)
+    block, kept = random.standard_normal((6, 11)), random.random((6, 11)) < 0.5
+    return block, factor, kept, first, first + 4, np.zeros((6, 11))
+
+
 CASES: dict[str, Callable[[Generator, Any], tuple[Any, ...]]] = {
     "tally": of_tally,
     "tally_inside": of_tally_inside,
@@ -95,6 +102,7 @@ CASES: dict[str, Callable[[Generator, Any], tuple[Any, ...]]] = {
     "keep_above_limits": of_keep_above_limits,
     "keep_largest_of_few": of_keep_largest_of_few,
     "sums": of_sums,
+    "make_up": of_make_up,
 }
 
 

@@ -14,10 +14,10 @@ from experiments.errors import ReportError
 from experiments.models.passes import blocks, paused
 from experiments.pruning import layerwise
 from experiments.pruning.calibration import gather
-from experiments.pruning.choosing import Settings
 from experiments.pruning.layerwise import Target, maps_by_block
 from experiments.pruning.patterns import UNSTRUCTURED
 from experiments.pruning.quota import Quota
+from experiments.pruning.settings import Settings
 
 TinyModel = Callable[..., Any]
 FAMILIES = ("GPT-2", "Llama", "BERT", "DeBERTa-v2", "LED", "T5")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from experiments.models.coverage import Entry
-from experiments.pruning.choosing import Prunable, Settings, choose
+from experiments.pruning.choosing import Prunable, choose
 from experiments.pruning.magnitudes import magnitude_keys
 from experiments.pruning.masks import Axis, below_cut, n_of_m, smallest_of_each_row
+from experiments.pruning.settings import Settings
 
 DTYPES = ["f2", "f4", "f8", ml_dtypes.bfloat16]
 # 0.1 differs at every width; 1 does not; 6e-8 is subnormal or zero in float16, 1e-40 in bfloat16.

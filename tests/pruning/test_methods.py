@@ -12,10 +12,11 @@ from scipy.stats import chisquare
 
 from experiments.errors import UsageError
 from experiments.models.coverage import Entry
-from experiments.pruning.choosing import Prunable, Settings, choose
+from experiments.pruning.choosing import Prunable, choose
 from experiments.pruning.methods import random_control
 from experiments.pruning.methods.block import Block
 from experiments.pruning.methods.table import METHODS, method
+from experiments.pruning.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 WORD = (1 << 64) - 1

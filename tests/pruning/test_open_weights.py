@@ -9,8 +9,8 @@ import torch
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.models.opening import OpenModel, open_model
-from experiments.pruning.choosing import Settings
 from experiments.pruning.open_weights import InPlace, prunable_tensors
+from experiments.pruning.settings import Settings
 
 Saved = Callable[..., Path]
 

@@ -19,8 +19,8 @@ from families import FAMILIES, MIXTURES, build_tiny_model, load, model_class
 from numpy.typing import NDArray
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder
+from experiments.pruning.settings import Settings
 
 NAMES = ("GPT-2 with its language head", "Llama", "OPT", "GPT-NeoX", "BERT", "RoBERTa")
 NAMES += ("DeBERTa-v2", "T5", "BART", *MIXTURES)

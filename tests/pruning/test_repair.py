@@ -11,9 +11,10 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.models.coverage import Entry
 from experiments.pruning import calibrated
 from experiments.pruning.calibrated import Calibration
-from experiments.pruning.choosing import Prunable, Settings, choose, describe
+from experiments.pruning.choosing import Prunable, choose, describe
 from experiments.pruning.export import prune_to_folder, sizes
 from experiments.pruning.open_weights import prune_in_place
+from experiments.pruning.settings import Settings
 from experiments.pruning.solved import Solved
 from experiments.pruning.stored_model import StoredModel
 from experiments.quality.tasks.table import TASKS

@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError, UsageError
-from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.choosing import choose
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 
 Saved = Callable[..., Path]

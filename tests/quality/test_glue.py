@@ -1,6 +1,7 @@
 """GLUE's folder: headers, quotation marks and byte-order marks as the official files have them."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,9 @@ def test_a_label_that_the_task_does_not_have_is_named_with_its_row(folder: Path)
 
 def test_only_tasks_with_training_sentences_can_be_trained_on() -> None:
     assert len(located_training(task("reviews")).load().texts) > 5000
-    with pytest.raises(ReportError, match="task perplexity: expected a training split"):
-        located_training(task("perplexity"))
+    plain = replace(task("reviews"), training=None)
+    with pytest.raises(ReportError, match="task reviews: expected a training split"):
+        located_training(plain)
 
 
 def official() -> Path:

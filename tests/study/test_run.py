@@ -27,6 +27,7 @@ from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import TASKS, Task
 from experiments.records import store
 from experiments.records.cell import Cell
+from experiments.records.cost import Cost
 from experiments.records.evaluation import Evaluation
 from experiments.records.inspection import Inspection
 from experiments.records.latency import Latency
@@ -38,7 +39,7 @@ from experiments.records.study import Study, StudyModel
 from experiments.study import jobs, joins, run, workers
 from experiments.study.kinds import KINDS, Kind
 from experiments.study.plan import jobs_of, make_plan, shown
-from experiments.study.run import Outcome, forecast, missing, promote, run_study, status
+from experiments.study.run import Outcome, apart, forecast, missing, promote, run_study, status
 from experiments.study.study import LoadedStudy, load_study
 
 STUDY = """
@@ -250,7 +251,11 @@ def test_every_answer_is_what_its_own_experiment_gives(folder: Path) -> None:
 
 @pytest.mark.parametrize(("small", "opened"), [(1 << 28, 1), (0, 0)])
 def test_a_model_that_stays_open_answers_as_one_that_was_opened_anew(
-    small: int, opened: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+    small: int,
+    opened: int,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A job after another's, with the weights that it left pruned: dense among pruned ones too."""
     monkeypatch.setattr(jobs, "SMALL", small)
@@ -259,7 +264,7 @@ def test_a_model_that_stays_open_answers_as_one_that_was_opened_anew(
     asked = [one for one in planned if one.cell.kind == "evaluation"]
     dense, *pruned = jobs_of(asked, loaded.study.levels, "gen build")
     for job in (pruned[0], dense, pruned[2], pruned[1], dense):
-        for planned_one, (cell, found) in zip(job.cells, jobs.answers(job, Digests())):
+        for planned_one, (cell, found) in zip(job.cells, jobs.answers(job, Digests(), tmp_path)):
             assert isinstance(found, Record)
             kept = results.find(cell, planned_one.identity)
             assert kept is not None
@@ -411,7 +416,7 @@ def test_a_damaged_record_is_measured_again_and_said(folder: Path) -> None:
 
 def test_recorded_rows_come_from_what_was_promoted(folder: Path) -> None:
     loaded, results, recorded = of(folder)
-    assert promote(loaded, results, recorded) == sum(CELLS.values())
+    assert promote(loaded, results, recorded) == (sum(CELLS.values()), recorded.folder)
     shutil.rmtree(folder / "tiny")
     (folder / "study.toml").write_text(STUDY + 'measure = "recorded"\n')
     outcome, said = again(folder)
@@ -476,7 +481,7 @@ def test_a_study_is_promoted_whole_or_not_at_all(folder: Path) -> None:
             promote(loaded, results, recorded)
     path.write_text(text)
     assert published == {file: file.read_bytes() for file in recorded.folder.rglob("*.json")}
-    assert promote(loaded, results, recorded) == sum(CELLS.values())
+    assert promote(loaded, results, recorded) == (sum(CELLS.values()), recorded.folder)
 
 
 def test_weights_that_change_under_an_old_time_are_measured_anew(folder: Path) -> None:
@@ -615,6 +620,69 @@ def test_a_line_in_the_table_of_kinds_is_planned_asked_kept_and_held_by_level(
     assert again(folder)[1] == []
 
 
+def calibrated(folder: Path, study: str, method: str = "wanda", **more: object) -> None:
+    """The study of a folder, and in it a method that is shown sentences of its task's training file."""
+    lines = (folder / "films.tsv").read_text().splitlines()
+    (folder / "train.tsv").write_text("\n".join([lines[0], *(f"so {line}" for line in lines[1:])]))
+    task = study.replace('file = "films.tsv"', 'file = "films.tsv"\ntraining = "train.tsv"')
+    said = {"name": method, "samples": 2} | more
+    table = "\n".join(f"{key} = {json.dumps(value)}" for key, value in said.items())
+    (folder / "study.toml").write_text(f"{task}\n[[method]]\n{table}\n")
+
+
+def test_what_calibration_leaves_is_made_once_and_read_by_every_question_about_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One level of Wanda: a pruning, a cost, an answer, and two comparisons with it, one of magnitude's."""
+    calibrated(folder, STUDY)
+    outcome, _ = again(folder)
+    assert outcome.failures == []
+    more = {"pruning": 1, "cost": 1, "evaluation": 1, "comparison": 3}
+    assert kinds(outcome) == Counter(CELLS) + Counter(more)
+    (kept,) = [path for path in (folder / "results" / "weights").iterdir() if path.is_dir()]
+    told = json.loads((kept / "pruning.json").read_text())
+    cost: Cost = answer(outcome, "cost", method="wanda")
+    assert told["cost"] == vars(cost)
+    longest = json.loads((folder / "tiny" / "tokenizer_config.json").read_text())[
+        "model_max_length"
+    ]
+    assert (cost.task, cost.samples, cost.tokens) == ("films", 2, 2 * longest)
+    pruning: Pruning = answer(outcome, "pruning", method="wanda")
+    evaluation: Evaluation = answer(outcome, "evaluation", method="wanda")
+    assert (pruning.method, pruning.scope, pruning.zeros) == ("wanda", "row", told["zeros"])
+    assert evaluation.zeros == pruning.zeros
+    opened = opening.open_model(Checkpoint("kept", kept))
+    question = answering.prepare(opened, of(folder)[0].tasks["films"])
+    assert evaluation.predictions == tuple(answering.predict(opened, question))
+    monkeypatch.setattr("experiments.pruning.calibrated.solve", _failing)
+    for kind in ("pruning", "evaluation"):
+        shutil.rmtree(folder / "results" / "records" / kind)
+    assert again(folder)[0].failures == [], "what is kept is read"
+    shutil.rmtree(kept)
+    shutil.rmtree(folder / "results" / "records" / "pruning")
+    assert len(again(folder)[0].failures) == 1, "and where it is gone, it is made"
+
+
+def test_a_study_published_apart_lies_by_itself_and_is_compared_by_its_name(folder: Path) -> None:
+    """Its records are found below its name alone; what is not there, or not whole, is told."""
+    study = folder / "study.toml"
+    study.write_text(f"apart = true\n{STUDY}")
+    again(folder)
+    count, place = promote(*of(folder))
+    assert (count, place) == (4 + 1 + 5 + 9, folder / "recorded" / "study")
+    assert not list(Recorded(folder / "recorded").every())
+    (folder / "other.toml").write_text(f'compare = ["study", "none"]\n{STUDY}')
+    loaded = load_study(folder / "other.toml")
+    held, lines = apart(loaded.study, Recorded(folder / "recorded"))
+    (own,) = held
+    assert Counter(one.cell.kind for one in own) == Counter(
+        {"pruning": 4, "inspection": 1, "evaluation": 5, "comparison": 9, "study": 1}
+    )
+    assert lines == ["study none: no records of it in recorded/none/"]
+    (place / "inspection").rename(folder / "elsewhere")
+    assert "Tiny, inspection: not recorded" in apart(loaded.study, Recorded(folder / "recorded"))[1]
+
+
 def _failing(*_: Any) -> Any:
     """A kind of experiment that meets a file of this machine which it cannot read."""
     raise PermissionError(13, "Permission denied", str(Path.cwd() / "weights.bin"))
@@ -639,6 +707,8 @@ def test_a_failure_of_any_kind_names_no_folder_and_its_traceback_is_in_the_log(
         row = 'tasks = { films = "tiny", story = "tiny" }'
         task = '[[task]]\nname = "story"\nfile = "story.txt"'
         (folder / "study.toml").write_text(f"{STUDY}{row}\n{task}\n")
+    elif kind == "cost":
+        calibrated(folder, STUDY)
     else:
         shutil.rmtree(folder / "results" / "records" / kind)
     if KINDS[kind].joins:
@@ -658,7 +728,7 @@ def test_a_failure_of_any_kind_names_no_folder_and_its_traceback_is_in_the_log(
     monkeypatch.undo()
     jobs._kept.cache_clear()
     monkeypatch.setattr(workers, "ProcessPoolExecutor", InProcess)
-    if kind != "perplexity":
+    if kind not in ("perplexity", "cost"):
         outcome, _ = again(folder)
         assert (outcome.failures, outcome.log, kinds(outcome)) == ([], None, CELLS)
         assert not (folder / "results" / "failures.log").exists(), "it tells of the last build"

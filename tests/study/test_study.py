@@ -9,7 +9,8 @@ import pytest
 from experiments.errors import ReportError
 from experiments.records.cell import FIXED
 from experiments.study.plan import questions
-from experiments.study.study import DEFAULT_LEVELS, LoadedStudy, StudyError, load_study
+from experiments.study.reading import DEFAULT_LEVELS, StudyError
+from experiments.study.study import LoadedStudy, load_study
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +61,8 @@ measure = "never"
     assert faults(tmp_path, text) == [
         "study.toml:1: unknown key 'titel'; did you mean title?",
         "study.toml:2: level 1.5: expected a number above 0, up to 1; 0.9 is 90 %",
-        "study.toml:3: methods 'magnitud': expected one of magnitude, random; did you mean magnitude?",
+        "study.toml:3: methods 'magnitud': expected one of magnitude, random, wanda, sparsegpt, alps; "
+        "did you mean magnitude?",
         "study.toml:4: tasks 'revews': expected one of reviews, acceptability, "
         "cola, sst2, perplexity, tickets; "
         "did you mean reviews?",
@@ -192,7 +194,7 @@ def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
     loaded = load(tmp_path, ONE_MODEL)
     study, (model,) = loaded.study, loaded.study.models
     assert study.levels == DEFAULT_LEVELS == (0.1, 0.5, 0.9, 0.95, 0.99)
-    assert study.methods == ("magnitude", "random")
+    assert [method.name for method in study.methods] == ["magnitude", "random"]
     assert model.tasks == {"reviews": "tiny", "acceptability": "tiny"}
     assert (model.measure, loaded.folder) == ("here", tmp_path)
     assert [task.name for task in study.tasks] == ["reviews", "acceptability"]
@@ -218,7 +220,7 @@ def test_the_study_that_ships_loads_and_has_a_row_of_each_family() -> None:
     assert {model.family for model in here} == {"encoder-only", "decoder-only", "encoder-decoder"}
     assert study.levels == (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
     assert study.levels_of("random") == (0.1, 0.5, 0.9, 0.95, 0.99)
-    assert set(study.methods) == {"magnitude", "random"}
+    assert [method.name for method in study.methods] == ["magnitude", "random"]
     assert all(model.checkpoint.startswith("mini/") for model in here)
 
 
@@ -239,7 +241,8 @@ levels = [0.1, 0.5]
 
 def test_a_method_may_be_asked_at_some_of_the_levels(tmp_path: Path) -> None:
     study = load(tmp_path, FEWER + ONE_MODEL).study
-    assert (study.methods, study.levels) == (("magnitude", "random"), (0.1, 0.3, 0.5))
+    assert [method.name for method in study.methods] == ["magnitude", "random"]
+    assert study.levels == (0.1, 0.3, 0.5)
     assert study.levels_of("magnitude") == (0.1, 0.3, 0.5)
     assert study.levels_of("random") == (0.1, 0.5)
     asked = [
@@ -259,11 +262,15 @@ def test_a_method_may_be_asked_at_some_of_the_levels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "fault"),
     [
-        ('"random"', '"randm"', "5: name 'randm': expected one of magnitude, random; did you mean random?"),
-        ('"random"', '"magnitude"', "5: 'magnitude' is the report's own method: asked at every level"),
+        ('"random"', '"randm"', "5: name 'randm': expected one of magnitude, random, wanda, sparsegpt, alps; "
+         "did you mean random?"),
+        ('"random"', '"magnitude"',
+         "5: 'magnitude' is the report's own method: asked of every model at every level"),
         ("[0.1, 0.5]\n", "[0.1, 0.6]\n", "6: level 0.6 is none of the study's levels"),
         ("[0.1, 0.5]\n", "[0.5, 0.1]\n", "6: levels: expected one or more, in rising order"),
-        ("[0.1, 0.5]\n", '[0.1]\nseed = 3\n', "7: unknown key 'seed'; known keys: name, levels"),
+        ("[0.1, 0.5]\n", '[0.1]\nseed = 3\n',
+         "7: unknown key 'seed'; known keys: name, method, scope, pattern, repair, allocation, "
+         "calibration, samples, levels, models"),
         ("[0.1, 0.5]\n", '[0.1]\n[[method]]\nname = "random"\nlevels = [0.1]\n',
          "8: method 'random' stands twice"),
     ],
@@ -273,3 +280,128 @@ def test_a_method_of_its_own_table_is_checked(
 ) -> None:
     assert before in FEWER
     assert faults(tmp_path, FEWER.replace(before, after) + ONE_MODEL) == [f"study.toml:{fault}"]
+
+
+METHODS = """
+levels = [0.5, 0.6]
+methods = ["magnitude"]
+{}
+[[method]]
+name = "Wanda"
+method = "wanda"
+{}
+"""
+
+
+def test_a_method_table_says_how_a_method_of_any_name_prunes(tmp_path: Path) -> None:
+    text = METHODS.format(
+        '[[method]]\nname = "sparsegpt"\npattern = "2:4"',
+        'repair = true\nallocation = "owl"\ncalibration = "reviews"\nsamples = 8\nlevels = [0.6]\n'
+        'models = ["Tiny"]',
+    )
+    study = load(tmp_path, text + ONE_MODEL).study
+    magnitude, sparsegpt, wanda = study.methods
+    usual = {"repair": False, "allocation": "uniform", "calibration": "", "seeds": 1, "models": ()}
+    assert vars(magnitude) == usual | {
+        "name": "magnitude", "method": "magnitude", "scope": "global", "pattern": "unstructured",
+        "levels": (0.5, 0.6), "samples": 0,
+    }  # fmt: skip
+    assert vars(sparsegpt) == usual | {
+        "name": "sparsegpt", "method": "sparsegpt", "scope": "layer", "pattern": "2:4",
+        "levels": (0.5,), "samples": 32,
+    }  # fmt: skip
+    assert vars(wanda) == {
+        "name": "Wanda", "method": "wanda", "scope": "row", "pattern": "unstructured", "repair": True,
+        "allocation": "owl", "calibration": "reviews", "samples": 8, "levels": (0.6,), "seeds": 1,
+        "models": ("Tiny",),
+    }  # fmt: skip
+    assert wanda.asks("Tiny", 0.6)
+    assert not wanda.asks("Tiny", 0.5)
+    assert not wanda.asks("Other", 0.6)
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ('method = "wand"', "method 'wand': expected one of magnitude, random, wanda"),
+        ('scope = "global"', "scope 'global': what a block reads hangs on"),
+        ('scope = "rows"', "scope 'rows': expected one of global, layer, row; did you mean row?"),
+        ('pattern = "4:2"', "pattern '4:2'"),
+        ('pattern = "2:4"\nlevels = [0.6]', "pattern 2:4 has level 0.5 alone"),
+        ('pattern = "1:4"', "level 0.75 is none of the study's levels"),
+        (
+            'pattern = "2:4"\nallocation = "owl"',
+            "allocation 'owl': a pattern has one level everywhere",
+        ),
+        ('allocation = "olw"', "allocation 'olw': expected one of uniform, arithmetic, owl"),
+        ("repair = 1", "repair = 1: expected true or false"),
+        ("samples = 0", "samples = 0: expected a whole number of at least 1"),
+        ('calibration = "tickets"', "calibration 'tickets': expected one of"),
+        ('models = ["Tinny"]', "models 'Tinny': expected one of Tiny; did you mean Tiny?"),
+        ("models = []", "models = []: expected a list of names"),
+    ],
+)
+def test_what_does_not_go_together_in_a_method_is_told(
+    said: str, fault: str, tmp_path: Path
+) -> None:
+    if "method = " in said:
+        text = METHODS.format("", "").replace('method = "wanda"', said)
+    else:
+        text = METHODS.format("", said)
+    (told,) = faults(tmp_path, text + ONE_MODEL)
+    assert f": {fault}" in told
+
+
+@pytest.mark.parametrize(
+    ("methods", "fault"),
+    [
+        ('methods = ["wanda"]', "methods begin with 'wanda', which looks at text"),
+        ('[[method]]\nname = "random"\nsamples = 3', "samples of a method that looks at weights alone"),
+        ('[[method]]\nname = "random"\nmethod = "wanda"', "'random' is that of another method"),
+        ('[[method]]\nname = "mine"\nmethod = "magnitude"\nallocation = "owl"',
+         "allocation 'owl': scope 'global' shares out levels itself"),
+    ],
+)  # fmt: skip
+def test_a_method_is_held_to_what_it_looks_at(methods: str, fault: str, tmp_path: Path) -> None:
+    (told,) = faults(tmp_path, f"{methods}\n{ONE_MODEL}")
+    assert fault in told
+
+
+def test_training_sentences_of_ones_own_are_not_those_that_are_scored(tmp_path: Path) -> None:
+    for name in ("scored", "train"):
+        (tmp_path / f"{name}.tsv").write_text("sentence\tlabel\nit is broken\tbug\n")
+    task = '[[task]]\nname = "tickets"\nfile = "scored.tsv"\ntraining = "{}.tsv"\n'
+    loaded = load(tmp_path, task.format("train") + ONE_MODEL)
+    assert loaded.tasks["tickets"].training == tmp_path / "train.tsv"
+    for name, fault in (
+        ("scored", "training: the file that is scored; expected another"),
+        ("none", "training 'none.tsv': expected a file there"),
+    ):
+        (told,) = faults(tmp_path, task.format(name) + ONE_MODEL)
+        assert told == f"study.toml:4: {fault}"
+
+
+def test_a_study_may_be_published_apart_and_another_compare_by_it(tmp_path: Path) -> None:
+    study = load(tmp_path, ONE_MODEL).study
+    assert (study.apart, study.compare) == (False, ())
+    text = 'apart = true\ncompare = ["methods-mine", "others"]\n'
+    study = load(tmp_path, text + ONE_MODEL).study
+    assert (study.apart, study.compare) == (True, ("methods-mine", "others"))
+    kinds = {cell.kind for cell in questions(study, study.models[0])}
+    assert kinds == {"inspection", "pruning", "evaluation", "comparison"}, "neither bytes nor times"
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('apart = "yes"', "apart = 'yes': expected true or false"),
+        ('compare = ["../mine"]', "compare '../mine': expected the name of a study's file"),
+        ('compare = [".git"]', "compare '.git': expected the name of a study's file"),
+        ('compare = ["a", "a"]', "compare 'a' stands twice"),
+        ("compare = []", "compare = []: expected a list of names"),
+        ('compare = "mine"', "compare = 'mine': expected a list of names"),
+    ],
+)
+def test_what_is_no_study_s_name_is_not_compared_by(line: str, fault: str, tmp_path: Path) -> None:
+    (told,) = faults(tmp_path, f"{line}\n{ONE_MODEL}")
+    assert told == f"study.toml:1: {fault}"

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, TrainerCallback
 
 from experiments.checkpoint.folder import Checkpoint
-from experiments.pruning.choosing import Settings
 from experiments.pruning.export import prune_to_folder
 from experiments.pruning.inspection import inspect
+from experiments.pruning.settings import Settings
 from experiments.pruning.stored_model import StoredModel
 from experiments.quality.tasks.table import Task
 from experiments.training import finetuning

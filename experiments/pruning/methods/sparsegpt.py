@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.errors import ReportError
+from experiments.pruning import kernels
 from experiments.pruning.patterns import UNSTRUCTURED, parse_pattern
 from experiments.pruning.quota import Quota
 
@@ -40,9 +41,10 @@ def solve(weights: Matrix, gram: Matrix, quota: Quota) -> tuple[Matrix, NDArray[
     parts = quota.shared([min(step, width - start) for start in starts])
     for start, part in zip(starts, parts):
         stop = min(start + step, width)
-        block, own = left[:, start:stop], factor[start:stop, start:stop]
-        errors, stays = _block(block, own, part, gone[:, start:stop])
-        kept[:, start:stop] = stays
+        block = np.ascontiguousarray(left[:, start:stop])
+        own = np.ascontiguousarray(factor[start:stop, start:stop])
+        errors, kept[:, start:stop] = _block(block, own, part, gone[:, start:stop])
+        left[:, start:stop] = block
         left[:, stop:] -= errors @ factor[start:stop, stop:]
     left[~kept] = 0
     return left, kept
@@ -56,14 +58,11 @@ def _block(
     errors = np.zeros_like(block)
     group = parse_pattern(quota.pattern)[1] if quota.pattern != UNSTRUCTURED else block.shape[1]
     kept = np.ones(block.shape, np.bool_)
-    for column in range(block.shape[1]):
-        if column % group == 0:
-            here = slice(column, column + group)
-            scores = np.where(gone[:, here], 0.0, (block[:, here] / diagonal[here]) ** 2)
-            kept[:, here] = quota.kept(scores) & ~gone[:, here]
-        before = block[:, column]
-        errors[:, column] = np.where(kept[:, column], 0.0, before) / diagonal[column]
-        block[:, column:] -= np.outer(errors[:, column], factor[column, column:])
+    for first in range(0, block.shape[1], group):
+        here = slice(first, first + group)
+        scores = np.where(gone[:, here], 0.0, (block[:, here] / diagonal[here]) ** 2)
+        kept[:, here] = quota.kept(scores) & ~gone[:, here]
+        kernels.make_up(block, factor, kept, first, min(first + group, block.shape[1]), errors)
     return errors, kept
 
 

