@@ -5,6 +5,7 @@ for it. Reads and writes files.
 """
 
 import fcntl
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from experiments.pruning.magnitudes import Weights
 from experiments.pruning.settings import Settings
 from experiments.pruning.solved import Solved
 from experiments.pruning.stored_model import StoredModel
+from experiments.records import manifest
 from experiments.records.cost import Cost
 
 
@@ -57,13 +59,16 @@ class Artefact:
 def artefact(checkpoint: Checkpoint, recipe: Recipe, folder: Path) -> Artefact:
     """What a recipe leaves of a checkpoint: as it is kept below a folder, or made now and kept there.
 
+    What is kept and no longer stands as it was written is made anew.
+
     Raises:
         ReportError: where it cannot be made, or the disk is full.
     """
     place = folder / recipe.identity
-    if not place.is_dir():
+    if not _stands(place):
         with _alone(folder, recipe.identity):
-            if not place.is_dir():
+            if not _stands(place):
+                shutil.rmtree(place, ignore_errors=True)
                 export.prune_to_folder(
                     checkpoint,
                     recipe.settings,
@@ -73,6 +78,12 @@ def artefact(checkpoint: Checkpoint, recipe: Recipe, folder: Path) -> Artefact:
                     calibration=recipe.calibration,
                 )
     return Artefact(recipe, Checkpoint(recipe.identity, place))
+
+
+def _stands(place: Path) -> bool:
+    """Whether a folder holds what its manifest says, every byte of it."""
+    made = manifest.read(place)
+    return made is not None and all(made.holds(place, name) for name in made.files)
 
 
 @contextmanager

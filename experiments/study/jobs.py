@@ -27,11 +27,10 @@ from experiments.records.provenance import Digests, changed, machine, stamp_of, 
 from experiments.records.record import Answer, Provenance, Record
 from experiments.speed import footprint, latency
 from experiments.study.kinds import KINDS, TIMED_THREADS
-from experiments.study.plan import Job, Planned
+from experiments.study.plan import WEIGHTS, Job, Planned
 
 SMALL = 1 << 28  # bytes of a checkpoint; a larger one is opened again, for its memory is worth more
 Ask = Callable[[Planned], Answer]
-WEIGHTS = "weights"  # below results/: what calibration left
 
 
 class Opened:
@@ -84,7 +83,7 @@ class Opened:
             calibration=Calibration(
                 task=asked.shown, samples=asked.method.samples, seed=asked.cell.seed or 0
             ),
-            identity=asked.identity["weights"],
+            identity=asked.identity[WEIGHTS],
         )
         return artefact(self.checkpoint, recipe, self._kept)
 

@@ -25,6 +25,8 @@ from experiments.study.kinds import KINDS, Kind
 from experiments.study.reading import StudyError
 from experiments.study.study import LoadedStudy, shown_tasks
 
+WEIGHTS = "weights"  # below results/: what calibration left; in an identity: a digest of what that hangs on
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -245,7 +247,7 @@ def _weights(
         **_settings(method),
         **depends,
     }
-    return {"calibration": text, "weights": digest_text(json.dumps(found, sort_keys=True))}
+    return {"calibration": text, WEIGHTS: digest_text(json.dumps(found, sort_keys=True))}
 
 
 def _settings(method: StudyMethod) -> dict[str, str]:

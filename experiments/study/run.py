@@ -5,6 +5,7 @@ measured costs no more than reading its records.
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from experiments.records.study import Asking, Study, StudyModel
 from experiments.study import failures
 from experiments.study.kinds import KINDS, TIMED_THREADS
 from experiments.study.plan import (
+    WEIGHTS,
     Plan,
     Planned,
     jobs_of,
@@ -73,6 +75,9 @@ def run_study(
     for failure in plan.failures:
         say(f"cannot be measured: {failure}")
     known = {} if fresh else _known(plan.here, results)
+    if fresh:
+        for identity in {one.identity.get(WEIGHTS) for one in plan.here} - {None}:
+            shutil.rmtree(results.folder / WEIGHTS / str(identity), ignore_errors=True)
     wanted = [one for one in plan.here if one.cell not in known]
     outcome = Outcome(failures=list(plan.failures))
     for damaged in results.damaged:

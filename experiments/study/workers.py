@@ -20,7 +20,7 @@ from experiments.records.provenance import Digests
 from experiments.records.record import Record
 from experiments.records.store import Results, sweep
 from experiments.study import failures
-from experiments.study.plan import Job, Planned, jobs_of, shown
+from experiments.study.plan import WEIGHTS, Job, Planned, jobs_of, shown
 from experiments.terminal import guard, interrupts_held
 
 Say = Callable[[str], None]
@@ -125,7 +125,7 @@ def _workers(count: int) -> ProcessPoolExecutor:
 
 def _work(job: Job, folder: Path) -> Failed:
     """In a worker: answer a job's cells and keep each record at once; what failed, and why."""
-    from experiments.study.jobs import WEIGHTS, answers
+    from experiments.study.jobs import answers
 
     results, failed, answered = Results(folder), {}, set()
     try:

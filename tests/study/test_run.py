@@ -22,6 +22,8 @@ from experiments.checkpoint.folder import Checkpoint
 from experiments.checkpoint.locate import locate
 from experiments.errors import ReportError
 from experiments.models import opening
+from experiments.pruning import calibrated
+from experiments.pruning.solved import Solved
 from experiments.quality import answering, perplexity
 from experiments.quality.tasks.located import located
 from experiments.quality.tasks.table import TASKS, Task
@@ -620,7 +622,7 @@ def test_a_line_in_the_table_of_kinds_is_planned_asked_kept_and_held_by_level(
     assert again(folder)[1] == []
 
 
-def calibrated(folder: Path, study: str, method: str = "wanda", **more: object) -> None:
+def with_wanda(folder: Path, study: str, method: str = "wanda", **more: object) -> None:
     """The study of a folder, and in it a method that is shown sentences of its task's training file."""
     lines = (folder / "films.tsv").read_text().splitlines()
     (folder / "train.tsv").write_text("\n".join([lines[0], *(f"so {line}" for line in lines[1:])]))
@@ -634,7 +636,7 @@ def test_what_calibration_leaves_is_made_once_and_read_by_every_question_about_i
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One level of Wanda: a pruning, a cost, an answer, and two comparisons with it, one of magnitude's."""
-    calibrated(folder, STUDY)
+    with_wanda(folder, STUDY)
     outcome, _ = again(folder)
     assert outcome.failures == []
     more = {"pruning": 1, "cost": 1, "evaluation": 1, "comparison": 3}
@@ -654,13 +656,29 @@ def test_what_calibration_leaves_is_made_once_and_read_by_every_question_about_i
     opened = opening.open_model(Checkpoint("kept", kept))
     question = answering.prepare(opened, of(folder)[0].tasks["films"])
     assert evaluation.predictions == tuple(answering.predict(opened, question))
-    monkeypatch.setattr("experiments.pruning.calibrated.solve", _failing)
+    solve, made = calibrated.solve, []
+
+    def counting(*given: Any, **named: Any) -> Solved:
+        made.append(given)
+        return solve(*given, **named)
+
+    monkeypatch.setattr(calibrated, "solve", counting)
     for kind in ("pruning", "evaluation"):
         shutil.rmtree(folder / "results" / "records" / kind)
-    assert again(folder)[0].failures == [], "what is kept is read"
-    shutil.rmtree(kept)
+    assert again(folder)[0].failures == []
+    assert not made, "what is kept is read"
+    weights = next(kept.glob("*.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
     shutil.rmtree(folder / "results" / "records" / "pruning")
-    assert len(again(folder)[0].failures) == 1, "and where it is gone, it is made"
+    outcome, _ = again(folder)
+    assert (outcome.failures, len(made)) == ([], 1), (
+        "and where a bit of it was flipped, it is made anew"
+    )
+    assert answer(outcome, "pruning", method="wanda") == pruning
+    assert again(folder, fresh=True)[0].failures == []
+    assert len(made) == 2, "and so it is where everything is measured again"
 
 
 def test_a_study_published_apart_lies_by_itself_and_is_compared_by_its_name(folder: Path) -> None:
@@ -708,7 +726,7 @@ def test_a_failure_of_any_kind_names_no_folder_and_its_traceback_is_in_the_log(
         task = '[[task]]\nname = "story"\nfile = "story.txt"'
         (folder / "study.toml").write_text(f"{STUDY}{row}\n{task}\n")
     elif kind == "cost":
-        calibrated(folder, STUDY)
+        with_wanda(folder, STUDY)
     else:
         shutil.rmtree(folder / "results" / "records" / kind)
     if KINDS[kind].joins:
