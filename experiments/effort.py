@@ -22,13 +22,13 @@ class Effort:
 @contextmanager
 def effort(process: Path = PROCESS) -> Iterator[Effort]:
     """What the block takes. Linux alone tells the most memory of a part of a process' life."""
-    told, begun = Effort(), time.process_time()
+    taken, begun = Effort(), time.process_time()
     from_now_on = _reset(process)
     try:
-        yield told
+        yield taken
     finally:
-        told.seconds = time.process_time() - begun
-        told.peak_bytes = _peak(process) if from_now_on else None
+        taken.seconds = time.process_time() - begun
+        taken.peak_bytes = _peak(process) if from_now_on else None
 
 
 def _reset(process: Path) -> bool:
@@ -40,5 +40,5 @@ def _reset(process: Path) -> bool:
 
 
 def _peak(process: Path) -> int | None:
-    told = re.search(r"^VmHWM:\s*(\d+) kB$", (process / "status").read_text(), re.MULTILINE)
-    return int(told[1]) << 10 if told else None
+    line = re.search(r"^VmHWM:\s*(\d+) kB$", (process / "status").read_text(), re.MULTILINE)
+    return int(line[1]) << 10 if line else None

@@ -53,7 +53,7 @@ class Artefact:
     @property
     def cost(self) -> Cost:
         """What it took to make it."""
-        return Cost(**export.said_of(self.checkpoint.folder)["cost"])
+        return Cost(**export.document_of(self.checkpoint.folder)["cost"])
 
 
 def artefact(checkpoint: Checkpoint, recipe: Recipe, folder: Path) -> Artefact:

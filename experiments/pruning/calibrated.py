@@ -127,19 +127,21 @@ def _targets(
     progress: Progress,
 ) -> dict[str, Target]:
     """What each map is to become, by name."""
-    if settings.allocation != UNIFORM:
-        return _allocated(tensors, settings, level, opened, batches, progress)
     masks: dict[str, Mask] = {}
-    if not METHODS[settings.method].calibrated:
-        (choice,) = choosing.choose(tensors, settings, [level], progress=progress)
-        masks = {one.entry.name: choice.mask(one) for one in tensors}
+    if settings.allocation != UNIFORM:
+        quotas = _allocated(tensors, settings, level, opened, batches, progress)
+    else:
+        quotas = {
+            one.entry.name: quota(one.entry.input_axis, one.shape, settings, level)
+            for one in tensors
+        }
+        if not METHODS[settings.method].calibrated:
+            (choice,) = choosing.choose(tensors, settings, [level], progress=progress)
+            masks = {one.entry.name: choice.mask(one) for one in tensors}
     return {
-        one.entry.name: Target(
-            quota(one.entry.input_axis, one.shape, settings, level),
-            one.dtype,
-            masks.get(one.entry.name),
-        )
+        name: Target(quotas[name], one.dtype, masks.get(name))
         for one in tensors
+        for name in [one.entry.name]
     }
 
 
@@ -150,20 +152,15 @@ def _allocated(
     opened: OpenModel,
     batches: Sequence[Mapping[str, Tensor]],
     progress: Progress,
-) -> dict[str, Target]:
-    """The same, the level shared out by a rule."""
+) -> dict[str, Quota]:
+    """What each map gives, by name, the level shared out by a rule."""
     rule = RULES[settings.allocation]
     parts = {one.entry.name: part_of(one.entry, by_kind=rule.by_kind) for one in tensors}
     scores = _scores(rule, parts, opened, batches, progress)
     sizes = {one.entry.name: one.count for one in tensors}
     given = allocation.counts(rule, level, sizes, parts, scores)
     rows = {one.entry.name: one.shape[1 - one.entry.input_axis] for one in tensors}
-    return {
-        one.entry.name: Target(
-            Quota.of_count(given[one.entry.name], rows[one.entry.name], settings.scope), one.dtype
-        )
-        for one in tensors
-    }
+    return {name: Quota.of_count(given[name], rows[name], settings.scope) for name in sizes}
 
 
 def _scores(

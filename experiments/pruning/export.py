@@ -90,8 +90,8 @@ def prune_to_folder(
         told = _write(stored, files, choice, folder, form, progress)
         _recount(told, stored, folder)
         cost = choice.cost if isinstance(choice, Solved) else None
-        said = _said(told, settings, calibration, cost)
-        (folder / PRUNED).write_text(to_json(said) + "\n", encoding="utf-8")
+        document = _document(told, settings, calibration, cost)
+        (folder / PRUNED).write_text(to_json(document) + "\n", encoding="utf-8")
     return told
 
 
@@ -221,13 +221,13 @@ def _recount(told: Pruning, stored: StoredModel, folder: Path) -> None:
         raise AssertionError("the written file's zeros differ from those that were to be written")
 
 
-def said_of(folder: Path) -> dict[str, Any]:
+def document_of(folder: Path) -> dict[str, Any]:
     """What a pruned folder's own file says of its pruning."""
-    told: dict[str, Any] = json.loads((folder / PRUNED).read_text(encoding="utf-8"))
-    return told
+    document: dict[str, Any] = json.loads((folder / PRUNED).read_text(encoding="utf-8"))
+    return document
 
 
-def _said(
+def _document(
     told: Pruning, settings: Settings, calibration: "Calibration | None", cost: Cost | None
 ) -> dict[str, Any]:
     """The same, to be written; of a calibration what was shown and what it took, too."""

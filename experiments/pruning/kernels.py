@@ -31,8 +31,11 @@ class Loop:
 
     done = 0  # words that numpy has gone over, in all loops
 
-    def __init__(self, loop: Callable[..., Any], by_numpy: Callable[..., Any]) -> None:
+    def __init__(
+        self, loop: Callable[..., Any], by_numpy: Callable[..., Any], passes: int = 1
+    ) -> None:
         self.loop, self.by_numpy, self.__doc__ = loop, by_numpy, loop.__doc__
+        self.passes = passes  # over its words, of numpy
 
     @cached_property
     def fast(self) -> Any:
@@ -42,14 +45,14 @@ class Loop:
     def __call__(self, words: Any, *rest: Any) -> Any:
         """Do as the loop says."""
         if Loop.done < LITTLE:
-            Loop.done += words.size
+            Loop.done += self.passes * words.size
             return self.by_numpy(words, *rest)
         return self.fast(words, *rest)
 
 
-def also(by_numpy: Callable[..., Any]) -> Callable[[Callable[..., Any]], Loop]:
-    """A loop that numpy can do also, by this function."""
-    return lambda loop: Loop(loop, by_numpy)
+def also(by_numpy: Callable[..., Any], *, passes: int = 1) -> Callable[[Callable[..., Any]], Loop]:
+    """A loop that numpy can do also, by this function, in so many passes over its words."""
+    return lambda loop: Loop(loop, by_numpy, passes)
 
 
 def _tally(keys: Any, shift: Any, counts: Any) -> None:
@@ -248,7 +251,7 @@ def _make_up(block: Any, factor: Any, kept: Any, first: Any, last: Any, errors: 
         block[:, column:] -= np.outer(errors[:, column], factor[column, column:])
 
 
-@also(_make_up)
+@also(_make_up, passes=64)  # half of the columns that SparseGPT takes at once
 def make_up(block: Any, factor: Any, kept: Any, first: Any, last: Any, errors: Any) -> None:
     """Take the columns from `first` up to `last`: what is not kept goes, those to its right make up for it.
 

@@ -128,7 +128,7 @@ def prune(
     )
     if pruning.zeros_before > removed_count(request.target, pruning.prunable):
         say(already_zero(pruning.zeros_before, pruning.prunable))
-    return export.said_of(out) | {
+    return export.document_of(out) | {
         "format": request.form,
         "bytes": export.sizes(out),
     }

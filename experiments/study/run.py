@@ -104,8 +104,8 @@ def run_study(
         outcome.failures += run_jobs(asked, loaded.study.levels, results, count, say, take)
     outcome.held = [known[one.cell] for one in plan.here if one.cell in known]
     _fill(plan, recorded, results.sound, outcome)
-    outcome.apart, missing = apart(plan.study, recorded)
-    outcome.failures += missing
+    outcome.apart, gone = apart(plan.study, recorded)
+    outcome.failures += gone
     results.sound.save()
     outcome.held.append(Held(study_record(loaded.name, plan.study), "here"))
     outcome.failures = list(map(failures.Places(loaded).hidden, outcome.failures))

@@ -1,6 +1,6 @@
 """Methods: which keeps most at a level, at which levels, and at which cost; the control beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -8,37 +8,23 @@ from experiments.records.cell import DENSE
 from experiments.records.evaluation import Comparison
 from experiments.records.perplexity import PerplexityChange
 from generator import contests, pairs
-from generator.contests import Contender, Contest
 from generator.exhibits import Column, Drawing, Table
 from generator.exports import answers
-from generator.figures import kept_by_method, quality_by_level
+from generator.figures import kept_by_method
 from generator.figures.kept_by_method import Row
-from generator.figures.quality_by_level import Line, Panel
+from generator.pages import side_by_side
 from generator.pairs import Pair
-from generator.render import NONE, Markdown, escape, level_name, listed, perplexity, whole
-from generator.report import Report
-from generator.sentences import contest as side_by_side
+from generator.render import NONE, Markdown, escape, level_name, listed
+from generator.report import Report, is_miniature
+from generator.sentences import contest, tasks
 from generator.sentences import quality as sentences
-from generator.sentences import tasks
 from generator.sentences.contest import Held
 from generator.sentences.findings import in_words
-from generator.sentences.quality import PERPLEXITY
 from generator.verdicts import bounds_of, fixed_score
 
 MOST_ROWS = 16
-MOST_METHODS = 8
 EXAMPLE = 0.5
 NOTHING = Markdown("")
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Methods side by side on a text that a model predicts: a figure, a row a method, and what is said."""
-
-    title: Markdown
-    said: tuple[Markdown, ...]
-    figure: Drawing | None
-    table: Table
 
 
 @dataclass(frozen=True)
@@ -57,12 +43,12 @@ class Context:
     """What the page shows."""
 
     lead: Markdown
-    shown: tuple[Shown, ...]
+    shown: tuple[side_by_side.Shown, ...]
     labelled: tuple[Labelled, ...]
     costs: Table | None
     note: Markdown
     methods: tuple[str, ...]
-    calibrated: bool
+    named: tuple[str, ...]
     apart: tuple[Markdown, ...]
     seeds: Markdown
     fewer: bool
@@ -74,7 +60,7 @@ def context(report: Report) -> Context:
     texts = [one for one in every if one.of_text]
     parts = [*report.apart, report]
     held = [one for part in parts for one in _held(part, pairs.pairs(part))]
-    lead = side_by_side.lead(texts) or side_by_side.counted(held)
+    lead = contest.lead(texts) or contest.counted(held)
     labelled = tuple(
         one
         for place, part in enumerate(parts)
@@ -85,19 +71,35 @@ def context(report: Report) -> Context:
             labelled[-1].control,
             (*labelled[:-1], replace(labelled[-1], control=NOTHING)),
         )
-    studies = [part.study for part in parts]
     return Context(
         lead=lead,
-        shown=tuple(_shown(one, place) for place, one in enumerate(texts)),
+        shown=tuple(side_by_side.shown(one, place) for place, one in enumerate(texts)),
         labelled=labelled,
-        costs=_costs(every),
+        costs=side_by_side.costs(every),
         note=report.note(report.measured),
         methods=report.methods,
-        calibrated=any(method.samples for study in studies for method in study.methods),
-        apart=tuple(escape(part.study.title) for part in report.apart),
+        named=tuple(_named(parts)),
+        apart=tuple(map(_apart, report.apart)),
         seeds=listed([str(seed) for seed in report.seeds]),
         fewer=_fewer(report),
     )
+
+
+def _named(parts: Sequence[Report]) -> Iterator[str]:
+    """What a page has to explain: the methods that were shown a text, and whether any was repaired."""
+    for part in parts:
+        for method in map(part.study.method, part.compared):
+            if method.samples:
+                yield method.method
+                yield "repair" * method.repair
+
+
+def _apart(part: Report) -> Markdown:
+    """A study by its title, the machine and the day of its last answer."""
+    made = [one.record.provenance for one in part.held if one.record.provenance]
+    latest = max(made, key=lambda one: one.date, default=None)
+    on = f", on {escape(latest.machine.processor)}, {latest.date}" if latest else ""
+    return Markdown(f"{escape(part.study.title)}{on}")
 
 
 def _labelled(report: Report, part: Report, place: int) -> Labelled:
@@ -111,100 +113,6 @@ def _labelled(report: Report, part: Report, place: int) -> Labelled:
         figure=_figure(part, some, name),
         table=_table(part, some, name),
         answers=None if own else replace(answers.compared(part), name=f"{name}-answers"),
-    )
-
-
-def _shown(one: Contest, place: int) -> Shown:
-    name = "methods-text" + (f"-{place + 1}" if place else "")
-    row, task = escape(one.report.label(one.row)), escape(tasks.title(one.task))
-    lines = side_by_side.order(one), side_by_side.repaired(one), side_by_side.allocated(one)
-    return Shown(
-        title=Markdown(f"{row}, {task}"),
-        said=tuple(filter(None, lines)),
-        figure=_curves(one, name),
-        table=_by_level(one, name),
-    )
-
-
-def _curves(one: Contest, name: str) -> Drawing | None:
-    """Quality by level, a line a method; what is asked by a pattern alone is in the table."""
-    lines = []
-    for place, contender in enumerate(_picked(one)):
-        points = []
-        for asked in one.asked:
-            got = None if asked.pattern else one.answer(contender, asked)
-            if got is not None:
-                low, high = got.interval or (got.value, got.value)
-                points.append((asked.level, got.value, low, high))
-        if points:
-            lines.append(Line(contender.name, tuple(points), place))
-    if not lines or one.dense is None:
-        return None
-    inspected = one.report.inspection(one.row.name)
-    guess = float(inspected.architecture.vocabulary or 0) if inspected else 0.0
-    panel = Panel(tasks.title(one.task), PERPLEXITY, tuple(lines), guess or None)
-    finding = side_by_side.best(one)
-    return Drawing(
-        name=name,
-        title=finding,
-        subtitle=Markdown(
-            f"Perplexity of {whole(one.dense.n)} tokens by {escape(one.row.name)}, lower is better. "
-            "Bars: 95 % intervals."
-        ),
-        alt=Markdown(
-            f"{finding}. Drawn: perplexity against the share of weights removed, a line a method."
-        ),
-        draw=partial(quality_by_level.draw, [panel]),
-    )
-
-
-def _picked(one: Contest) -> list[Contender]:
-    """The methods that are shown: the report's own, and of the others those that keep most, in order."""
-    at = side_by_side.example(one)
-
-    def rank(contender: Contender) -> float:
-        got = one.answer(contender, at)
-        return got.value if got else float("inf")
-
-    first, *others = one.contenders
-    kept = sorted(others, key=rank)[: MOST_METHODS - 1]
-    return [first, *(other for other in others if other in kept)]
-
-
-def _by_level(one: Contest, name: str) -> Table:
-    """A row a method, a column a level or pattern."""
-    rows = []
-    for contender in one.contenders:
-        cost = one.cost(contender)
-        got = [one.answer(contender, asked) for asked in one.asked]
-        rows.append(
-            (
-                contender.name,
-                *(answer.value if answer else None for answer in got),
-                cost.seconds if cost else None,
-                cost.peak_bytes if cost else None,
-            )
-        )
-    shown = {contender.name for contender in _picked(one)}
-    dense = perplexity(one.dense.value) if one.dense else NONE
-    return Table(
-        name=name,
-        caption=f"Perplexity; dense has {dense}.",
-        columns=(
-            Column("method", right=False),
-            *(Column(str(asked.title), perplexity) for asked in one.asked),
-            Column(
-                "minutes",
-                side_by_side.minutes,
-                unit="s",
-                about="of one core, to choose and to mend",
-            ),
-            Column(
-                "memory", side_by_side.memory, unit="bytes", about="the most that its process held"
-            ),
-        ),
-        rows=tuple(rows),
-        picked=tuple(place for place, row in enumerate(rows) if row[0] in shown),
     )
 
 
@@ -299,7 +207,10 @@ def _held(report: Report, some: Sequence[Pair]) -> list[Held]:
             theirs = _without_loss(view, both, level)
             mine = _without_loss(report.under(own), both, level)
             if theirs and mine and theirs[1] == mine[1]:
-                found.append(Held(method, own, level, theirs[0], mine[0], mine[1]))
+                which = (
+                    "miniature" if all(is_miniature(pair.row) for pair in both) else "model-task"
+                )
+                found.append(Held(method, own, level, theirs[0], mine[0], mine[1], which))
     return found
 
 
@@ -331,34 +242,6 @@ def _table(report: Report, some: Sequence[Pair], name: str) -> Table:
         ),
         rows=tuple(rows),
     )
-
-
-def _costs(every: Sequence[Contest]) -> Table | None:
-    """What choosing by calibration took, a row a model and method; in the CSV alone."""
-    rows = {
-        (one.row.name, contender.name): (
-            cost.task,
-            cost.samples,
-            cost.tokens,
-            cost.seconds,
-            cost.peak_bytes,
-        )
-        for one in every
-        for contender in one.contenders
-        if (cost := one.cost(contender))
-    }
-    if not rows:
-        return None
-    return Table(
-        name="costs",
-        columns=(
-            Column("model"), Column("method"),
-            Column("text", about="the task whose training text was shown"),
-            Column("windows"), Column("tokens"), Column("seconds", unit="s of one core"),
-            Column("memory", unit="bytes", about="the most that its process held"),
-        ),
-        rows=tuple((*names, *values) for names, values in rows.items()),
-    )  # fmt: skip
 
 
 def _of(alike: bool, value: tuple[int, int] | None) -> str:

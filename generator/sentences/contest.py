@@ -85,7 +85,10 @@ def lead(texts: Sequence[Contest]) -> Markdown:
 
 @dataclass(frozen=True)
 class Held:
-    """On the pairs asked of both, how many show no loss at a level: by a method, and by the report's own."""
+    """On the pairs asked of both, how many show no loss at a level: by a method, and by the report's own.
+
+    `which` says of what models they are.
+    """
 
     method: str
     own: str
@@ -93,6 +96,7 @@ class Held:
     without: int
     own_without: int
     asked: int
+    which: str = "model-task"
 
 
 def counted(some: Sequence[Held]) -> Markdown:
@@ -115,7 +119,7 @@ def counted(some: Sequence[Held]) -> Markdown:
         return Markdown("")
     return Markdown(
         f"At {level_name(one.level)} {escape(one.method)} shows no loss in {one.without} of "
-        f"{one.asked} model-task pair{'s' * (one.asked > 1)}, {escape(one.own)} in "
+        f"{one.asked} {one.which} pair{'s' * (one.asked > 1)}, {escape(one.own)} in "
         f"{one.own_without or 'none'}."
     )
 

@@ -231,18 +231,20 @@ def _sign(low: float, high: float) -> int:
 def kept_at(level: float, kept: Sequence[Mapping[str, Sequence[float]]]) -> Markdown:
     """What methods keep at a level of dense's gain over a fixed answer: the mean over pairs.
 
-    Of more than two the one that keeps most, and the first.
+    Of more than two the one that keeps most, and the first; where that is the same, the next.
 
     >>> kept_at(0.5, [{"magnitude": (0.9,), "random": (0.2, 0.4)}])
     'At 50 % magnitude keeps 90 % of the gain over a fixed answer, random 30 %'
     >>> kept_at(0.9, [{"magnitude": (0.4,), "Wanda": (0.6,), "ALPS": (0.95,)}])
     'At 90 % ALPS keeps 95 % of the gain over a fixed answer, magnitude 40 %'
+    >>> kept_at(0.5, [{"magnitude": (0.9,), "Wanda": (0.6,), "random": (0.2,)}])
+    'At 50 % magnitude keeps 90 % of the gain over a fixed answer, Wanda 60 %'
     """
     means = _means(kept)
     names = list(means)
     if len(names) > 2:
-        best = max(names, key=lambda name: means[name])
-        names = list(dict.fromkeys([best, names[0]]))
+        best, second, *_ = sorted(names, key=lambda name: -means[name])
+        names = [best, second if best == names[0] else names[0]]
     shares = [
         f"{escape(name)}{' keeps' * (not place)} {percent(means[name], 0)}"
         + " of the gain over a fixed answer" * (not place)

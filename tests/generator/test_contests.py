@@ -179,9 +179,13 @@ def test_a_study_apart_is_compared_and_named(contest: Contest) -> None:
     report = Report(synthetic.held(tasks=("reviews",)), apart=[apart.held])
     found = methods.context(report)
     assert found.lead.startswith("SparseGPT keeps most of GPT-2")
-    assert found.apart == ("A report",)
+    (apart,) = found.apart
+    assert apart.startswith("A report, on A processor")
+    assert apart.endswith(", 2026-01-02")
     text = (
         environment(lambda *keys: "").get_template("methods.md.jinja").render(title="M", page=found)
     )
-    assert "Measured apart from the other pages: A report." in text
+    assert "Measured apart from the other pages: A report, on A processor" in text
+    assert "*Wanda* ranks" in text
+    assert "*ALPS* seeks" not in text
     assert "## Every model, against the control" in text

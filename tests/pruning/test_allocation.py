@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.pruning.allocation import RULES, SPREAD, counts, outliers
+from experiments.pruning.allocation import RULES, counts, outliers
 from experiments.pruning.magnitudes import removed_count
 from experiments.pruning.quota import Quota
 
@@ -90,4 +90,3 @@ def test_blocks_of_columns_give_what_some_rows_give_more_too() -> None:
     gone = [one.removed * 3 + one.more for one in shared]
     assert sum(gone) == 7
     assert sum(one.more for one in shared) == 1
-    assert SPREAD == 0.08

@@ -202,7 +202,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("failing", ["left", "_said", "_recount"])
+@pytest.mark.parametrize("failing", ["left", "_document", "_recount"])
 @pytest.mark.parametrize("force", [False, True], ids=["new folder", "old folder"])
 def test_a_failure_in_the_middle_leaves_all_as_it_was(
     failing: str, force: bool, saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
