@@ -1,11 +1,13 @@
 """Lines labelled where they end: names beside each other's ends, none on another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 L = TypeVar("L")
 MOST = 12  # lines of a panel
@@ -75,6 +77,17 @@ def name_ends(axes: Axes, ends: Sequence[End]) -> None:
             words, (1.015, height), xycoords="axes fraction", va="center", ha="left",
             annotation_clip=False, color=end.colour, fontsize=SIZE,
         )  # fmt: skip
+
+
+def widest(names: Iterable[str]) -> float:
+    """Inches that the widest of these names takes beside a line's end; 0 of none.
+
+    >>> widest([]), widest(["ab"]) < widest(["a", "abc"]) < 0.4
+    (0.0, True)
+    """
+    font = FontProperties(size=SIZE)
+    of = text_to_path.get_text_width_height_descent
+    return max((of(plain(name), font, ismath=False)[0] / 72 for name in names), default=0.0)
 
 
 def _inside(height: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from generator.figures.labels import End, name_ends
+from generator.figures.labels import End, name_ends, widest
 from generator.figures.style import (
     GRID,
     INK,
@@ -19,6 +19,8 @@ from generator.figures.style import (
     percent_axis,
 )
 
+TALL, ABOVE, BELOW = 1.45, 0.3, 0.5  # inches of a panel, of its title, of the axis of levels
+LEFT, GAP = 0.6, 0.14  # of a panel's numbers; beside the names on its right
 LOWEST = -0.25  # of the gain: what is farther below stands at the edge
 
 
@@ -57,14 +59,34 @@ def draw(strip: Strip) -> Figure:
         )
         if some
     ]
-    figure = Figure(figsize=(WIDTH, 0.5 + 1.75 * max(len(drawn), 1)))
-    panels = figure.subplots(max(len(drawn), 1), 1, sharex=True, squeeze=False)[:, 0]
+    rows = max(len(drawn), 1)
+    names = [
+        *(line.label for some, _ in drawn for line in some),
+        *(name for name, _ in strip.rivals),
+    ]
+    figure = Figure(figsize=(WIDTH, BELOW + rows * (ABOVE + TALL)))
+    figure.set_layout_engine("none")
+    panels = figure.subplots(
+        rows, 1, sharex=True, squeeze=False, gridspec_kw=_margins(rows, widest(names))
+    )[:, 0]
     for axes, (_, panel) in zip(panels, drawn):
         panel(axes, strip)
     level_axis(panels[-1], strip.levels)
     panels[-1].set_xlim(-0.3, max(len(strip.levels) - 1, 0) + 0.3)
     panels[-1].set_xlabel(REMOVED)
     return figure
+
+
+def _margins(rows: int, names: float) -> dict[str, float]:
+    """Where the panels stand, as shares of the figure: known beforehand, nothing is drawn to be measured."""
+    height = BELOW + rows * (ABOVE + TALL)
+    return {
+        "left": LEFT / WIDTH,
+        "right": 1 - (names + GAP) / WIDTH,
+        "bottom": BELOW / height,
+        "top": 1 - ABOVE / height,
+        "hspace": ABOVE / TALL,
+    }
 
 
 def _lines(axes: Axes, strip: Strip, lines: Sequence[Line]) -> list[End]:
