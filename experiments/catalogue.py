@@ -51,6 +51,22 @@ def task_from_file(path: Path, *, text: str, label: str, metric: str | None) -> 
     )
 
 
+def training_text(named: str, *, text: str, label: str) -> "Task":
+    """The training text of a task by its name, or of a file of one's own: sentences, or a text (.txt).
+
+    Raises:
+        UsageError: where neither is meant.
+        ReportError: where the task has none.
+    """
+    from experiments.quality.tasks.located import located_training
+    from experiments.quality.tasks.table import TASKS
+
+    path = Path(named)
+    if named not in TASKS and (path.suffix or len(path.parts) > 1):
+        return task_from_file(path, text=text, label=label, metric=None)
+    return located_training(find_task(named))
+
+
 def table_of(what: str) -> list[dict[str, Any]]:
     """The models that are bundled, or the methods or tasks there are, a row each."""
     if what == "models":

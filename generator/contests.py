@@ -1,16 +1,18 @@
 """Methods side by side: what each leaves of a model's answers to a task, at each level and pattern. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from experiments.records.cell import DENSE
 from experiments.records.cost import Cost
 from experiments.records.evaluation import Comparison, Evaluation
 from experiments.records.perplexity import Perplexity, PerplexityChange
 from experiments.records.study import StudyMethod, StudyModel, StudyTask
-from generator.pairs import of_method
+from generator.pairs import Pair, of_method, pairs
 from generator.render import Markdown, level_name
-from generator.report import Report
+from generator.report import Report, is_miniature
+from generator.verdicts import bounds_of
 
 UNSTRUCTURED = "unstructured"
 
@@ -145,3 +147,71 @@ def contenders_of(report: Report) -> list[Contender]:
 def _key(one: StudyMethod, scope: str) -> tuple[object, ...]:
     """What two runs of a method have in common; the scope, which a pattern has not, comes first."""
     return scope, one.method, one.repair, one.allocation, one.calibration, one.samples
+
+
+@dataclass(frozen=True)
+class Held:
+    """On the pairs asked of both, how many show no loss at a level: by a method, and by the report's own.
+
+    `which` says of what models they are.
+    """
+
+    method: str
+    own: str
+    level: float
+    without: int
+    own_without: int
+    asked: int
+    which: str = "model-task"
+
+
+def held(report: Report) -> list[Held]:
+    """How each other method stands to the report's own, level by level, on the pairs asked of both."""
+    own, *others = report.compared or ("",)
+    every = once(pairs(report))
+    found = []
+    for method in others:
+        view = report.under(method)
+        for level in report.study.levels_of(method):
+            both = [pair for pair in every if without_loss(view, [pair], level)]
+            theirs = without_loss(view, both, level)
+            mine = without_loss(report.under(own), both, level)
+            if theirs and mine and theirs[1] == mine[1]:
+                which = (
+                    "miniature" if all(is_miniature(pair.row) for pair in both) else "model-task"
+                )
+                found.append(Held(method, own, level, theirs[0], mine[0], mine[1], which))
+    return found
+
+
+def once(some: Sequence[Pair]) -> list[Pair]:
+    """The pairs of the first method: each model and task once."""
+    return list({(pair.row.name, pair.task.name): pair for pair in reversed(some)}.values())[::-1]
+
+
+def without_loss(
+    report: Report,
+    some: Sequence[Pair],
+    level: float,
+    method: str = "",
+    seeds: Sequence[int | None] = (None,),
+) -> tuple[int, int] | None:
+    """Pairs of which no run at a level shows a loss from dense, and how many were asked."""
+    asked = without = 0
+    for pair in some:
+        where = {"model": pair.row.name, "task": pair.task.name, "level": level, "against": DENSE}
+        name = method or report.method
+        labels = [report.find(Comparison, method=name, seed=seed, **where) for seed in seeds]
+        texts = [report.find(PerplexityChange, method=name, seed=seed, **where) for seed in seeds]
+        found = [one for one in (*labels, *texts) if one is not None]
+        if found:
+            asked += 1
+            without += not any(_lost(one) for one in found)
+    return (without, asked) if asked else None
+
+
+def _lost(one: Comparison | PerplexityChange) -> bool:
+    """Whether the whole interval says that it is worse than dense."""
+    if isinstance(one, PerplexityChange):
+        return one.ratio_interval is None or one.ratio_interval[0] > 1
+    return bounds_of(one)[1] < 0

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from generator.render import Markdown, escape, escape_controls
@@ -188,7 +188,12 @@ def plain_value(value: Any) -> Any:
         return float(f"{value:.{DIGITS}g}")
     if not isinstance(value, str):
         return value
-    text = escape_controls(html.unescape(value) if isinstance(value, Markdown) else value)
+    return _plain_text(value, isinstance(value, Markdown))
+
+
+@lru_cache(1 << 12)  # tables repeat their words
+def _plain_text(value: str, as_markdown: bool) -> str:
+    text = escape_controls(html.unescape(value) if as_markdown else value)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 

@@ -81,8 +81,8 @@ def prune_to_folder(
 
             need = calibrated.memory(stored, settings, calibration)
             say(
-                f"looking at {calibration.samples} windows of {calibration.tokens} tokens, which takes about "
-                f"{need / 1e9:.1f} GB of memory"
+                f"looking at {calibration.samples} windows of at most {calibration.tokens} tokens, which "
+                f"takes about {max(need / 1e9, 0.1):.1f} GB of memory beside Python's own"
             )
             choice = calibrated.solve(stored, settings, level, calibration, progress=progress)
         else:
@@ -241,18 +241,18 @@ def _document(
         "threshold": told.threshold,
         "layers": [{"name": x.name, "count": x.count, "zeros": x.zeros} for x in told.layers],
     }
-    if calibration is None:
+    if calibration is None or cost is None:
         return found
     shown = {
         "task": calibration.task.name,
         "split": calibration.task.split,
         "samples": calibration.samples,
-        "tokens": calibration.tokens,
+        "tokens": cost.tokens // cost.samples,
         "seed": calibration.seed,
     }
     return found | {
         "repair": settings.repair,
         "allocation": settings.allocation,
         "calibration": shown,
-        "cost": cost and asdict(cost),
+        "cost": asdict(cost),
     }

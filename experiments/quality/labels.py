@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from experiments.errors import ReportError
 
+MANY, LETTERS = 20, 40  # labels that a message names; letters of each
+
 
 def match_labels(
     id2label: Mapping[int, str], labels: Sequence[str], *, model: str
@@ -34,10 +36,24 @@ def match_labels(
     if folded == [f"label_{index}" for index in order] and len(own) == len(wanted):
         return order, _by_order(labels)
     raise ReportError(
-        f"{model}'s labels {', '.join(map(str, id2label.values()))}",
-        f"the task's labels {', '.join(labels)}",
-        "set id2label in its config.json, or name the labels alike",
+        f"{model}'s labels {_few(own)}",
+        f"the task's labels {_few(labels)}",
+        "check the label column"
+        if len(labels) > max(MANY, 2 * len(own))
+        else "set id2label in its config.json, or name the labels alike",
     )
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first of many names, each cut to a few letters: a column of sentences is no list of labels.
+
+    >>> _few(["bad", "good"]), _few([f"label {n}" for n in range(50)])
+    ('bad, good', 'label 0, label 1, label 2, label 3, … (50)')
+    """
+    short = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in names]
+    if len(names) <= MANY:
+        return ", ".join(short)
+    return f"{', '.join(short[:4])}, … ({len(names)})"
 
 
 def _by_order(names: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from experiments.pruning.settings import ALLOCATIONS, SAMPLES, UNIFORM, Settings
 
 if TYPE_CHECKING:
     from experiments.pruning.calibrated import Calibration
+    from experiments.quality.tasks.table import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,8 @@ class Request:
         if looks and self.calibration is None:
             raise UsageError(
                 f"{why} without --calibration",
-                "a task whose training text shows what weights multiply",
-                "give --calibration reviews, say",
+                "a text that shows what weights multiply",
+                "give your own, --calibration FILE, or a task's, --calibration reviews, say",
             )
         if not looks and (self.calibration or self.samples):
             raise UsageError(
@@ -95,11 +96,15 @@ def prune(
     request: Request,
     out: Path,
     *,
+    shown: "Task | None" = None,
     force: bool,
     say: Callable[[str], object],
     progress: Progress,
 ) -> dict[str, Any]:
-    """Prune a checkpoint into a folder; what was removed, and what is left in bytes."""
+    """Prune a checkpoint into a folder; what was removed, and what is left in bytes.
+
+    `shown` is the text that a request with a calibration looks at weights with.
+    """
     check_output(out, model.source, force=force)
     model.check_weights()
     from experiments.pruning import export
@@ -113,7 +118,7 @@ def prune(
         repair=request.repair,
         allocation=request.allocation,
     )
-    calibration = _calibration(request)
+    calibration = _calibration(request, shown)
     pruning = export.prune_to_folder(
         model,
         settings,
@@ -134,15 +139,12 @@ def prune(
     }
 
 
-def _calibration(request: Request) -> "Calibration | None":
-    """The text that a request's method looks at weights with."""
-    if request.calibration is None:
+def _calibration(request: Request, shown: "Task | None") -> "Calibration | None":
+    """The windows of a text that a request's method looks at weights with."""
+    if shown is None:
         return None
     from experiments.pruning.calibrated import Calibration
-    from experiments.quality.tasks.located import located_training
-    from experiments.quality.tasks.table import task
 
-    shown = located_training(task(request.calibration))
     return Calibration(task=shown, samples=request.samples or SAMPLES, seed=request.seed)
 
 

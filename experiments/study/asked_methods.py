@@ -89,7 +89,9 @@ class _Asked:
             if key in entry and not looks:
                 self._fault(key, f"{key} of a method that looks at weights alone")
         if calibration and not (self.tasks[calibration].training or self.tasks[calibration].glue):
-            self._fault("calibration", f"task {calibration!r} has no training text")
+            self._fault(
+                "calibration", f"task {calibration!r} has no training text: give it training = FILE"
+            )
         asked = StudyMethod(
             name=name,
             method=chosen,

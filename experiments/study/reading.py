@@ -78,7 +78,11 @@ class Reader:
         elif allowed and value not in allowed:
             near = nearest(value, allowed)
             hint = f"; did you mean {near}?" if near else ""
-            self.fault(where, key, f"{key} {value!r}: expected one of {', '.join(allowed)}{hint}")
+            self.fault(
+                where,
+                key,
+                f"{key} {value!r}: expected one of {', '.join(filter(None, allowed))}{hint}",
+            )
         else:
             return value
         return ""

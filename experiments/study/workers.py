@@ -14,6 +14,7 @@ from pathlib import Path
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
+from experiments.quality.tasks.table import Task
 from experiments.records.cell import Cell
 from experiments.records.command import command
 from experiments.records.provenance import Digests
@@ -95,23 +96,30 @@ def _handed_in(
 
 
 def readable(jobs: Sequence[Job], folder: Path | None = None) -> tuple[list[Job], list[str]]:
-    """The jobs that can begin; a line for each other, whose checkpoint's headers are damaged.
+    """The jobs that can begin; a line for each other, whose checkpoint's headers are damaged, and one for
+    each file of sentences that cannot be read.
 
     Their tracebacks are noted where a `folder` is given.
     """
-    reasons: dict[Checkpoint, str] = {}
-    for checkpoint in dict.fromkeys(job.first.checkpoint for job in jobs):
+    reasons: dict[Checkpoint | Task, str] = {}
+    for one in dict.fromkeys(part for job in jobs for part in _reads(job)):
         try:
-            checkpoint.check()
+            one.check()
         except ReportError as error:
-            reasons[checkpoint] = (
-                failures.noted(error, checkpoint.name, folder) if folder else failures.reason(error)
+            reasons[one] = (
+                failures.noted(error, one.name, folder) if folder else failures.reason(error)
             )
-    lines: list[str] = []
+    lines = [f"{one.name}: {reason}" for one, reason in reasons.items() if isinstance(one, Task)]
     for job in jobs:
         if reason := reasons.get(job.first.checkpoint):
             lines += _told(job, _all_failed(job, reason))
-    return [job for job in jobs if job.first.checkpoint not in reasons], lines
+    return [job for job in jobs if not any(part in reasons for part in _reads(job))], lines
+
+
+def _reads(job: Job) -> list[Checkpoint | Task]:
+    """What has to be readable for a job to begin."""
+    first = job.first
+    return [one for one in (first.checkpoint, first.task, first.shown) if one is not None]
 
 
 def _workers(count: int) -> ProcessPoolExecutor:

@@ -24,9 +24,16 @@ from generator.terminal import Bar, answer, say, show
     "--pattern", default="unstructured", metavar="N:M", help="Keep N of every M inputs instead."
 )
 @click.option(
-    "--calibration", metavar="TASK", help="Whose training text shows what weights multiply."
+    "--calibration",
+    metavar="TEXT",
+    help="What shows what weights multiply: a task, of which it is the training text, or a file "
+    "as `gen evaluate --data` takes it.",
 )
-@click.option("--samples", type=POSITIVE, help="Windows of 512 tokens of it.  [default: 32]")
+@click.option("--text", default="sentence", show_default=True, help="That file's sentences.")
+@click.option("--label", default="label", show_default=True, help="That file's labels.")
+@click.option(
+    "--samples", type=POSITIVE, help="Windows of at most 512 tokens of it.  [default: 32]"
+)
 @click.option("--repair", is_flag=True, help="Have the weights kept make up for those removed.")
 @click.option(
     "--allocation",
@@ -48,15 +55,21 @@ from generator.terminal import Bar, answer, say, show
 @out_option
 @force_option
 @json_option
-def prune(model: str, out: Path, force: bool, as_json: bool, **words: Any) -> None:
+def prune(
+    model: str, text: str, label: str, out: Path, force: bool, as_json: bool, **words: Any
+) -> None:
     """Write a pruned copy of a checkpoint.
 
     Plain transformers loads a dense one; one of bit masks is smaller, and `gen unpack` makes it dense.
     """
     request = pruning.Request(**words)
+    named = request.calibration
+    shown = catalogue.training_text(named, text=text, label=label) if named else None
     checkpoint = catalogue.find_checkpoint(model)
     with Bar() as bar:
-        done = pruning.prune(checkpoint, request, out, force=force, say=say, progress=bar)
+        done = pruning.prune(
+            checkpoint, request, out, shown=shown, force=force, say=say, progress=bar
+        )
     show(done, as_json, "pruning")
     if not as_json:
         masked = request.form == "bitmask"

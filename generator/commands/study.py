@@ -77,7 +77,7 @@ def build(
     )
     settings = serving.settings_beside(docs, site.study(held).title)
     say(
-        f"{changed} of the site's files changed in {docs}/" if changed else f"{docs}/ is up to date"
+        f"{changed} of the site's files written in {docs}/" if changed else f"{docs}/ is up to date"
     )
     _name(failures)
     if open_site:

@@ -85,7 +85,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
             [point.cost for point in line.points],
             [point.value for point in line.points],
             yerr=tuple([point.arms[side] for point in line.points] for side in (0, 1)),
-            capsize=2, elinewidth=1, markerfacecolor="none",
+            elinewidth=1, markerfacecolor="none",
             **look(line.place) | {"linewidth": 1.2},
         )  # fmt: skip
     less = panel.metric == PERPLEXITY

@@ -103,7 +103,7 @@ def _lines(axes: Axes, strip: Strip, lines: Sequence[Line]) -> list[End]:
             [max(0.0, value - low) for _, value, low, _ in points],
             [max(0.0, high - value) for _, value, _, high in points],
         )
-        axes.errorbar(x, y, yerr=arms, capsize=2, elinewidth=1, **style)
+        axes.errorbar(x, y, yerr=arms, elinewidth=1, **style)
         gone = [(point[0], point[1]) for point in points if strip.levels[point[0]] in line.dead]
         if gone:
             axes.plot(*zip(*gone), linestyle="none", marker="x", markersize=9, color=INK, zorder=4)

@@ -81,7 +81,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
             [max(0.0, a - b) for a, b in zip(y, low)],
             [max(0.0, b - a) for a, b in zip(y, high)],
         ]
-        axes.errorbar(x, y, yerr=arms, capsize=2, elinewidth=1, **look(line.place))
+        axes.errorbar(x, y, yerr=arms, elinewidth=1, **look(line.place))
         if x:
             colour = look(line.place)["color"]
             ends.append(End(y[-1], line.label, colour, _silent(line)))

@@ -57,7 +57,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
             [max(0.0, ratio - low) for _, ratio, low, _ in line.points],
             [max(0.0, high - ratio) for _, ratio, _, high in line.points],
         )
-        axes.errorbar(x, y, yerr=arms, capsize=2, elinewidth=1, **look(line.place))
+        axes.errorbar(x, y, yerr=arms, elinewidth=1, **look(line.place))
         if x:
             ends.append(End(y[-1], line.label, look(line.place)["color"]))
     high = HEADROOM * max([1.5, *(point[3] for point in points)])

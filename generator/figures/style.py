@@ -6,6 +6,7 @@ Pure: a figure becomes SVG text, the same bytes every time.
 import io
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -95,9 +96,16 @@ def look(place: int) -> dict[str, Any]:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in this style, on the backend that needs no screen."""
+    """Draw in this style, on the backend that needs no screen.
+
+    A letter that the font has not is no matter: a reader's own has it.
+    """
     matplotlib.use("svg")
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "svg"}):
+    with (
+        warnings.catch_warnings(),
+        matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "svg"}),
+    ):
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
         yield
 
 

@@ -10,8 +10,8 @@ from generator.exhibits import Column, Table
 from generator.pairs import SENTENCE, Pair
 from generator.render import Markdown, escape, listed, short_count, speedup
 from generator.report import Report, is_miniature
+from generator.sentences import contest, quality, sizes, speed, tasks
 from generator.sentences import findings as sentences
-from generator.sentences import quality, sizes, speed, tasks
 from generator.sentences.findings import Outcome, Ran, level_span
 from generator.sentences.sizes import unharmed_up_to
 from generator.verdicts import LEGEND, Speed, State
@@ -263,6 +263,7 @@ def _take(report: Report) -> tuple[tuple[Markdown, Markdown], ...]:
         "[Quality](quality.md)": quality.main_point(report),
         "[Time](time.md)": speed.main_point(report, SENTENCE),
         "[Bytes](bytes.md)": sizes.main_point(sizes.every(report)),
+        "[Methods](methods.md)": contest.beside(report),
     }
     return tuple((Markdown(page), line) for page, line in lines.items() if line)
 

@@ -4,9 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from experiments.records.cell import DENSE
-from experiments.records.evaluation import Comparison
-from experiments.records.perplexity import PerplexityChange
 from generator import contests, pairs
 from generator.exhibits import Column, Drawing, Table
 from generator.exports import answers
@@ -15,12 +12,11 @@ from generator.figures.kept_by_method import Row
 from generator.pages import side_by_side
 from generator.pairs import Pair
 from generator.render import NONE, Markdown, escape, level_name, listed
-from generator.report import Report, is_miniature
+from generator.report import Report
 from generator.sentences import contest, tasks
 from generator.sentences import quality as sentences
-from generator.sentences.contest import Held
 from generator.sentences.findings import in_words
-from generator.verdicts import bounds_of, fixed_score
+from generator.verdicts import fixed_score
 
 MOST_ROWS = 16
 EXAMPLE = 0.5
@@ -59,8 +55,7 @@ def context(report: Report) -> Context:
     every = contests.contests(report)
     texts = [one for one in every if one.of_text]
     parts = [*report.apart, report]
-    held = [one for part in parts for one in _held(part, pairs.pairs(part))]
-    lead = contest.lead(texts) or contest.counted(held)
+    lead = contest.main_point(report)
     labelled = tuple(
         one
         for place, part in enumerate(parts)
@@ -132,7 +127,7 @@ def _fewer(report: Report) -> bool:
 
 def _figure(report: Report, some: Sequence[Pair], name: str) -> Drawing | None:
     """The level of those that most methods were asked at, at which they differ most."""
-    once, found = _once(some), []
+    once, found = contests.once(some), []
     for level in _most_asked(report):
         rows = [row for pair in once if (row := _row(report, pair, level)).kept][:MOST_ROWS]
         if rows:
@@ -167,11 +162,6 @@ def _most_asked(report: Report) -> list[float]:
     return [EXAMPLE] if few else found
 
 
-def _once(some: Sequence[Pair]) -> list[Pair]:
-    """The pairs of the first method: each model and task once."""
-    return list({(pair.row.name, pair.task.name): pair for pair in reversed(some)}.values())[::-1]
-
-
 def _row(report: Report, pair: Pair, level: float) -> Row:
     """What each method keeps of a pair's gain over a fixed answer; nothing of a text, or without a label."""
     name, task = pair.row.name, pair.task.name
@@ -195,36 +185,19 @@ def _row(report: Report, pair: Pair, level: float) -> Row:
     return Row(*label, tuple(kept))
 
 
-def _held(report: Report, some: Sequence[Pair]) -> list[Held]:
-    """How each other method stands to the report's own, level by level, on the pairs asked of both."""
-    own, *others = report.compared or ("",)
-    once = _once(some)
-    found = []
-    for method in others:
-        view = report.under(method)
-        for level in report.study.levels_of(method):
-            both = [pair for pair in once if _without_loss(view, [pair], level)]
-            theirs = _without_loss(view, both, level)
-            mine = _without_loss(report.under(own), both, level)
-            if theirs and mine and theirs[1] == mine[1]:
-                which = (
-                    "miniature" if all(is_miniature(pair.row) for pair in both) else "model-task"
-                )
-                found.append(Held(method, own, level, theirs[0], mine[0], mine[1], which))
-    return found
-
-
 def _table(report: Report, some: Sequence[Pair], name: str) -> Table:
     """A row a method: at each level, for how many pairs no loss from dense is seen."""
     levels = [level for level in sorted(report.study.levels) if level]
-    once = _once(some)
+    once = contests.once(some)
     found = {
-        method: [_without_loss(report.under(method), once, level) for level in levels]
+        method: [contests.without_loss(report.under(method), once, level) for level in levels]
         for method in report.compared
     }
     if control := control_name(report):
         seeds = report.seeds
-        found[control] = [_without_loss(report, once, level, control, seeds) for level in levels]
+        found[control] = [
+            contests.without_loss(report, once, level, control, seeds) for level in levels
+        ]
     rows = [(method, *kept) for method, kept in found.items() if any(kept)]
     asked = {count[1] for kept in found.values() for count in kept if count}
     one = asked.pop() if len(asked) == 1 else None
@@ -249,31 +222,3 @@ def _of(alike: bool, value: tuple[int, int] | None) -> str:
     if value is None:
         return NONE
     return str(value[0]) if alike else f"{value[0]} of {value[1]}"
-
-
-def _without_loss(
-    report: Report,
-    some: Sequence[Pair],
-    level: float,
-    method: str = "",
-    seeds: Sequence[int | None] = (None,),
-) -> tuple[int, int] | None:
-    """Pairs of which no run at a level shows a loss from dense, and how many were asked."""
-    asked = without = 0
-    for pair in some:
-        where = {"model": pair.row.name, "task": pair.task.name, "level": level, "against": DENSE}
-        name = method or report.method
-        labels = [report.find(Comparison, method=name, seed=seed, **where) for seed in seeds]
-        texts = [report.find(PerplexityChange, method=name, seed=seed, **where) for seed in seeds]
-        found = [one for one in (*labels, *texts) if one is not None]
-        if found:
-            asked += 1
-            without += not any(_lost(one) for one in found)
-    return (without, asked) if asked else None
-
-
-def _lost(one: Comparison | PerplexityChange) -> bool:
-    """Whether the whole interval says that it is worse than dense."""
-    if isinstance(one, PerplexityChange):
-        return one.ratio_interval is None or one.ratio_interval[0] > 1
-    return bounds_of(one)[1] < 0

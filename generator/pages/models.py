@@ -7,7 +7,7 @@ from experiments.records.share import share
 from experiments.records.study import StudyModel
 from generator.exhibits import Column, Table
 from generator.pages.levels import asked
-from generator.render import NONE, Markdown, code, escape, percent, whole
+from generator.render import NONE, Markdown, code, escape, listed, percent, whole
 from generator.report import Report, checkpoint_name, is_miniature
 from generator.sentences import model as sentences
 from generator.sentences.findings import level_span
@@ -36,7 +36,7 @@ class Context:
     overview: Table
     miniatures: int
     method: str
-    others: int
+    others: Markdown
     note: Markdown
     waiting: Table | None
 
@@ -54,7 +54,7 @@ def context(report: Report) -> Context:
         overview=_overview(report, rows),
         miniatures=sum(map(is_miniature, rows)) if not all(map(is_miniature, rows)) else 0,
         method=report.method,
-        others=len(report.methods) - 1,
+        others=listed([escape(name) for name in report.methods if name != report.method]),
         note=report.note(rows),
         waiting=_waiting(report) if report.waiting else None,
     )

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from generator.contests import Asked, Contender, Contest
+from generator.contests import Asked, Contender, Contest, Held, contests, held
 from generator.render import NONE, Markdown, escape, level_name, listed, number, size
+from generator.report import Report
 from generator.sentences.findings import in_words
 
 EXAMPLE = 0.5
@@ -83,20 +83,23 @@ def lead(texts: Sequence[Contest]) -> Markdown:
     return Markdown("")
 
 
-@dataclass(frozen=True)
-class Held:
-    """On the pairs asked of both, how many show no loss at a level: by a method, and by the report's own.
+def main_point(report: Report) -> Markdown:
+    """Which method keeps more than the report's own: of a text, else of labels, by whatever study."""
+    texts = [one for one in contests(report) if one.of_text]
+    return lead(texts) or counted([one for part in (*report.apart, report) for one in held(part)])
 
-    `which` says of what models they are.
-    """
 
-    method: str
-    own: str
-    level: float
-    without: int
-    own_without: int
-    asked: int
-    which: str = "model-task"
+def beside(report: Report) -> Markdown:
+    """What the first page says of other methods: which keeps more, else which have no row there."""
+    if said := main_point(report):
+        return said
+    others = [escape(name) for name in report.compared if name not in report.methods]
+    if not others:
+        return Markdown("")
+    was = "was" if len(others) == 1 else "were"
+    return Markdown(
+        f"{listed(others)} {was} tried beside {escape(report.method)}, at fewer levels or on fewer models."
+    )
 
 
 def counted(some: Sequence[Held]) -> Markdown:
@@ -108,11 +111,11 @@ def counted(some: Sequence[Held]) -> Markdown:
     'At 90 % ALPS shows no loss in 4 of 6 model-task pairs, magnitude in 1.'
     """
     over_all = Counter[str]()
-    for held in some:
-        over_all[held.method] += held.without
+    for each in some:
+        over_all[each.method] += each.without
     one = max(
         some,
-        key=lambda held: (held.without - held.own_without, over_all[held.method]),
+        key=lambda each: (each.without - each.own_without, over_all[each.method]),
         default=None,
     )
     if one is None or one.without <= one.own_without:

@@ -148,8 +148,7 @@ def main_point(found: Sequence[Weighed]) -> Markdown:
         )
     some = some_of(sum(won), len(won))
     return Markdown(
-        f"Try 16 bits before zeros: they make the smaller file for {some}, though what rounding costs is not "
-        "measured."
+        f"Try 16 bits before zeros: the smaller file for {some}. What rounding costs is not measured."
     )
 
 

@@ -129,6 +129,18 @@ def test_what_is_said_of_it(contest: Contest) -> None:
     )
 
 
+def test_the_first_page_speaks_of_methods_that_have_no_row_there(contest: Contest) -> None:
+    """Of those that keep more, else of those asked at fewer levels: none vanishes without a word."""
+    assert sentences.beside(contest.report) == sentences.lead([contest])
+    worse = {name: RUNS[name] for name in ("magnitude",)} | {
+        "Wanda": ("wanda", {}, {0.7: 9999.0}), "ALPS": ("magnitude", {}, {0.7: 9998.0}),
+    }  # fmt: skip
+    assert sentences.beside(compared(worse)) == (
+        "Wanda and ALPS were tried beside magnitude, at fewer levels or on fewer models."
+    )
+    assert sentences.beside(compared({"magnitude": RUNS["magnitude"]})) == ""
+
+
 def test_another_order_is_said_to_be_another() -> None:
     runs = RUNS | {"Wanda": ("wanda", {}, {0.5: 70.0, 0.7: 700.0})}
     (found,) = contests(compared(runs))

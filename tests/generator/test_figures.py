@@ -315,6 +315,13 @@ def test_lines_and_fills_keep_apart_in_black_and_white() -> None:
     assert len(set(style.MARKERS)) == len(style.SERIES)
 
 
+def test_a_letter_that_the_font_has_not_is_drawn_as_text_without_a_warning() -> None:
+    line = level_strip.Line("声音", ((0.1, 1.0, 0.9, 1.1), (0.5, 0.5, 0.4, 0.6)))
+    with style.styled():
+        drawn = style.faces(level_strip.draw(level_strip.Strip(levels=LEVELS, quality=(line,))))
+    assert "声音" in drawn["light"].decode()
+
+
 def test_no_two_of_many_models_look_alike() -> None:
     looks = [tuple(style.look(place).values()) for place in range(49)]
     assert len(set(looks)) == len(looks)

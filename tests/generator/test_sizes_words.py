@@ -133,7 +133,7 @@ def test_what_to_take_from_it_turns_with_the_majority() -> None:
     smaller = "without a loss they make the smaller file for"
     kept, lost = at(MINILM, 0.5), at(LED, 0.9)
     assert main_point([kept, lost]) == (
-        "Try 16 bits before zeros: they make the smaller file for one of two models, though what "
+        "Try 16 bits before zeros: the smaller file for one of two models. What "
         "rounding costs is not measured."
     )
     assert main_point([lost, lost, kept]) == (

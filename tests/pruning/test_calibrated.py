@@ -12,6 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 from command import Gen
+from families import LONGEST
 
 from experiments.checkpoint.folder import Checkpoint
 from experiments.errors import ReportError
@@ -54,7 +55,7 @@ def test_a_pruned_copy_has_exactly_so_many_zeros_and_loads(
     done = gen("prune", source, "--level", 0.75, "--method", method, "--calibration", "reviews",
                "--samples", 3, "--out", out, "--json")  # fmt: skip
     assert done.status == 0, done.err
-    looked = {"task": "reviews", "split": "train", "samples": 3, "tokens": 512, "seed": 0}
+    looked = {"task": "reviews", "split": "train", "samples": 3, "tokens": LONGEST, "seed": 0}
     assert (done.json["calibration"], done.json["repair"]) == (looked, False)
     assert json.loads((out / "pruning.json").read_text())["calibration"] == looked
     assert all(
@@ -237,7 +238,35 @@ def test_memory_is_told_before_the_first_block(
         assert found == max(2 * weights, weights + waiting + held)
     done = gen("prune", saved("GPT-2"), "--level", 0.5, "--method", "wanda", "--calibration", "reviews",
                "--samples", 2, "--out", tmp_path / "out")  # fmt: skip
-    assert "looking at 2 windows of 512 tokens, which takes about 0.0 GB of memory" in done.err
+    assert (
+        "looking at 2 windows of at most 512 tokens, which takes about 0.1 GB of memory" in done.err
+    )
+
+
+@pytest.mark.parametrize("method", ["wanda", "sparsegpt"])
+def test_a_file_of_ones_own_shows_the_same_as_a_task_made_of_it(
+    method: str, saved: Saved, shown: Task, tmp_path: Path, gen: Gen
+) -> None:
+    """Its columns are named as they are to `gen evaluate`; what is not there is told as it is there."""
+    own = tmp_path / "meine Sätze.tsv"
+    own.write_text(SENTENCES.replace("sentence\tlabel", "Satz\tArt"))
+    columns = ("--text", "Satz", "--label", "Art")
+    digests = []
+    for name, more in (("reviews", ()), (own, columns)):
+        out = tmp_path / f"out {len(digests)}"
+        done = gen("prune", saved("GPT-2"), "--level", 0.5, "--method", method, "--samples", 2,
+                   "--calibration", name, *more, "--out", out, "--json")  # fmt: skip
+        assert done.status == 0, done.err
+        digests.append((out / "model.safetensors").read_bytes())
+    assert digests[0] == digests[1]
+    assert done.json["calibration"]["task"] == "meine Sätze"
+    for wrong, said in (
+        ((own,), "expected a column 'sentence', found Satz, Art"),
+        ((tmp_path / "no.tsv",), "no.tsv: expected"),
+    ):
+        done = gen("prune", saved("GPT-2"), "--level", 0.5, "--method", method, "--samples", 2,
+                   "--calibration", *wrong, "--out", tmp_path / "none")  # fmt: skip
+        assert (done.status, said in done.err.splitlines()[-1]) == (1, True), done.err
 
 
 @pytest.mark.parametrize("allocation", ["arithmetic", "owl", "error", "error-inverse"])

@@ -329,6 +329,21 @@ def test_a_task_whose_sentences_are_not_there_costs_no_other_cell(
     assert line.endswith("expected a file CoLA/dev.tsv; check --glue or GLUE_DIR")
 
 
+def test_sentences_that_cannot_be_read_are_said_once_before_anything_is_measured(
+    folder: Path,
+) -> None:
+    """A column that is not there: known before a cell is measured, in one line, by a forecast too."""
+    study = folder / "study.toml"
+    study.write_text(study.read_text().replace('name = "films"', 'name = "films"\ntext = "satz"'))
+    (line,) = [x for x in forecast(*of(folder), fresh=False) if x.startswith("failed")]
+    told = "films.tsv: expected a column 'satz', found sentence, label; name the column"
+    assert line == f"failed   films: {folder}/{told}"
+    outcome, said = again(folder)
+    assert outcome.failures == [f"films: …/{told}"]
+    assert said == [f"cannot be measured: films: {folder}/{told}"]
+    assert kinds(outcome) == CELLS_OF_STRUCTURE
+
+
 def test_measuring_afresh_asks_everything_and_finds_the_same(folder: Path) -> None:
     before, _ = again(folder)
     outcome, said = again(folder, fresh=True)

@@ -62,6 +62,14 @@ class Task:
         assert self.file is not None, "a task is located before it is read"
         return read_text(self.file)
 
+    def check(self) -> None:
+        """Read its file once.
+
+        Raises:
+            ReportError: where it is no text, or has not the columns and labels asked for.
+        """
+        self.text_of() if self.metric == "perplexity" else self.load()
+
     def load(self) -> "Examples":
         """The examples of its file."""
         from experiments.quality.tasks.examples import read_examples
