@@ -24,14 +24,18 @@ def drawing(
 ) -> Drawing | None:
     """The figure of a row under the report's method; None where nothing is on record."""
     sped = speeds(report, row)
+    first = report.under(report.methods[0])
+    sizes, firsts = tuple(_sizes(report, row)), tuple(_sizes(first, row))
+    if report.method != first.method and sizes == firsts:  # as many zeros are as many bytes
+        sizes = ()
     faster = [at for at, one in sped.items() if one.verdict is Speed.FASTER] if sped else None
     strip = Strip(
         levels=report.levels,
         quality=tuple(_kept(report, row)),
         speed=tuple(_speeds(report, row)),
         noise=noise_of(report, row),
-        sizes=tuple(_sizes(report, row)),
-        rivals=_rivals(report, row),
+        sizes=sizes,
+        rivals=_rivals(report, row) if sizes else (),
     )
     if not (strip.quality or strip.speed or strip.sizes):
         return None
@@ -40,7 +44,7 @@ def drawing(
         title=sentences.title(every, faster),
         subtitle=f"{report.pruned_title(row)}. {_left_out(every)}{_measured(report, row)}",
         alt=Markdown(
-            f"{verdict} Drawn by level: quality, speed and bytes of "
+            f"{verdict} Drawn by level: quality, speed{' and bytes' if sizes else ''} of "
             f"{escape(report.pruned_title(row))}."
         ),
         draw=partial(level_strip.draw, strip),

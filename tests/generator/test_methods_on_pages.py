@@ -11,14 +11,16 @@ import synthetic
 
 from experiments.records.cell import FIXED
 from experiments.records.evaluation import Comparison, Evaluation
+from experiments.records.footprint import Footprint
 from experiments.records.perplexity import Perplexity, PerplexityChange
 from experiments.records.pruning import Pruning
 from experiments.records.record import Answer, Held
 from experiments.records.study import Study
 from generator import site
 from generator.exhibits import Drawing, exhibits
-from generator.pages import findings, frontier, methods, quality, sizes, speed
+from generator.pages import findings, frontier, methods, quality, sizes, speed, strip
 from generator.pages.table import every
+from generator.render import Markdown
 from generator.report import Report
 
 TASKS = ("reviews", "novel")
@@ -217,6 +219,29 @@ def test_exhibits_of_two_methods_have_names_of_their_own() -> None:
     shown = [x for page in every(report) for x in exhibits(page.context(report))]
     names = [(type(x), x.name) for x in shown]
     assert len(names) == len(set(names))
+
+
+def test_a_second_method_s_figure_repeats_no_bytes_and_has_its_own_where_they_differ() -> None:
+    """As many zeros are as many bytes, whichever they are."""
+    held = two()
+    assert panels(held) == {"magnitude": True, "wanda": False}
+    for at, x in enumerate(held):
+        if x.record.cell.method == "wanda" and isinstance(answer := x.record.answer, Footprint):
+            rows = tuple(replace(row, bytes=row.bytes + 1) for row in answer.rows)
+            held[at] = replace(x, source=replace(x.record, answer=replace(answer, rows=rows)))
+    assert panels(held) == {"magnitude": True, "wanda": True}
+
+
+def panels(held: list[Held]) -> dict[str, bool]:
+    """By method whether the figure of GPT-2 has its bytes, as its words say, and its panels."""
+    report, found = Report(held), {}
+    for view in map(report.under, report.methods):
+        drawing = strip.drawing(view, report.measured[0], [], Markdown(""))
+        assert drawing is not None
+        assert isinstance(drawing.draw, partial)
+        found[view.method] = bool(drawing.draw.args[0].sizes)
+        assert ("bytes" in drawing.alt) == found[view.method]
+    return found
 
 
 def labels_of(drawing: Drawing | None) -> list[list[tuple[str, int]]]:
