@@ -45,7 +45,7 @@ class Context:
     note: Markdown
     methods: tuple[str, ...]
     named: tuple[str, ...]
-    apart: tuple[Markdown, ...]
+    apart: Markdown
     seeds: Markdown
     fewer: bool
 
@@ -74,7 +74,7 @@ def context(report: Report) -> Context:
         note=report.note(report.measured),
         methods=report.methods,
         named=tuple(_named(parts)),
-        apart=tuple(map(_apart, report.apart)),
+        apart=Markdown("; ".join(map(_apart, report.apart))),
         seeds=listed([str(seed) for seed in report.seeds]),
         fewer=_fewer(report),
     )

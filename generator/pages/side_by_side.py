@@ -8,7 +8,7 @@ from generator.contests import Contender, Contest
 from generator.exhibits import Column, Drawing, Table
 from generator.figures import quality_by_level
 from generator.figures.quality_by_level import Line, Panel
-from generator.render import NONE, Markdown, escape, perplexity, whole
+from generator.render import NONE, Markdown, escape, perplexity, quiet, whole
 from generator.sentences import contest, tasks
 from generator.sentences.quality import PERPLEXITY
 
@@ -92,8 +92,11 @@ def _by_level(one: Contest, name: str) -> Table:
         rows.append(
             (
                 contender.name,
-                *(answer.value if answer else None for answer in got),
-                cost.seconds if cost else None,
+                *(
+                    (answer.value, *(answer.interval or (None, None))) if answer else None
+                    for answer in got
+                ),
+                cost.seconds / 60 if cost else None,
                 cost.peak_bytes if cost else None,
             )
         )
@@ -104,11 +107,14 @@ def _by_level(one: Contest, name: str) -> Table:
         caption=f"Perplexity; dense has {dense}.",
         columns=(
             Column("method", right=False),
-            *(Column(str(asked.title), perplexity) for asked in one.asked),
+            *(
+                Column(str(asked.title), _with_interval, parts=("perplexity", "low", "high"))
+                for asked in one.asked
+            ),
             Column(
                 "minutes",
                 contest.minutes,
-                unit="s",
+                unit="min",
                 about="of one core, to choose and to mend",
             ),
             Column("memory", contest.memory, unit="bytes", about="the most that its process held"),
@@ -116,6 +122,15 @@ def _by_level(one: Contest, name: str) -> Table:
         rows=tuple(rows),
         picked=tuple(place for place, row in enumerate(rows) if row[0] in shown),
     )
+
+
+def _with_interval(value: tuple[float, float | None, float | None] | None) -> Markdown:
+    """A perplexity with its interval in a quieter tone."""
+    if value is None:
+        return Markdown(NONE)
+    middle, low, high = value
+    bounds = None if low is None or high is None else (low, high)
+    return Markdown(f"{perplexity(middle)} {quiet(bounds, middle, perplexity)}".strip())
 
 
 def costs(every: Sequence[Contest]) -> Table | None:

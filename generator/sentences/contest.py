@@ -31,13 +31,13 @@ def times_dense(value: float, dense: float) -> Markdown:
     return Markdown(f"over {MANY:,}") if times >= MANY else number(times, 2)
 
 
-def minutes(seconds: float | None) -> Markdown:
+def minutes(count: float | None) -> Markdown:
     """Minutes with one decimal.
 
-    >>> minutes(90.0), minutes(None)
+    >>> minutes(1.53), minutes(None)
     ('1.5', '–')
     """
-    return Markdown(NONE if seconds is None else f"{seconds / 60:.1f}")
+    return Markdown(NONE if count is None else f"{count:.1f}")
 
 
 def memory(count: int | None) -> Markdown:
@@ -77,8 +77,8 @@ def lead(texts: Sequence[Contest]) -> Markdown:
             asked, own, winner = found
             return Markdown(
                 f"{escape(winner.name)} keeps most of {escape(one.row.name)}: at {asked.title} zeros "
-                f"{_times(one, winner, asked)} times dense perplexity, against "
-                f"{_times(one, own, asked)} by {escape(own.name)}."
+                f"{_times(one, winner, asked)} times dense perplexity, {escape(own.name)} "
+                f"{_times(one, own, asked)}."
             )
     return Markdown("")
 
