@@ -269,6 +269,18 @@ def test_a_file_of_ones_own_shows_the_same_as_a_task_made_of_it(
         assert (done.status, said in done.err.splitlines()[-1]) == (1, True), done.err
 
 
+def test_a_plain_text_of_ones_own_shows_what_weights_multiply(
+    saved: Saved, tmp_path: Path, gen: Gen
+) -> None:
+    (tmp_path / "novel.txt").write_text("a good film and a dull one, not bad. " * 40)
+    done = gen("prune", saved("GPT-2"), "--level", 0.5, "--method", "wanda", "--samples", 2,
+               "--calibration", tmp_path / "novel.txt", "--out", tmp_path / "out", "--json")  # fmt: skip
+    assert done.status == 0, done.err
+    looked = done.json["calibration"]
+    assert (looked["task"], looked["samples"], looked["tokens"]) == ("novel", 2, LONGEST)
+    assert done.json["zeros"] * 2 == done.json["prunable"]
+
+
 @pytest.mark.parametrize("allocation", ["arithmetic", "owl", "error", "error-inverse"])
 @pytest.mark.parametrize("family", ["Llama", "LED"])
 def test_a_level_shared_out_to_layers_removes_exactly_as_many_in_all(

@@ -42,6 +42,16 @@ def test_labels_that_do_not_match_are_refused(own: list[str], wanted: list[str])
         match_labels(dict(enumerate(own)), wanted, model="m")
 
 
+def test_a_column_of_sentences_taken_for_labels_is_named_as_that_in_a_short_line() -> None:
+    sentences = [f"{at} " + "a sentence of many words " * 9 for at in range(200)]
+    with pytest.raises(ReportError) as told:
+        match_labels({0: "bad", 1: "good"}, sentences, model="m")
+    assert str(told.value).endswith("… (200); check the label column")
+    assert len(str(told.value)) < 300
+    with pytest.raises(ReportError, match="set id2label"):
+        match_labels({0: "bad", 1: "good"}, ["yes", "no"], model="m")
+
+
 @pytest.mark.parametrize(
     ("word", "labels", "index"),
     [

@@ -68,7 +68,10 @@ class Task:
         Raises:
             ReportError: where it is no text, or has not the columns and labels asked for.
         """
-        self.text_of() if self.metric == "perplexity" else self.load()
+        if self.metric == "perplexity":
+            self.text_of()
+        else:
+            self.load()
 
     def load(self) -> "Examples":
         """The examples of its file."""
