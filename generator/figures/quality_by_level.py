@@ -19,6 +19,8 @@ from generator.figures.style import (
 
 PERPLEXITY = "perplexity"
 
+NEIGHBOURS, APART = 0.09, 0.24  # steps between lines at a level, and between the first and the last
+
 
 @dataclass(frozen=True)
 class Line:
@@ -71,7 +73,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
     lines, others = first(panel.lines)
     levels = sorted({point[0] for line in lines for point in line.points})
     step = {level: index for index, level in enumerate(levels)}
-    apart = min(0.09, 0.6 / max(len(lines), 1))
+    apart = min(NEIGHBOURS, APART / max(len(lines) - 1, 1))
     ends = []
     for index, line in enumerate(lines):
         shift = apart * (index - (len(lines) - 1) / 2)

@@ -453,6 +453,19 @@ def test_a_model_has_one_colour_in_every_panel_and_many_keep_to_their_level() ->
     assert all(abs(at(line.get_xdata())[0]) < 0.5 for line in shown[0])
 
 
+@pytest.mark.parametrize("count", [2, 7, 12])
+def test_methods_of_one_level_stand_beside_it_and_not_beside_another(count: int) -> None:
+    """Within an eighth of a step, and no two at one place."""
+    points = ((0.5, 50.0, 45.0, 55.0), (0.6, 90.0, 80.0, 99.0))
+    lines = tuple(Line(f"{place}", points, place) for place in range(count))
+    with style.styled():
+        (axes,) = quality_by_level.draw([Panel("novel", "perplexity", lines, None)]).axes
+        places = [float(at(line.get_xdata())[1]) for line in axes.get_lines()
+                  if line.get_marker() in style.MARKERS]  # fmt: skip
+    assert len({round(place, 6) for place in places}) == count
+    assert all(abs(place - 1) <= 0.125 for place in places)
+
+
 def test_the_arithmetic_limit_is_one_over_what_is_left_and_the_noise_a_band_around_1() -> None:
     points = tuple((level, 1.0, 0.9, 1.1) for level in (0.5, 0.9, 0.95, 1.0))
     with style.styled():
